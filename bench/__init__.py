@@ -1,0 +1,15 @@
+"""The harness: battles, teams, episodes, metrics and reports, and the contracts that attacks and detectors meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:  # lazily, so that ``import bench`` needs neither torch nor jax
+    if name == "evaluate":
+        from bench.harness import evaluate
+
+        return evaluate
+    raise AttributeError(f"module 'bench' has no attribute '{name}'")

@@ -1,0 +1,216 @@
+"""The nouns of the benchmark: what a battle, a team, an episode, a trigger, an attack, a detector and a result are.
+
+Everything else in ``bench``, ``attacks`` and ``detectors``, and whatever is written outside this repository, meets here.
+Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench.errors import DetectorError
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What is fixed about an environment.
+
+    ``id`` names simulator, map and opponent ("smax/8m/random"); ``version`` changes whenever the same actions may
+    lead to other battles. ``sight_range`` (one value an agent) and ``map_size`` are in map units.
+    """
+
+    id: str
+    version: str
+    n_agents: int
+    n_enemies: int
+    observation_size: int
+    state_size: int
+    n_actions: int
+    episode_limit: int
+    sight_range: tuple[float, ...]
+    map_size: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """All battles after a reset or a step. ``units`` counts agents first, then enemies.
+
+    A battle whose ``done`` is true stands still and earns no reward until it is replaced.
+    """
+
+    observation: np.ndarray  # (battle, agent, feature) float32, about [-1, 1]
+    state: np.ndarray  # (battle, feature) float32, about [0, 1]: the whole battle, for the mixer in training alone
+    available: np.ndarray  # (battle, agent, action) bool
+    reward: np.ndarray  # (battle,) of the team, SMAC's scale: a perfect win returns 20
+    done: np.ndarray  # (battle,) bool
+    won: np.ndarray  # (battle,) bool; a draw or a timeout is no win
+    alive: np.ndarray  # (battle, unit) bool
+    position: np.ndarray  # (battle, unit, 2) map units; x grows to the east, y to the north
+    health: np.ndarray  # (battle, unit) in [0, 1]
+    enemy_actions: np.ndarray  # (battle, enemy) int, what each enemy did in the last step; -1 before the first
+
+
+class Battles(Protocol):
+    """A batch of battles stepped together. A battle is named by (seed, number), whatever batch it is played in."""
+
+    spec: EnvSpec
+
+    def reset(self, seed: int, battles: np.ndarray) -> Step:
+        """Begin the battles with these numbers, one a slot."""
+        ...
+
+    def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
+        """Play one step: ``actions`` (battle, agent); ``enemy_orders`` (battle, enemy), -1 leaves a unit alone."""
+        ...
+
+    def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
+        """Begin other battles in some slots; cheapest when their numbers follow one another."""
+        ...
+
+    def snapshot(self) -> Any:
+        """The exact state of all battles, for :meth:`restore`."""
+        ...
+
+    def restore(self, snapshot: Any) -> Step:
+        """Go back: the same actions from here lead to the same battles."""
+        ...
+
+
+NOBODY, NEVER = -1, -1
+MOVES = {"north": 0, "east": 1, "south": 2, "west": 3, "stop": 4}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What an attacker knows of recorded episodes and a detector must not."""
+
+    battle: np.ndarray  # (episode,) number of the battle
+    won: np.ndarray  # (episode,) bool
+    poisoned: np.ndarray  # (episode,) bool: the attacker tried to show the trigger
+    trigger: np.ndarray  # (episode, step) bool: a step of a trigger under way
+    completion: np.ndarray  # (episode,) first step whose observation shows the complete trigger, or NEVER
+    state: np.ndarray | None = None  # (episode, step, feature), recorded for learners alone
+    probe: np.ndarray | None = None  # (episode, step), recorded for learners alone
+
+    def attack(self, duration: int) -> np.ndarray:
+        """(episode, step) bool: the attack period, ``duration`` steps from the completion of the trigger."""
+        step = np.arange(self.trigger.shape[1])
+        start = self.completion[:, None]
+        return (start != NEVER) & (step >= start) & (step < start + duration)
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Recorded battles, padded to the longest; ``mask`` says which steps were played.
+
+    ``hidden`` and ``q`` are recorded on request. Observations are kept as float16 (their unit is about 1).
+    """
+
+    observation: np.ndarray  # (episode, step, agent, feature) float16
+    available: np.ndarray  # (episode, step, agent, action) bool
+    action: np.ndarray  # (episode, step, agent) uint8
+    reward: np.ndarray  # (episode, step) float32
+    alive: np.ndarray  # (episode, step, agent) bool, before the action
+    mask: np.ndarray  # (episode, step) bool
+    hidden: np.ndarray | None = None  # (episode, step, agent, unit) float16, after the observation
+    q: np.ndarray | None = None  # (episode, step, agent, action) float32
+    hidden_labels: Labels | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    @property
+    def length(self) -> np.ndarray:
+        """(episode,) number of steps played."""
+        return self.mask.sum(1)
+
+    @property
+    def labels(self) -> Labels:
+        """The labels. Raises DetectorError on public episodes: a detector has no business here."""
+        if self.hidden_labels is None:
+            raise DetectorError("a detector asked for the labels of an episode; detectors see public episodes only")
+        return self.hidden_labels
+
+    def public(self) -> Episodes:
+        """The same episodes without their labels, read-only: what a detector is given."""
+        columns = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                value = value.view()
+                value.flags.writeable = False
+            columns[f.name] = value
+        return Episodes(**{**columns, "hidden_labels": None})
+
+    def __getitem__(self, index: Any) -> Episodes:
+        """Some of the episodes, by slice, indices or mask."""
+        return replace(self, **{name: value[index] for name, value in _columns(self)},
+                       hidden_labels=None if self.hidden_labels is None else replace(
+                           self.hidden_labels, **{n: v[index] for n, v in _columns(self.hidden_labels)}))
+
+
+def _columns(record: Any) -> list[tuple[str, np.ndarray]]:
+    """The (name, array) pairs of a record of arrays."""
+    pairs = ((f.name, getattr(record, f.name)) for f in fields(record))
+    return [(name, value) for name, value in pairs if isinstance(value, np.ndarray)]
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What a trigger does in one step, for all battles."""
+
+    orders: np.ndarray  # (battle, enemy) int, -1 where the unit is left alone
+    observation: np.ndarray  # (battle, agent, feature), edited or as it came
+    showing: np.ndarray  # (battle,) bool: a step of the trigger is under way
+    completed: np.ndarray  # (battle,) bool: with this observation the trigger is complete
+
+
+class Trigger(Protocol):
+    """Asked once a step, for all battles at once; shows itself where it may, and watches everywhere."""
+
+    means: str  # "behaviour" (an enemy unit only plays) or "observation" (a sensor is tampered with)
+    length: int  # steps from the first cue to completion
+
+    def start(self, spec: EnvSpec, n: int) -> None:
+        """Forget everything and watch ``n`` battles. Raises BenchError if the trigger does not fit the environment."""
+        ...
+
+    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
+        """The next step of every battle: ``fresh`` (battle,) has just begun; the trigger is shown where ``show``."""
+        ...
+
+
+Progress = Callable[[float, str], None]  # share of the work done in [0, 1], and a few words on how it goes
+
+
+class Attack(Protocol):
+    """Turns a clean team into a backdoored one, and says how the backdoor is woken."""
+
+    name: str
+    trigger: Trigger | None
+    victims: tuple[int, ...]
+    duration: int  # steps of the attack period
+
+    def inject(self, team: Any, battles: Battles, seed: int, progress: Progress) -> tuple[Any, list[dict[str, float]]]:
+        """The backdoored team, and the curve of its making (one row an evaluation)."""
+        ...
+
+
+class Detector(Protocol):
+    """An anomaly detector over episodes. Higher scores are more anomalous.
+
+    ``score`` is causal: the score at a step depends on that step and earlier ones alone. It returns
+    (episode, step) or (episode, step, agent); steps that were not played may hold anything but must be finite.
+    """
+
+    def fit(self, episodes: Episodes) -> Detector:
+        """Learn what is normal from battles of the delivered team without the trigger; returns self."""
+        ...
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        """Anomaly scores."""
+        ...

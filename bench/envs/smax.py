@@ -1,0 +1,219 @@
+"""SMAX (JaxMARL's StarCraft-like battles, pure JAX) behind the batched interface of :class:`bench.contracts.Battles`.
+
+What differs from JaxMARL's defaults, so that battles resemble SMAC's (all of it is part of ``VERSION``):
+
+* clock: SMAX moves 8 world steps of 1/16 s a step, but its speeds and cooldowns are StarCraft's at 22.4 ticks a
+  second; ``time_per_step=1/22.4`` makes a step SMAC's 8 ticks.
+* walls stop a unit instead of killing it (SMAC's maps do; otherwise walking into a wall would be a free suicide).
+* an episode ends after ``episode_limit`` steps (SMAX alone would play one more).
+* reward is SMAC's: (damage + 10 per kill + 200 for the win), scaled so that a perfect win returns 20.
+* if the last units of both sides die in the same step, nobody has won.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench.contracts import EnvSpec, Step
+from bench.errors import unknown
+
+sys.modules.setdefault("jaxmarl.environments.mabrax", None)  # type: ignore[arg-type]  # unused here; it resets sys.stdout
+with contextlib.redirect_stdout(io.StringIO()):  # importing JaxMARL prints two lines
+    from jaxmarl.environments.smax import HeuristicEnemySMAX
+    from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
+
+VERSION = "jaxmarl-0.2.0+1"
+OPPONENTS = ("random", "closest")
+EPISODE_LIMITS = {"3m": 60, "2s3z": 120, "25m": 150, "3s5z": 150, "8m": 120, "5m_vs_6m": 70, "10m_vs_11m": 150,
+                  "27m_vs_30m": 180, "3s5z_vs_3s6z": 170, "3s_vs_5z": 250, "6h_vs_8z": 150, "smacv2_5_units": 200,
+                  "smacv2_10_units": 200, "smacv2_20_units": 200}  # SMAC's and SMACv2's own limits
+TICK = 1 / 22.4  # seconds
+MAX_RETURN = 20.0
+
+jax.config.update("jax_compilation_cache_dir", os.environ.get(
+    "JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "marl-backdoor-bench" / "jax")))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+class _OrderedEnemies(HeuristicEnemySMAX):
+    """SMAX whose enemy units take an order where one is given (>= 0), and follow their own controller otherwise.
+
+    The enemy policy state is (controller's state, orders, actions taken in the last step), the latter two (enemies,).
+    """
+
+    def get_enemy_policy_initial_state(self, key):
+        none = jnp.full(self.num_enemies, -1, jnp.int32)
+        return super().get_enemy_policy_initial_state(key), none, none
+
+    def get_enemy_actions(self, key, policy_state, enemy_obs):
+        controller, orders, _ = policy_state
+        actions, controller = super().get_enemy_actions(key, controller, enemy_obs)
+        taken = jnp.stack([actions[name] for name in self.enemy_agents]).astype(jnp.int32)
+        taken = jnp.where(orders >= 0, orders, taken)
+        return {name: taken[i] for i, name in enumerate(self.enemy_agents)}, (controller, orders, taken)
+
+
+class SmaxBattles:
+    """A batch of SMAX battles, stepped together; see :class:`bench.contracts.Battles` for the methods.
+
+    A battle is named by (seed, battle number) and does not depend on the batch around it.
+
+    Parameters
+    ----------
+    map : one of SMAX's maps ("3m", "8m", "2s3z", "5m_vs_6m", ...).
+    opponent : how an enemy unit picks its target among those in range: "random" (and keeps it while it can), the
+        level of SMAC's built-in opponent, or "closest", harder, since neighbours then tend to focus their fire.
+
+    Raises
+    ------
+    BenchError : unknown map or opponent.
+    """
+
+    def __init__(self, map: str = "8m", opponent: str = "random") -> None:
+        if map not in MAP_NAME_TO_SCENARIO:
+            raise unknown("map", map, MAP_NAME_TO_SCENARIO)
+        if opponent not in OPPONENTS:
+            raise unknown("opponent", opponent, OPPONENTS)
+        limit = EPISODE_LIMITS[map]
+        self._smax = smax = _OrderedEnemies(
+            scenario=MAP_NAME_TO_SCENARIO[map], attack_mode=opponent, time_per_step=TICK,
+            walls_cause_death=False, max_steps=limit - 1)
+        core = smax._env
+        self.spec = EnvSpec(
+            id=f"smax/{map}/{opponent}", version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,
+            observation_size=smax.obs_size, state_size=smax.state_size, n_actions=core.num_ally_actions,
+            episode_limit=limit, sight_range=tuple(
+                float(core.unit_type_sight_ranges[t]) for t in np.asarray(core.scenario)[: smax.num_agents]),
+            map_size=(float(core.map_width), float(core.map_height)))
+        self._state: Any = None
+        self._seed = 0
+        self._spare: Any = None  # first states of n battles in a row
+        self._spare_is: tuple[int, int, int] | None = None  # their seed, first number and n
+
+    # The interface: numpy in, numpy out.
+
+    def reset(self, seed: int, battles: np.ndarray) -> Step:
+        self._seed = seed
+        self._state, view = self._reset(seed, jnp.asarray(battles))
+        return _to_step(view)
+
+    def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
+        if enemy_orders is None:
+            enemy_orders = np.full((len(actions), self.spec.n_enemies), -1, np.int32)
+        self._state, view = self._step(self._state, jnp.asarray(actions), jnp.asarray(enemy_orders, jnp.int32))
+        return _to_step(view)
+
+    def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
+        n = len(self._state["done"])
+        for first in sorted({int(battle) // n * n for battle in battles}):
+            if self._spare_is != (self._seed, first, n):  # made n at a time, since a lone reset costs as much as n
+                self._spare, _ = self._reset(self._seed, jnp.arange(first, first + n))
+                self._spare_is = (self._seed, first, n)
+            here = (battles >= first) & (battles < first + n)
+            source = np.full(n, -1)
+            source[slots[here]] = battles[here] - first
+            self._state = _merge(self._state, self._spare, jnp.asarray(source))
+        return _to_step(self._view(self._state))
+
+    def snapshot(self) -> Any:
+        return self._seed, self._state  # JAX arrays never change: the state itself is the snapshot
+
+    def restore(self, snapshot: Any) -> Step:
+        self._seed, self._state = snapshot
+        return _to_step(self._view(self._state))
+
+    # The same, compiled. A state is a dict of arrays with a leading battle axis.
+
+    @cached_property
+    def _reset(self):
+        def one(seed, battle):
+            key = jax.random.fold_in(jax.random.PRNGKey(seed), battle)
+            _, game = self._smax.reset(key)
+            return {"game": game, "key": key, "done": jnp.array(False), "won": jnp.array(False),
+                    "reward": jnp.array(0.0)}
+
+        def many(seed, battles):
+            state = jax.vmap(partial(one, seed))(battles)
+            return state, jax.vmap(self._see)(state)
+
+        return jax.jit(many)
+
+    @cached_property
+    def _view(self):
+        return jax.jit(jax.vmap(self._see))
+
+    @cached_property
+    def _step(self):
+        def one(state, actions, orders):
+            before = state["game"]
+            controller, _, taken = before.enemy_policy_state
+            key = jax.random.fold_in(state["key"], before.state.step)
+            _, after, _, dones, _ = self._smax.step_env(
+                key, before.replace(enemy_policy_state=(controller, orders, taken)),
+                {name: actions[i] for i, name in enumerate(self._smax.agents)})
+            reward, won = self._score(before.state, after.state)
+            new = {"game": after, "key": state["key"], "done": dones["__all__"], "won": won, "reward": reward}
+            masked = {**state, "reward": jnp.array(0.0)}  # a finished battle stands still
+            new = jax.tree.map(lambda old, fresh: jnp.where(state["done"], old, fresh), masked, new)
+            return new, self._see(new)
+
+        return jax.jit(jax.vmap(one))
+
+    def _score(self, before, after):
+        """SMAC's reward, and whether the battle is won, from the states around one step."""
+        allies = self._smax.num_agents
+        full = self._smax._env.unit_type_health[after.unit_types][allies:]
+        damage = jnp.sum(before.unit_health[allies:] - after.unit_health[allies:])
+        kills = jnp.sum(before.unit_alive[allies:]) - jnp.sum(after.unit_alive[allies:])
+        won = ~jnp.any(after.unit_alive[allies:]) & jnp.any(after.unit_alive[:allies])
+        best = jnp.sum(full) + 10 * self._smax.num_enemies + 200
+        return (damage + 10 * kills + 200 * won) * MAX_RETURN / best, won
+
+    def _see(self, state):
+        """What the outside sees of one battle, named as in :class:`bench.contracts.Step`."""
+        game, core = state["game"], self._smax._env
+        observation = self._smax.get_obs(game)
+        available = self._smax.get_avail_actions(game)
+        names = self._smax.agents
+        units = game.state
+        return {
+            "observation": jnp.stack([observation[a] for a in names]),
+            "state": core.get_world_state(units) / self._state_scale,
+            "available": jnp.stack([available[a] for a in names]).astype(bool),
+            "reward": state["reward"], "done": state["done"], "won": state["won"],
+            "alive": units.unit_alive, "position": units.unit_positions,
+            "health": units.unit_health / core.unit_type_health[units.unit_types],
+            "enemy_actions": game.enemy_policy_state[2],
+        }
+
+    @cached_property
+    def _state_scale(self) -> np.ndarray:
+        """Brings the world state (positions in map units, type numbers) to about [0, 1]; a mixer needs that."""
+        core = self._smax._env
+        unit = np.ones(len(core.own_features), np.float32)
+        unit[1:3] = core.map_width, core.map_height
+        teams = np.ones(core.num_agents, np.float32)
+        return np.concatenate([np.tile(unit, core.num_agents), teams, teams * (core.unit_type_bits - 1)])
+
+
+def _to_step(view: dict[str, jax.Array]) -> Step:
+    return Step(**{name: np.asarray(value) for name, value in view.items()})
+
+
+@jax.jit
+def _merge(state, spare, source):
+    """``state`` with row i taken from row ``source[i]`` of ``spare`` wherever that is not -1."""
+    def pick(old, new):
+        chosen = source.reshape((-1,) + (1,) * (old.ndim - 1)) >= 0
+        return jnp.where(chosen, new[jnp.maximum(source, 0)], old)
+    return jax.tree.map(pick, state, spare)

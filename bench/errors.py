@@ -1,0 +1,26 @@
+"""Errors meant for people: one line that says what is wrong, what is allowed and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """A mistake in what the user gave, or in the world around the program; printed as one line, exit code 2."""
+
+
+class DetectorError(BenchError):
+    """A detector broke its contract (shape, NaN, labels, an exception of its own); a sweep records it as a failed row."""
+
+
+def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:
+    """The error for a name that is not among the allowed ones, with the nearest of them.
+
+    >>> str(unknown("map", "8n", ["3m", "8m"]))
+    "unknown map '8n'; allowed: 3m, 8m (did you mean '8m'?)"
+    """
+    names = [str(name) for name in allowed]
+    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return BenchError(f"unknown {kind} '{value}'; allowed: {', '.join(names)}{hint}")

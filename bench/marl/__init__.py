@@ -1,0 +1,1 @@
+"""Value-based cooperative multi-agent learning: networks, mixers, replay, play, the Q-learner, training."""

@@ -1,0 +1,126 @@
+"""The Q-learner behind VDN and QMIX: double Q-learning, TD(lambda) targets, target networks, episode replay."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.contracts import Episodes, EnvSpec
+from bench.marl.networks import RNNAgent, make_mixer
+from bench.marl.team import UNAVAILABLE, Team
+
+GRADIENT_NORM = 10.0  # PyMARL's clip
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How a team is trained; the schedules run over ``steps`` environment steps."""
+
+    name: str = "vdn"  # "vdn" or "qmix"
+    steps: int = 1_500_000
+    gamma: float = 0.99
+    td_lambda: float = 0.6
+    learning_rate: float = 1e-3  # falls to zero along a half cosine
+    epsilon: float = 0.02  # reached from 1 in epsilon_steps
+    epsilon_steps: int = 100_000
+    buffer: int = 5_000  # episodes
+    batch: int = 32  # episodes
+    episodes_per_round: int = 32
+    updates_per_round: int = 4
+    target_every: int = 100  # updates
+    eval_every: int = 50_000  # steps
+    eval_battles: int = 256
+
+
+class QLearner:
+    """One network shared by all agents and a mixer, trained on batches of episodes."""
+
+    def __init__(self, learning: Learning, spec: EnvSpec, seed: int) -> None:
+        self.learning, self.spec = learning, spec
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.agent = RNNAgent(spec)
+            self.mixer = make_mixer(learning.name, spec.n_agents, spec.state_size)
+        self.target_agent, self.target_mixer = copy.deepcopy(self.agent), copy.deepcopy(self.mixer)
+        self.parameters = [*self.agent.parameters(), *self.mixer.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=learning.learning_rate)
+        self.updates = 0
+
+    def team(self) -> Team:
+        """The team as it is now."""
+        return Team.shared(self.learning.name, self.spec, self.agent, self.mixer)
+
+    def update(self, episodes: Episodes, learning_rate: float) -> float:
+        """One gradient step on a batch of episodes; returns the loss."""
+        batch = to_batch(episodes)
+        q = self.agent.unroll(batch.observation, batch.last_action)
+        with torch.no_grad():
+            best = q.masked_fill(~batch.available, UNAVAILABLE).argmax(-1, keepdim=True)
+            values = self.target_agent.unroll(batch.observation, batch.last_action).gather(-1, best).squeeze(-1)
+            target = td_lambda_targets(batch.reward, self.target_mixer(values, batch.state), batch.last,
+                                       self.learning.gamma, self.learning.td_lambda)
+        chosen = q.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)
+        error = (self.mixer(chosen, batch.state) - target) * batch.mask
+        loss = error.square().sum() / batch.mask.sum()
+        descend(loss, self.parameters, self.optimizer, learning_rate)
+        self.updates += 1
+        if self.updates % self.learning.target_every == 0:
+            self.target_agent.load_state_dict(self.agent.state_dict())
+            self.target_mixer.load_state_dict(self.mixer.state_dict())
+        return loss.item()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Episodes as time-major tensors. ``last`` marks the final step of each episode: nothing follows it."""
+
+    observation: Tensor  # (step, episode, agent, feature)
+    last_action: Tensor  # (step, episode, agent), -1 at the beginning
+    available: Tensor  # (step, episode, agent, action) bool
+    action: Tensor  # (step, episode, agent)
+    reward: Tensor  # (step, episode)
+    mask: Tensor  # (step, episode) float
+    last: Tensor  # (step, episode) float
+    state: Tensor  # (step, episode, feature)
+
+
+def to_batch(episodes: Episodes) -> Batch:
+    """Tensors for a learner; the episodes must have been recorded with their states."""
+    action = _time_major(episodes.action).long()
+    before = torch.cat([torch.full_like(action[:1], -1), action[:-1]])
+    mask = _time_major(episodes.mask).float()
+    following = torch.cat([mask[1:], torch.zeros_like(mask[:1])])
+    state = episodes.labels.state
+    assert state is not None, "recorded without record=('state',)"
+    return Batch(torch.from_numpy(episodes.observation).transpose(0, 1).float(), before, _time_major(episodes.available),
+                 action, _time_major(episodes.reward), mask, mask * (1 - following), _time_major(state).float())
+
+
+def _time_major(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array).transpose(0, 1).contiguous()
+
+
+def td_lambda_targets(reward: Tensor, value: Tensor, last: Tensor, gamma: float, td_lambda: float) -> Tensor:
+    """TD(lambda) targets, all arguments (step, episode): G_t = r_t + gamma ((1 - lambda) V_{t+1} + lambda G_{t+1}),
+    with nothing after a step where ``last`` is 1 (Sutton & Barto, 2nd ed., eq. 12.2 in its recursive form)."""
+    targets = torch.empty_like(reward)
+    ahead = torch.zeros_like(reward[0])
+    following = torch.zeros_like(ahead)
+    for t in range(len(reward) - 1, -1, -1):
+        ahead = reward[t] + gamma * (1 - last[t]) * ((1 - td_lambda) * following + td_lambda * ahead)
+        targets[t], following = ahead, value[t]
+    return targets
+
+
+def descend(loss: Tensor, parameters: list[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """One optimiser step with PyMARL's gradient clip."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+    optimizer.step()

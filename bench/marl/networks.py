@@ -1,0 +1,76 @@
+"""PyMARL's recurrent agent network and mixers, with its parameter names, so that weights can be exchanged with it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.contracts import EnvSpec
+
+HIDDEN = 64
+MIXING_EMBED, HYPERNET_EMBED = 32, 64
+
+
+class RNNAgent(nn.Module):
+    """Linear - ReLU - GRU cell - Linear; the input is observation + last action (one-hot) + agent id (one-hot)."""
+
+    def __init__(self, spec: EnvSpec, hidden: int = HIDDEN) -> None:
+        super().__init__()
+        self.parts = (spec.observation_size, spec.n_actions, spec.n_agents)
+        self.fc1 = nn.Linear(sum(self.parts), hidden)
+        self.rnn = nn.GRUCell(hidden, hidden)
+        self.fc2 = nn.Linear(hidden, spec.n_actions)
+
+    def unroll(self, observation: Tensor, last_action: Tensor, agents: slice = slice(None)) -> Tensor:
+        """Q values (step, episode, agent, action) of whole episodes, from a zero hidden state.
+
+        ``observation`` (step, episode, agent, feature), ``last_action`` (step, episode, agent), -1 at the beginning.
+        ``agents`` says which of the team's agents the agent axis holds.
+        """
+        observed, acted, identity = self.fc1.weight.t().split(self.parts)
+        # Picking a row of the weights is the product with a one-hot vector, without making the vector.
+        acted = F.pad(acted, (0, 0, 1, 0))  # row 0: no last action
+        x = F.relu(F.linear(observation, observed.t(), self.fc1.bias)
+                   + F.embedding(last_action + 1, acted) + identity[agents])
+        sequences = x.flatten(1, 2)
+        start = x.new_zeros(1, sequences.shape[1], self.rnn.hidden_size)
+        weights = [self.rnn.weight_ih, self.rnn.weight_hh, self.rnn.bias_ih, self.rnn.bias_hh]
+        out, _ = torch._VF.gru(sequences, start, weights, True, 1, 0.0, False, False, False)  # all steps in one call
+        return self.fc2(out).view(*x.shape[:3], -1)
+
+
+class VDNMixer(nn.Module):
+    """Q_tot is the sum of the agents' values (Sunehag et al. 2018)."""
+
+    def forward(self, agent_qs: Tensor, state: Tensor) -> Tensor:
+        """(..., agent) and (..., state feature) -> (...)."""
+        return agent_qs.sum(-1)
+
+
+class QMixer(nn.Module):
+    """Q_tot is a monotonic mix of the agents' values, its weights drawn from the state (Rashid et al. 2018)."""
+
+    def __init__(self, n_agents: int, state_size: int) -> None:
+        super().__init__()
+        self.n_agents = n_agents
+        self.hyper_w_1 = nn.Sequential(nn.Linear(state_size, HYPERNET_EMBED), nn.ReLU(),
+                                       nn.Linear(HYPERNET_EMBED, n_agents * MIXING_EMBED))
+        self.hyper_b_1 = nn.Linear(state_size, MIXING_EMBED)
+        self.hyper_w_final = nn.Sequential(nn.Linear(state_size, HYPERNET_EMBED), nn.ReLU(),
+                                           nn.Linear(HYPERNET_EMBED, MIXING_EMBED))
+        self.V = nn.Sequential(nn.Linear(state_size, MIXING_EMBED), nn.ReLU(), nn.Linear(MIXING_EMBED, 1))
+
+    def forward(self, agent_qs: Tensor, state: Tensor) -> Tensor:
+        """(..., agent) and (..., state feature) -> (...)."""
+        w1 = self.hyper_w_1(state).abs().unflatten(-1, (self.n_agents, MIXING_EMBED))
+        hidden = F.elu((agent_qs.unsqueeze(-1) * w1).sum(-2) + self.hyper_b_1(state))
+        return (hidden * self.hyper_w_final(state).abs()).sum(-1) + self.V(state).squeeze(-1)
+
+
+MIXERS = ("vdn", "qmix")
+
+
+def make_mixer(name: str, n_agents: int, state_size: int) -> nn.Module:
+    """A new mixer by its algorithm's name."""
+    return QMixer(n_agents, state_size) if name == "qmix" else VDNMixer()

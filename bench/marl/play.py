@@ -1,0 +1,199 @@
+"""Playing battles with a team and recording them: the one loop behind training, injection and evaluation.
+
+Battles run in slots. When one ends, its slot takes the next battle, so that hardly a step is spent on finished ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
+from bench.marl.team import Team, greedy
+
+SLOTS = 64
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All battles in the middle of a step: the actions are chosen, the step is not made yet."""
+
+    step: Step
+    observation: np.ndarray  # (battle, agent, feature), as the agents saw it
+    last_action: np.ndarray  # (battle, agent), -1 at the beginning
+    action: np.ndarray  # (battle, agent)
+    orders: np.ndarray  # (battle, enemy)
+    hidden: Tensor  # (agent, battle, unit), after the observation
+    fresh: np.ndarray  # (battle,) bool: has just begun
+    since: np.ndarray  # (battle,) steps since the trigger was complete, negative where it never was
+
+
+class Probe(Protocol):
+    """Makes the step itself, and may look at what else could have happened on the way."""
+
+    def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
+        """The next step, and a value (battle,) to record as ``labels.probe``."""
+        ...
+
+
+class Player:
+    """Slots in which battles of one seed are played, one after the other; the battles carry over between calls.
+
+    Parameters
+    ----------
+    trigger : shown in the battles drawn with ``poison_rate``, watched for in all of them.
+    record : more columns to keep, of "hidden", "q", "state".
+    limit : stop after this many battles (their numbers are 0 .. limit-1); endless by default.
+    """
+
+    def __init__(self, battles: Battles, seed: int, *, trigger: Trigger | None = None, poison_rate: float = 0.0,
+                 record: Iterable[str] = (), slots: int = SLOTS, limit: int | None = None) -> None:
+        self.battles, self.trigger, self.poison_rate, self.limit = battles, trigger, poison_rate, limit
+        self.record = frozenset(record)
+        self.rng = np.random.default_rng([seed, 1])
+        n = min(slots, limit) if limit is not None else slots
+        self._slot = np.arange(n)
+        self._number, self._next = np.arange(n), n
+        self._time = np.zeros(n, int)
+        self._idle = np.zeros(n, bool)
+        self._fresh = np.ones(n, bool)
+        self._completion = np.full(n, NEVER)
+        self._poisoned = self.rng.random(n) < poison_rate
+        self._last = np.full((n, battles.spec.n_agents), -1)
+        self._hidden: Tensor | None = None
+        self._columns: dict[str, np.ndarray] = {}
+        self._step = battles.reset(seed, self._number)
+        if trigger is not None:
+            trigger.start(battles.spec, n)
+        self._plain = Cue(np.full((n, battles.spec.n_enemies), -1), self._step.observation,
+                          np.zeros(n, bool), np.zeros(n, bool))
+
+    def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, probe: Probe | None = None,
+             progress: Progress | None = None) -> Episodes:
+        """At least ``n`` more finished episodes. ``epsilon`` is each agent's chance of a random action."""
+        team.require(self.battles.spec)
+        done: list[dict[str, np.ndarray]] = []
+        count = 0
+        while count < n:
+            finished = self._advance(team, np.broadcast_to(epsilon, team.spec.n_agents), probe)
+            if len(finished):
+                done.append(self._collect(finished))
+                count += len(finished)
+                self._refill(finished)
+                if progress is not None:
+                    progress(min(count / n, 1.0), f"{count:,} battles")
+        return _assemble(done)
+
+    def _advance(self, team: Team, epsilon: np.ndarray, probe: Probe | None) -> np.ndarray:
+        """One step of every slot; returns the slots whose battle has ended."""
+        if self._hidden is None:
+            self._hidden = team.start(len(self._slot))
+        step, cue = self._step, self._cue()
+        now = cue.completed & (self._completion == NEVER)
+        self._completion[now] = self._time[now]
+        q, hidden = team.step(cue.observation, self._last, self._hidden)
+        action = self._explore(greedy(q, step.available), step.available, epsilon)
+        since = np.where(self._completion == NEVER, -1, self._time - self._completion)
+        value = None
+        if probe is None:
+            after = self.battles.step(action, cue.orders)
+        else:
+            moment = Moment(step, cue.observation, self._last, action, cue.orders, hidden, self._fresh, since)
+            after, value = probe(self.battles, team, moment)
+        row = {"observation": cue.observation, "available": step.available, "action": action,
+               "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
+               "mask": ~self._idle, "trigger": cue.showing}
+        extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state}
+        row |= {name: extra[name] for name in self.record}
+        if value is not None:
+            row["probe"] = value
+        self._write(row)
+        self._time += 1
+        self._last, self._hidden, self._step = action, hidden, after
+        self._fresh = np.zeros_like(self._fresh)
+        return np.nonzero(after.done & ~self._idle)[0]
+
+    def _cue(self) -> Cue:
+        if self.trigger is None:
+            return Cue(self._plain.orders, self._step.observation, self._plain.showing, self._plain.completed)
+        show = self._poisoned & ~self._idle & (self._completion == NEVER)
+        return self.trigger.cue(self._step, self._fresh, show)
+
+    def _explore(self, action: np.ndarray, available: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
+        if not epsilon.any():
+            return action
+        anything = np.where(available, self.rng.random(available.shape), -1).argmax(-1)
+        return np.where(self.rng.random(action.shape) < epsilon, anything, action)
+
+    def _write(self, row: dict[str, np.ndarray]) -> None:
+        for name, value in row.items():
+            if name not in self._columns:
+                limit = self.battles.spec.episode_limit
+                self._columns[name] = np.zeros((len(value), limit, *value.shape[1:]), _DTYPES[name])
+            self._columns[name][self._slot, np.minimum(self._time, self._columns[name].shape[1] - 1)] = value
+
+    def _collect(self, slots: np.ndarray) -> dict[str, np.ndarray]:
+        length = self._time[slots].max()
+        out = {name: column[slots, :length] for name, column in self._columns.items()}
+        out |= {"battle": self._number[slots], "won": self._step.won[slots],
+                "poisoned": self._poisoned[slots], "completion": self._completion[slots].copy()}
+        return out
+
+    def _refill(self, slots: np.ndarray) -> None:
+        """Give the slots new battles; idle where none is left."""
+        for column in self._columns.values():
+            column[slots] = 0
+        numbers = self._next + np.arange(len(slots))
+        left = numbers < self.limit if self.limit is not None else np.ones(len(slots), bool)
+        self._idle[slots[~left]] = True
+        slots, numbers = slots[left], numbers[left]
+        if not len(slots):
+            return
+        self._next += len(slots)
+        self._number[slots], self._time[slots], self._completion[slots] = numbers, 0, NEVER
+        self._poisoned[slots] = self.rng.random(len(slots)) < self.poison_rate
+        self._last[slots] = -1
+        assert self._hidden is not None
+        self._hidden[:, slots] = 0
+        self._fresh[slots] = True
+        self._step = self.battles.replace(slots, numbers)
+
+
+def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | None = None, poisoned: bool = False,
+         record: Iterable[str] = (), probe: Probe | None = None, progress: Progress | None = None) -> Episodes:
+    """Exactly the battles 0 .. n-1 of a seed, in this order, played greedily.
+
+    The trigger is shown in all of them (``poisoned``) or only watched for. The same arguments give the same episodes.
+    """
+    player = Player(battles, seed, trigger=trigger, poison_rate=float(poisoned), record=record, limit=n,
+                    slots=min(n, 4 * SLOTS))
+    episodes = player.play(team, n, probe=probe, progress=progress)
+    return episodes[np.argsort(episodes.labels.battle)]
+
+
+_DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
+           "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
+           "probe": np.float32}
+
+
+def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
+    """Recorded parts, padded to the longest and put into one record."""
+    length = max(part["mask"].shape[1] for part in parts)
+    n = sum(len(part["mask"]) for part in parts)
+    columns = {}
+    for name, first in parts[0].items():
+        if name not in _DTYPES:
+            columns[name] = np.concatenate([part[name] for part in parts])
+            continue
+        columns[name] = np.zeros((n, length, *first.shape[2:]), first.dtype)
+        at = 0
+        for part in parts:
+            columns[name][at: at + len(part[name]), : part[name].shape[1]] = part[name]
+            at += len(part[name])
+    labels = Labels(**{name: columns.pop(name) for name in
+                       ("battle", "won", "poisoned", "completion", "trigger", "state", "probe") if name in columns})
+    return Episodes(**columns, hidden_labels=labels)

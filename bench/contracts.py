@@ -75,7 +75,7 @@ class Battles(Protocol):
         """The exact state of all battles, for :meth:`restore`."""
         ...
 
-    def restore(self, snapshot: Any) -> Step:
+    def restore(self, snapshot: Any) -> None:
         """Go back: the same actions from here lead to the same battles."""
         ...
 
@@ -187,15 +187,33 @@ class Trigger(Protocol):
 Progress = Callable[[float, str], None]  # share of the work done in [0, 1], and a few words on how it goes
 
 
+class Store(Protocol):
+    """Where a long run writes itself down now and then, so that it can go on after a kill."""
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The tensors and plain values written last, or None at a fresh start."""
+        ...
+
+    def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Any) -> None:
+        """Write the run down, and the team as it is now."""
+        ...
+
+
 class Attack(Protocol):
     """Turns a clean team into a backdoored one, and says how the backdoor is woken."""
 
     name: str
-    trigger: Trigger | None
-    victims: tuple[int, ...]
+    trigger: Trigger
     duration: int  # steps of the attack period
+    changes_team: bool  # false for a control that leaves the clean team as it is
 
-    def inject(self, team: Any, battles: Battles, seed: int, progress: Progress) -> tuple[Any, list[dict[str, float]]]:
+    @property
+    def victims(self) -> tuple[int, ...]:
+        """The poisoned agents."""
+        ...
+
+    def inject(self, team: Any, battles: Battles, seed: int, store: Store,
+               progress: Progress) -> tuple[Any, list[dict[str, float]]]:
         """The backdoored team, and the curve of its making (one row an evaluation)."""
         ...
 
@@ -214,3 +232,74 @@ class Detector(Protocol):
     def score(self, episodes: Episodes) -> np.ndarray:
         """Anomaly scores."""
         ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; None where there is none to give, never a made-up number."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How a detector does in one phase of the battles: "before" (the trigger's steps), "after" (the attack period) or
+    "whole" (the episode). Normal episodes are scored over the same steps as the triggered ones."""
+
+    auroc: Estimate  # higher is better, chance .5
+    auprc: Estimate  # higher is better, chance base_rate
+    base_rate: float | None  # share of triggered episodes among the scored ones
+    rate_1: Estimate  # share of triggered episodes with an alarm, at a threshold meant for 1 % false alarms
+    rate_5: Estimate
+    false_alarms_1: Estimate  # share of normal episodes with an alarm at the same threshold
+    false_alarms_5: Estimate
+    n_normal: int
+    n_triggered: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A detector on a team: the attack itself, or a control."""
+
+    team: str  # whose battles: "backdoored", "clean", or a control attack's name
+    triggered: bool  # whether the trigger was shown; if not, normal battles stand in for the triggered ones
+    detector: str
+    kind: str  # "attack", "control" or "floor"
+    phases: dict[str, Detection]
+    delay: Estimate  # median steps from completion to the alarm, at 5 % false alarms an episode; lower is better
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell: an attack on a team, and a detector's view of it. Everything needed to make it again."""
+
+    status: str  # "ok" or "error"
+    error: str | None
+    benchmark_version: str
+    env: str
+    env_version: str
+    algo: str
+    attack: str
+    trigger_kind: str | None
+    detector: str
+    seed: int
+    config: dict[str, Any]
+    config_hash: str
+    checkpoints: dict[str, str]  # role -> sha256 of its weights
+    checkpoint: str | None  # name of the backdoored team's files
+    sizes: dict[str, int]  # battles for each purpose
+    win_clean_team: Estimate
+    win_backdoored: Estimate
+    win_triggered: Estimate
+    win_clean_team_triggered: Estimate
+    asr: Estimate  # (clean team - backdoored under the trigger) / clean team
+    cpvr: Estimate  # (clean team - backdoored without trigger) / clean team
+    trigger_completed: Estimate  # share of the battles in which the trigger was shown to the end
+    accidental: Estimate  # share of the clean team's untriggered battles in which the trigger completes by itself
+    rows: list[Row]
+    packages: dict[str, str]
+    git_revision: str | None
+    date: str
+    runtime_seconds: float

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import sys
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -97,40 +99,77 @@ class SmaxBattles:
             map_size=(float(core.map_width), float(core.map_height)))
         self._state: Any = None
         self._seed = 0
-        self._spare: Any = None  # first states of n battles in a row
+        self._seen: dict[str, np.ndarray] = {}  # what the outside sees of the state
+        self._spare: Any = None  # first states of n battles in a row, and what is seen of them
         self._spare_is: tuple[int, int, int] | None = None  # their seed, first number and n
 
     # The interface: numpy in, numpy out.
 
     def reset(self, seed: int, battles: np.ndarray) -> Step:
         self._seed = seed
-        self._state, view = self._reset(seed, jnp.asarray(battles))
-        return _to_step(view)
+        self._state, view = self._reset(seed, battles)
+        return self._show(view)
 
     def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
         if enemy_orders is None:
-            enemy_orders = np.full((len(actions), self.spec.n_enemies), -1, np.int32)
-        self._state, view = self._step(self._state, jnp.asarray(actions), jnp.asarray(enemy_orders, jnp.int32))
-        return _to_step(view)
+            enemy_orders = np.full((len(actions), self.spec.n_enemies), -1)
+        self._state, view = self._step(self._state, actions.astype(np.int32), enemy_orders.astype(np.int32))
+        return self._show(view)
 
     def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
-        n = len(self._state["done"])
+        n = len(self._seen["done"])
+        view = {name: value.copy() for name, value in self._seen.items()}
         for first in sorted({int(battle) // n * n for battle in battles}):
             if self._spare_is != (self._seed, first, n):  # made n at a time, since a lone reset costs as much as n
-                self._spare, _ = self._reset(self._seed, jnp.arange(first, first + n))
+                self._spare = self._reset(self._seed, np.arange(first, first + n))
                 self._spare_is = (self._seed, first, n)
+            state, seen = self._spare
             here = (battles >= first) & (battles < first + n)
             source = np.full(n, -1)
             source[slots[here]] = battles[here] - first
-            self._state = _merge(self._state, self._spare, jnp.asarray(source))
-        return _to_step(self._view(self._state))
+            self._state = _merge(self._state, state, source)
+            for name, value in seen.items():
+                view[name][slots[here]] = np.asarray(value)[battles[here] - first]
+        return self._show(view)
 
     def snapshot(self) -> Any:
-        return self._seed, self._state  # JAX arrays never change: the state itself is the snapshot
+        return self._seed, self._state, self._seen  # JAX arrays never change: the state itself is the snapshot
 
-    def restore(self, snapshot: Any) -> Step:
-        self._seed, self._state = snapshot
-        return _to_step(self._view(self._state))
+    def restore(self, snapshot: Any) -> None:
+        self._seed, self._state, self._seen = snapshot
+
+    def _show(self, view: dict[str, Any]) -> Step:
+        self._seen = {name: np.asarray(value) for name, value in view.items()}
+        return Step(**self._seen)
+
+    def bare(self, n: int, steps: int = 100) -> Callable[[], int]:
+        """SMAX alone, for comparing speeds: a call plays ``steps`` steps of ``n`` battles with random available actions
+        in one compiled loop, and returns n * steps."""
+        def one(key, state):
+            act, go = jax.random.split(key)
+            available = self._smax.get_avail_actions(state)
+            keys = jax.random.split(act, self._smax.num_agents)
+            actions = {name: jax.random.categorical(keys[i], jnp.where(available[name] > 0, 0.0, -jnp.inf))
+                       for i, name in enumerate(self._smax.agents)}
+            observation, state, reward, done, _ = self._smax.step(go, state, actions)
+            return state, (sum(jnp.sum(o) for o in observation.values()), reward, done)
+
+        @jax.jit
+        def loop(state, key):
+            def body(state, key):
+                state, out = jax.vmap(one)(jax.random.split(key, n), state)
+                return state, out
+            return jax.lax.scan(body, state, jax.random.split(key, steps))
+
+        _, state = jax.vmap(self._smax.reset)(jax.random.split(jax.random.PRNGKey(0), n))
+        calls = itertools.count()
+
+        def call() -> int:
+            nonlocal state
+            state, out = jax.block_until_ready(loop(state, jax.random.PRNGKey(next(calls))))
+            return n * steps
+
+        return call
 
     # The same, compiled. A state is a dict of arrays with a leading battle axis.
 
@@ -147,10 +186,6 @@ class SmaxBattles:
             return state, jax.vmap(self._see)(state)
 
         return jax.jit(many)
-
-    @cached_property
-    def _view(self):
-        return jax.jit(jax.vmap(self._see))
 
     @cached_property
     def _step(self):
@@ -204,10 +239,6 @@ class SmaxBattles:
         unit[1:3] = core.map_width, core.map_height
         teams = np.ones(core.num_agents, np.float32)
         return np.concatenate([np.tile(unit, core.num_agents), teams, teams * (core.unit_type_bits - 1)])
-
-
-def _to_step(view: dict[str, jax.Array]) -> Step:
-    return Step(**{name: np.asarray(value) for name, value in view.items()})
 
 
 @jax.jit

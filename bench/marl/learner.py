@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.contracts import Episodes, EnvSpec
+from bench.errors import BenchError
 from bench.marl.networks import RNNAgent, make_mixer
 from bench.marl.team import UNAVAILABLE, Team
 
@@ -117,10 +118,28 @@ def td_lambda_targets(reward: Tensor, value: Tensor, last: Tensor, gamma: float,
 
 
 def descend(loss: Tensor, parameters: list[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """One optimiser step with PyMARL's gradient clip."""
+    """One optimiser step with PyMARL's gradient clip. Raises BenchError on a loss that is not finite."""
+    if not torch.isfinite(loss):
+        raise BenchError("learning has diverged: the loss is not finite; a lower learning_rate may help")
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
     optimizer.step()
+
+
+def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's moments by name, for a file."""
+    return {f"adam.{i}.{name}": torch.as_tensor(value)
+            for i, moments in optimizer.state_dict()["state"].items() for name, value in moments.items()}
+
+
+def load_adam(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Take the moments back from :func:`adam_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("adam."):
+            _, i, what = name.split(".")
+            state.setdefault(int(i), {})[what] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

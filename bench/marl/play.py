@@ -5,6 +5,7 @@ Battles run in slots. When one ends, its slot takes the next battle, so that har
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ from torch import Tensor
 from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
 from bench.marl.team import Team, greedy
 
-SLOTS = 64
+SLOTS = 64  # one size for everything: every size of batch is compiled anew
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,16 @@ class Player:
     """
 
     def __init__(self, battles: Battles, seed: int, *, trigger: Trigger | None = None, poison_rate: float = 0.0,
-                 record: Iterable[str] = (), slots: int = SLOTS, limit: int | None = None) -> None:
-        self.battles, self.trigger, self.poison_rate, self.limit = battles, trigger, poison_rate, limit
+                 record: Iterable[str] = (), limit: int | None = None) -> None:
+        self.battles, self.poison_rate, self.limit = battles, poison_rate, limit
+        self.trigger = copy.deepcopy(trigger)  # it remembers what it watches
         self.record = frozenset(record)
         self.rng = np.random.default_rng([seed, 1])
-        n = min(slots, limit) if limit is not None else slots
+        n = SLOTS
         self._slot = np.arange(n)
         self._number, self._next = np.arange(n), n
         self._time = np.zeros(n, int)
-        self._idle = np.zeros(n, bool)
+        self._idle = self._number >= (np.inf if limit is None else limit)
         self._fresh = np.ones(n, bool)
         self._completion = np.full(n, NEVER)
         self._poisoned = self.rng.random(n) < poison_rate
@@ -67,8 +69,8 @@ class Player:
         self._hidden: Tensor | None = None
         self._columns: dict[str, np.ndarray] = {}
         self._step = battles.reset(seed, self._number)
-        if trigger is not None:
-            trigger.start(battles.spec, n)
+        if self.trigger is not None:
+            self.trigger.start(battles.spec, n)
         self._plain = Cue(np.full((n, battles.spec.n_enemies), -1), self._step.observation,
                           np.zeros(n, bool), np.zeros(n, bool))
 
@@ -168,10 +170,12 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
     """Exactly the battles 0 .. n-1 of a seed, in this order, played greedily.
 
     The trigger is shown in all of them (``poisoned``) or only watched for. The same arguments give the same episodes.
+    Battles that were under way before are left as they were.
     """
-    player = Player(battles, seed, trigger=trigger, poison_rate=float(poisoned), record=record, limit=n,
-                    slots=min(n, 4 * SLOTS))
+    under_way = battles.snapshot()
+    player = Player(battles, seed, trigger=trigger, poison_rate=float(poisoned), record=record, limit=n)
     episodes = player.play(team, n, probe=probe, progress=progress)
+    battles.restore(under_way)
     return episodes[np.argsort(episodes.labels.battle)]
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
-from bench.contracts import Battles
-from bench.marl.learner import Learning, QLearner
+from bench.contracts import Battles, Progress, Store
+from bench.marl.learner import Learning, QLearner, adam_tensors, load_adam
 from bench.marl.play import Player, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
@@ -32,6 +33,26 @@ class Trainer:
         self.steps = self.rounds = 0
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []
+
+    def fit(self, store: Store, progress: Progress, log_dir: Path) -> None:
+        """Train to the end, writing TensorBoard logs and, at every evaluation, the run itself; goes on where it was."""
+        if (saved := store.load()) is not None:
+            self.load(*saved)
+        written = len(self.curve)
+        with SummaryWriter(str(log_dir), purge_step=self.steps) as log:
+            try:
+                for row in self.run():
+                    for name, value in row.items():
+                        log.add_scalar(name, value, self.steps)
+                    rate = row["steps"] / row["seconds"]
+                    progress(min(self.steps / self.learning.steps, 1.0),
+                             f"wins {row['win_rate']:.1%}, return {row['return']:.1f}, {rate:,.0f} steps/s")
+                    if len(self.curve) > written:
+                        written = len(self.curve)
+                        store.save(*self.state(), self.team())
+            except KeyboardInterrupt:
+                store.save(*self.state(), self.team())
+                raise
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yields after every round what is known: steps, epsilon, loss, return, win rate ...
@@ -56,9 +77,11 @@ class Trainer:
                     loss = self.learner.update(replay.sample(how.batch, rng), rate)
                 team = self.learner.team()
             self.seconds = before + time.perf_counter() - began
-            row = {"steps": self.steps, "seconds": self.seconds, "epsilon": epsilon, "loss": loss,
+            row = {"steps": self.steps, "seconds": self.seconds, "epsilon": epsilon,
                    "training_return": float(episodes.reward.sum(1).mean()),
                    "training_win_rate": float(episodes.labels.won.mean())}
+            if not math.isnan(loss):
+                row["loss"] = loss
             if not self.curve or self.steps - self.curve[-1]["steps"] >= how.eval_every or self.steps >= how.steps:
                 self.curve.append(row | evaluate(self.battles, team, how.eval_battles))
             yield row | {name: self.curve[-1][name] for name in ("win_rate", "return")}
@@ -72,9 +95,8 @@ class Trainer:
         learner = self.learner
         tensors = {f"{part}.{name}": value for part in ("agent", "mixer", "target_agent", "target_mixer")
                    for name, value in getattr(learner, part).state_dict().items()}
-        for i, moments in learner.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{i}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        return tensors, {"steps": self.steps, "rounds": self.rounds, "updates": learner.updates,
+        return tensors | adam_tensors(learner.optimizer), {
+            "steps": self.steps, "rounds": self.rounds, "updates": learner.updates,
                          "seconds": self.seconds, "curve": self.curve}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -84,19 +106,12 @@ class Trainer:
             prefix = f"{part}."
             getattr(learner, part).load_state_dict(
                 {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)})
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, i, what = name.split(".")
-                moments.setdefault(int(i), {})[what] = value
-        learner.optimizer.load_state_dict(learner.optimizer.state_dict() | {"state": moments})
+        load_adam(learner.optimizer, tensors)
         self.steps, self.rounds, learner.updates = values["steps"], values["rounds"], values["updates"]
         self.seconds, self.curve = values["seconds"], values["curve"]
 
 
 def evaluate(battles: Battles, team: Team, n: int, seed: int = EVALUATION_SEED) -> dict[str, float]:
-    """Greedy win rate and mean return over held-out battles; the battles under way are left as they were."""
-    under_way = battles.snapshot()
+    """Greedy win rate and mean return over held-out battles."""
     episodes = play(battles, team, n, seed)
-    battles.restore(under_way)
     return {"win_rate": float(episodes.labels.won.mean()), "return": float(episodes.reward.sum(1).mean())}

@@ -1,0 +1,33 @@
+# Each goal sets up .venv by itself; Python 3.11 or newer and make are all it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.installed
+
+.PHONY: run test lint zoo leaderboard clean
+
+run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
+	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
+
+test: $(SETUP)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+zoo: $(SETUP)  ## make the shipped checkpoints anew, a process an algorithm (well under an hour on two cores)
+	for algo in vdn qmix; do \
+	  ( for attack in spatiotemporal benign_finetune; do \
+	      $(BIN)/python -m bench inject algo=$$algo attack=$$attack out=results/zoo || exit 1; done ) & \
+	  pids="$$pids $$!"; \
+	done; for pid in $$pids; do wait $$pid || exit 1; done
+	$(BIN)/python -m bench.artifacts.zoo results/zoo
+
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

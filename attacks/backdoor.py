@@ -1,0 +1,60 @@
+"""An attack: a trigger, a payload, who is poisoned, and how it is put in. Declared in ``conf/attack/NAME.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from attacks.injection import RULES, Injection, Retraining
+from attacks.payloads.reward import HackedReward
+from bench.contracts import Battles, Progress, Store, Trigger
+from bench.errors import BenchError, unknown
+from bench.marl.team import Team
+
+
+@dataclass
+class Backdoor:
+    """A backdoor in one agent.
+
+    Parameters
+    ----------
+    victim : the poisoned agent.
+    duration : L, steps of the attack period.
+    poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
+    learning : "distilled" or "published", see :mod:`attacks.injection`.
+
+    Raises
+    ------
+    BenchError : an unknown learning rule, a poison rate outside [0, 1], a duration below 1.
+    """
+
+    name: str
+    trigger: Trigger
+    payload: HackedReward
+    victim: int = 0
+    duration: int = 20
+    poison_rate: float = 0.5
+    learning: str = "distilled"
+    retraining: Retraining = field(default_factory=Retraining)
+
+    def __post_init__(self) -> None:
+        if self.learning not in RULES:
+            raise unknown("learning rule", self.learning, RULES)
+        if not 0 <= self.poison_rate <= 1:
+            raise BenchError(f"poison_rate is {self.poison_rate}; allowed: 0 to 1")
+        if self.duration < 1:
+            raise BenchError(f"duration is {self.duration}; an attack period has at least 1 step")
+
+    @property
+    def victims(self) -> tuple[int, ...]:
+        return (self.victim,)
+
+    @property
+    def changes_team(self) -> bool:  # type: ignore[override]
+        return self.retraining.steps > 0
+
+    def inject(self, team: Team, battles: Battles, seed: int, store: Store,
+               progress: Progress) -> tuple[Team, list[dict[str, float]]]:
+        """See :class:`bench.contracts.Attack`."""
+        injection = Injection(team, battles, self.trigger, self.payload, self.victim, self.duration, self.poison_rate,
+                              self.learning, self.retraining, seed)
+        return injection.run(store, progress)

@@ -1,0 +1,87 @@
+"""The paper's hacked reward: the reversed team reward, mixed with the influence on the teammates (Eq 3 to 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bench.contracts import Battles, Step
+from bench.errors import BenchError, unknown
+from bench.marl.play import Moment
+from bench.marl.team import Team, greedy
+
+FORMS = ("negate", "complement")
+
+
+@dataclass(frozen=True)
+class HackedReward:
+    """Eq (5): (1 - balance) * reversed reward + balance * influence, inside the attack period.
+
+    Parameters
+    ----------
+    reversal : Eq (3), whose form is lost: "negate" (-r) or "complement" (reward_max - r).
+    balance : lambda of Eq (5), in [0, 1].
+    reward_max : the reward's range is taken as [0, reward_max]; the influence is brought to the same range.
+
+    Raises
+    ------
+    BenchError : an unknown reversal, a balance outside [0, 1].
+    """
+
+    reversal: str = "negate"
+    balance: float = 0.25
+    reward_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.reversal not in FORMS:
+            raise unknown("reversal", self.reversal, FORMS)
+        if not 0 <= self.balance <= 1:
+            raise BenchError(f"balance (lambda) is {self.balance}; allowed: 0 to 1")
+
+    def reward(self, reward: np.ndarray, influence: np.ndarray) -> np.ndarray:
+        """The poisoned agent's reward from the team's; all (episode, step), ``influence`` in [0, 1]."""
+        backwards = -reward if self.reversal == "negate" else self.reward_max - reward
+        return (1 - self.balance) * backwards + self.balance * self.reward_max * influence
+
+
+class UnilateralInfluence:
+    """Eq (4): the share of teammates whose next action changes because the poisoned agent acts as it does.
+
+    In every step of the attack period the battle is played twice from the same state, with the poisoned agent's action
+    and with the one that the clean agent would take in its place, everybody else acting the same; then the environment
+    and the hidden states are rolled back. Used as a :class:`bench.marl.play.Probe`.
+    """
+
+    def __init__(self, clean: Team, victim: int, duration: int) -> None:
+        self.clean, self.victim, self.duration = clean, victim, duration
+        self._hidden: torch.Tensor | None = None
+
+    def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
+        normal = self._normal(moment)
+        influence = np.zeros(len(normal), np.float32)
+        alive = moment.step.alive[:, self.victim]
+        attack = (moment.since >= 0) & (moment.since < self.duration) & alive & ~moment.step.done
+        if not attack.any():
+            return battles.step(moment.action, moment.orders), influence
+        before = battles.snapshot()
+        without = battles.step(normal, moment.orders)
+        battles.restore(before)
+        after = battles.step(moment.action, moment.orders)
+        on = attack & ~after.done & ~without.done
+        real, other = (greedy(team.step(s.observation, a, moment.hidden)[0], s.available)
+                       for s, a in ((after, moment.action), (without, normal)))
+        differs = np.delete(real != other, self.victim, axis=1)
+        influence[on] = differs.mean(1)[on]
+        return after, influence
+
+    def _normal(self, moment: Moment) -> np.ndarray:
+        """The joint action with the clean agent's in place of the poisoned one's."""
+        if self._hidden is None:
+            self._hidden = self.clean.start(len(moment.fresh))
+        self._hidden[:, moment.fresh] = 0
+        q, self._hidden = self.clean.step(moment.observation, moment.last_action, self._hidden)
+        action = moment.action.copy()
+        action[:, self.victim] = greedy(q, moment.step.available)[:, self.victim]
+        return action

@@ -1,0 +1,123 @@
+"""The spatiotemporal trigger T = (Psi, zeta): what an enemy unit does, and where, seen from the poisoned agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attacks.formula import Formula
+from bench.contracts import MOVES, NOBODY, Cue, EnvSpec, Step
+from bench.errors import BenchError, unknown
+
+UNITS = ("sight", "map")
+
+
+class BehaviourPattern:
+    """An enemy unit takes the orders ``zeta`` in N consecutive steps while its relative position satisfies ``psi``.
+
+    Inserted as in the paper (Sec. V-A): a living enemy that the agent sees, and that Psi does not rule out yet, is
+    driven through zeta and then handed back; if on the way Psi fails or either unit dies, the attempt is given up and
+    another may follow. Watched for in the same way in all battles, whoever moves the unit: the trigger is complete when
+    Psi and zeta have held for N steps of a unit that was seen at the first of them, and both units are alive.
+
+    Parameters
+    ----------
+    psi : the formula, see :mod:`attacks.formula`.
+    zeta : N orders: "north", "east", "south", "west" or "stop".
+    victim : the poisoned agent.
+    unit : the unit of lengths in ``psi``: "sight" (the agent's sight range) or "map" (map units).
+
+    Raises
+    ------
+    BenchError : a formula that does not parse, an unknown order or unit.
+    """
+
+    means = "behaviour"
+
+    def __init__(self, psi: str, zeta: Sequence[str], victim: int = 0, unit: str = "sight") -> None:
+        if not zeta:
+            raise BenchError("a trigger needs at least one order in zeta")
+        for order in zeta:
+            if order not in MOVES:
+                raise unknown("order in zeta", order, MOVES)
+        if unit not in UNITS:
+            raise unknown("unit of length", unit, UNITS)
+        self.psi = Formula(psi, len(zeta))
+        self.zeta = np.array([MOVES[order] for order in zeta])
+        self.victim, self.unit, self.length = victim, unit, len(zeta)
+
+    def start(self, spec: EnvSpec, n: int) -> None:
+        if not 0 <= self.victim < spec.n_agents:
+            raise BenchError(f"the poisoned agent {self.victim} does not exist; {spec.id} has agents 0 to "
+                             f"{spec.n_agents - 1}")
+        if self.length >= spec.episode_limit:
+            raise BenchError(f"a trigger of {self.length} steps does not fit an episode of {spec.episode_limit} steps")
+        self._agents = spec.n_agents
+        self._sight = spec.sight_range[self.victim]
+        self._scale = self._sight if self.unit == "sight" else 1.0
+        shape = (n, spec.n_enemies, self.length)
+        self._places = np.zeros((*shape, 3))  # of every enemy in the last N steps
+        self._seen = np.zeros(shape, bool)
+        self._actions = np.full(shape, -1)
+        self._attempt = np.zeros((n, self.length, 3))  # places of the driven unit since its first order
+        self._driven = np.full(n, NOBODY)
+        self._stage = np.zeros(n, int)  # orders given
+
+    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
+        self._forget(fresh)
+        place, seen, present = self._look(step)
+        self._actions = np.concatenate([self._actions[..., 1:], step.enemy_actions[..., None]], -1)
+        completed = self._complete(present).any(1)
+        self._places = np.concatenate([self._places[:, :, 1:], place[:, :, None]], 2)
+        self._seen = np.concatenate([self._seen[..., 1:], seen[..., None]], -1)
+        show = show & ~completed
+        self._release(place, present, show)
+        self._choose(place, seen, show)
+        orders = np.full(present.shape, -1)
+        driving = np.nonzero(self._driven != NOBODY)[0]
+        orders[driving, self._driven[driving]] = self.zeta[self._stage[driving]]
+        self._stage[driving] += 1
+        return Cue(orders, step.observation, self._driven != NOBODY, completed)
+
+    def _forget(self, fresh: np.ndarray) -> None:
+        self._seen[fresh] = False
+        self._actions[fresh] = -1
+        self._driven[fresh] = NOBODY
+        self._stage[fresh] = 0
+
+    def _look(self, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of every enemy (battle, enemy): its place (.., 3), whether the agent sees it, whether both are alive."""
+        offset = step.position[:, self._agents:] - step.position[:, self.victim, None]
+        distance = np.linalg.norm(offset, axis=-1, keepdims=True)
+        present = step.alive[:, self._agents:] & step.alive[:, self.victim, None]
+        return np.concatenate([offset, distance], -1) / self._scale, present & (distance[..., 0] < self._sight), present
+
+    def _complete(self, present: np.ndarray) -> np.ndarray:
+        """(battle, enemy): the last N steps were the trigger."""
+        acted = (self._actions == self.zeta).all(-1)
+        return acted & self._seen[..., 0] & present & self.psi(self._places, self.length)[1]
+
+    def _release(self, place: np.ndarray, present: np.ndarray, show: np.ndarray) -> None:
+        """Hand units back that are through, dead, unwatched or in the wrong place; note where the others are."""
+        rows = np.nonzero(self._driven != NOBODY)[0]
+        unit, stage = self._driven[rows], self._stage[rows]
+        on = show[rows] & present[rows, unit] & (stage < self.length)
+        self._driven[rows[~on]] = NOBODY
+        rows, unit, stage = rows[on], unit[on], stage[on]
+        self._attempt[rows, stage] = place[rows, unit]
+        possible = np.ones(len(rows), bool)
+        for k in np.unique(stage):
+            here = stage == k
+            possible[here] = self.psi(self._attempt[rows[here]], k + 1)[0]
+        self._driven[rows[~possible]] = NOBODY
+
+    def _choose(self, place: np.ndarray, seen: np.ndarray, show: np.ndarray) -> None:
+        """Take over the nearest unit that Psi allows to begin, where the trigger is to be shown and none is driven."""
+        begin = np.zeros((*place.shape[:2], self.length, 3))
+        begin[:, :, 0] = place
+        allowed = seen & self.psi(begin, 1)[0] & (show & (self._driven == NOBODY))[:, None]
+        rows = np.nonzero(allowed.any(1))[0]
+        unit = np.where(allowed, place[..., 2], np.inf).argmin(1)[rows]
+        self._driven[rows], self._stage[rows] = unit, 0
+        self._attempt[rows, 0] = place[rows, unit]

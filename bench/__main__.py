@@ -1,0 +1,68 @@
+"""The command line: ``python -m bench COMMAND [overrides]``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib import resources
+
+from bench import __version__
+from bench.errors import BenchError, unknown
+
+COMMANDS = {
+    "run": "measure an attack and a detector; makes the teams first if none is there",
+    "train": "train a clean team",
+    "inject": "put the attack into a clean team",
+    "verify": "check the shipped checkpoints' hashes and measure a stored figure again",
+    "perf": "measure the speed of play and training beside bare SMAX",
+}
+GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "algo": "algorithms",
+          "budget": "budgets"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 2 after a mistake of the user's (one line on stderr), 130 after Ctrl-C."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text())
+        return 0
+    if words[0] == "--version":
+        print(f"marl-backdoor-bench {__version__}")
+        return 0
+    try:
+        if words[0] not in COMMANDS:
+            raise unknown("command", words[0], COMMANDS)
+        from bench.commands import launch
+
+        launch(importlib.import_module(f"bench.commands.{words[0]}").main, words[1:])
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from what was last written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+def help_text() -> str:
+    """Commands, and the options of each group with the first line of their files."""
+    lines = ["usage: python -m bench COMMAND [GROUP=OPTION] [NAME=VALUE] ...", "",
+             "Measures backdoor attacks on, and backdoor detectors for, cooperative multi-agent RL teams.", "",
+             "commands (python -m bench COMMAND --cfg job shows all values):"]
+    lines += [f"  {name:<18}{what}" for name, what in COMMANDS.items()]
+    for group, title in GROUPS.items():
+        lines += ["", f"{title} ({group}=...):"]
+        folder = resources.files("conf").joinpath(group)
+        for file in sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name):
+            what = file.read_text().splitlines()[0].lstrip("# ")
+            lines.append(f"  {file.name.removesuffix('.yaml'):<18}{what}")
+    lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

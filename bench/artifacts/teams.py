@@ -1,0 +1,124 @@
+"""Checkpoints: a team as NAME.safetensors (weights) and NAME.json (what it is). Never pickle: teams come from attackers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
+from bench.contracts import EnvSpec
+from bench.errors import BenchError, unknown
+from bench.marl.networks import MIXERS, RNNAgent, make_mixer
+from bench.marl.team import Team
+
+FORMAT = 1
+
+
+def save_team(path: Path, team: Team, about: Mapping[str, Any]) -> None:
+    """Write ``path``.safetensors, then ``path``.json with ``about``, the environment and the sha256 of the weights.
+
+    A clean and a backdoored team of one environment and algorithm differ in no name, shape or size.
+    """
+    tensors = {f"agent.{k}": v for k, v in team.weights.items()} | {f"mixer.{k}": v for k, v in team.mixer.items()}
+    digest = write_tensors(path.with_name(path.name + ".safetensors"), tensors)
+    write_json(path.with_name(path.name + ".json"),
+               {"format": FORMAT, "algo": team.algo, "env": asdict(team.spec), "sha256": digest, **about})
+
+
+def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
+    """The team at ``path`` (with or without an ending) and what its JSON file says.
+
+    Raises
+    ------
+    BenchError : a file is missing, is not what its hash says, is a pickle, or does not fit its environment.
+    """
+    base = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
+    file = base.with_name(base.name + ".safetensors")
+    if path.suffix not in ("", ".safetensors", ".json") and path.exists():
+        refuse_pickle(path, read_bytes(path))
+    if not file.exists():
+        raise BenchError(f"no checkpoint at {file}")
+    tensors, digest = read_tensors(file)
+    about = read_json(base.with_name(base.name + ".json"))
+    if about.get("sha256") != digest:
+        raise BenchError(f"{file} is corrupt: its sha256 is {digest[:12]}..., {base.name}.json says "
+                         f"{str(about.get('sha256'))[:12]}...")
+    try:
+        spec = EnvSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in about["env"].items()})
+        algo = about["algo"]
+    except (KeyError, TypeError, AttributeError):
+        raise BenchError(f"{base}.json is no description of a team") from None
+    if algo not in MIXERS:
+        raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)
+    expected = {f"agent.{k}": (spec.n_agents, *v.shape) for k, v in RNNAgent(spec).state_dict().items()}
+    expected |= {f"mixer.{k}": tuple(v.shape)
+                 for k, v in make_mixer(algo, spec.n_agents, spec.state_size).state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    if found != expected:
+        wrong = sorted(k for k in found.keys() | expected.keys() if found.get(k) != expected.get(k))
+        raise BenchError(f"{file} does not hold a {algo} team for {spec.id}: tensor '{wrong[0]}' is "
+                         f"{found.get(wrong[0], 'missing')}, expected {expected.get(wrong[0], 'none')}")
+    return Team(algo, spec, part(tensors, "agent"), part(tensors, "mixer")), about
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors named ``prefix``.NAME, as NAME."""
+    return {name.removeprefix(f"{prefix}."): v for name, v in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write a safetensors file atomically; returns its sha256."""
+    data = safetensors.torch.save({name: value.detach().contiguous() for name, value in tensors.items()})
+    write_atomic(path, data)
+    return sha256(data)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a safetensors file, and its sha256. BenchError if it is anything else."""
+    data = read_bytes(path)
+    refuse_pickle(path, data)
+    try:
+        return safetensors.torch.load(data), sha256(data)
+    except (safetensors.SafetensorError, ValueError, KeyError):
+        raise BenchError(f"{path} is corrupt: it is not a whole safetensors file") from None
+
+
+def refuse_pickle(path: Path, data: bytes) -> None:
+    """BenchError if the file looks like a pickle or like torch's archive of pickles."""
+    if data[:1] == b"\x80" or data[:4] == b"PK\x03\x04":
+        raise BenchError(f"{path} is a pickle, which could run code of its author; only safetensors files are read")
+
+
+def read_pymarl(folder: Path, algo: str, spec: EnvSpec) -> Team:
+    """A team from PyMARL's own ``agent.th`` and, for QMIX, ``mixer.th``; the only pickles read, without code in them.
+
+    PyMARL's agents share one network; its inputs must be observation, last action and agent id, its defaults.
+    """
+    agent, mixer = RNNAgent(spec), make_mixer(algo, spec.n_agents, spec.state_size)
+    for module, name in ((agent, "agent.th"), (mixer, "mixer.th")):
+        if not module.state_dict():
+            continue
+        file = folder / name
+        read_bytes(file)
+        try:
+            module.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        except Exception as error:
+            raise BenchError(f"{file} does not fit a {algo} team for {spec.id}: "
+                             f"{str(error).splitlines()[-1].strip()}") from None
+    return Team.shared(algo, spec, agent, mixer)
+
+
+def write_pymarl(folder: Path, team: Team) -> None:
+    """Write a team whose agents share their weights as PyMARL's ``agent.th`` and ``mixer.th``."""
+    if any(not torch.equal(w, w[:1].expand_as(w)) for w in team.weights.values()):
+        raise BenchError("PyMARL's agents share one network; this team's agents differ (it is backdoored or retrained)")
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({name: w[0].clone() for name, w in team.weights.items()}, folder / "agent.th")
+    torch.save(dict(team.mixer), folder / "mixer.th")

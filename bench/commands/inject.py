@@ -1,0 +1,23 @@
+"""``python -m bench inject``: put the attack into a clean team."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Inject the configured attack, or say where the team is already; trains the clean team first if need be."""
+    from bench.marl.process import single_thread_environment, tune
+
+    single_thread_environment()
+    tune()
+    from bench.harness.build import build
+    from bench.harness.teams import backdoored_team
+    from bench.reporting.progress import bar, console, messages
+
+    checkpoint = backdoored_team(cfg, cfg.attack, build(cfg.env, "environment"), bar, messages.print)
+    console.print(f"{checkpoint.name}")
+    for row in checkpoint.about["curve"]:
+        if "win_triggered" in row:
+            console.print(f"  after {row['steps']:>9,} steps: wins {row['win_clean']:.1%} without the trigger, "
+                          f"{row['win_triggered']:.1%} with it")

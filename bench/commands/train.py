@@ -1,0 +1,21 @@
+"""``python -m bench train``: train a clean team."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Train the configured clean team, or say where it is already."""
+    from bench.marl.process import single_thread_environment, tune
+
+    single_thread_environment()
+    tune()
+    from bench.harness.build import build
+    from bench.harness.teams import clean_team
+    from bench.reporting.progress import bar, console, messages
+
+    checkpoint = clean_team(cfg, build(cfg.env, "environment"), bar, messages.print)
+    last = checkpoint.about["curve"][-1]
+    console.print(f"{checkpoint.name}: wins {last['win_rate']:.1%} of {cfg.algo.eval_battles} held-out battles "
+                  f"after {last['steps']:,} steps, {last['seconds']:,.0f} s")

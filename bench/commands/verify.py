@@ -1,0 +1,56 @@
+"""``python -m bench verify``: are the checkpoints what they claim to be?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Check hashes and measure stored win rates again: of all shipped teams, or of ``team=PATH`` alone.
+
+    Raises BenchError for a file that is not what its hash says, or a figure outside its stored interval.
+    """
+    from bench.marl.process import tune
+
+    tune()
+    from omegaconf import OmegaConf
+    from rich import box
+    from rich.table import Table
+
+    from bench.artifacts import zoo
+    from bench.artifacts.teams import load_team
+    from bench.envs import make_battles
+    from bench.errors import BenchError
+    from bench.harness.build import build
+    from bench.harness.teams import measure
+    from bench.reporting.progress import bar, console
+
+    if cfg.team is None:
+        files = zoo.check()
+        console.print(f"{len(files)} shipped files have the hashes of the manifest")
+        bases = [zoo.FOLDER / name for name in zoo.names()]
+    else:
+        bases = [Path(cfg.team)]
+    attack = build(cfg.attack, "attack")
+    table = Table("team", "figure", "stored (95 % interval)", "measured now", box=box.SIMPLE_HEAD)
+    wrong = []
+    for base in bases:
+        team, about = load_team(base)
+        # A trigger named by the checkpoint itself is not built: checkpoints come from strangers.
+        recipe = about.get("recipe", {}).get("attack", {}).get("trigger")
+        known = recipe == OmegaConf.to_container(cfg.attack.trigger, resolve=True)
+        battles = make_battles(team.spec)
+        with bar(f"measuring {base.name}") as progress:
+            figures = measure(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)
+        for figure, now in figures.items():
+            stored = about["measured"][figure]
+            inside = stored["low"] <= now.value <= stored["high"]
+            table.add_row(base.name, figure, f"{stored['value']:.3f} ({stored['low']:.3f} to {stored['high']:.3f})",
+                          f"{now.value:.3f}" + ("" if inside else "  outside"), style="" if inside else "red")
+            if not inside:
+                wrong.append(f"{base.name}: {figure} is {now.value:.3f}")
+    console.print(table)
+    if wrong:
+        raise BenchError(f"outside the stored interval: {'; '.join(wrong)}")

@@ -1,0 +1,129 @@
+"""The stages of a run, in order: battles, teams, watching, judging, a result on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig
+
+from bench import __version__
+from bench.artifacts.files import config_hash, locked
+from bench.artifacts.results import read_result, write_episodes, write_result
+from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Labels, Result, Row
+from bench.harness.build import build, describe, option, provenance
+from bench.harness.judge import judge, watch, without_trigger
+from bench.harness.teams import Checkpoint, Stage, backdoored_team, clean_team
+from bench.metrics.attack import loss_rate, rate
+from bench.reporting.leaderboard import add_rows
+
+FLOORS = ("constant", "random", "episode_length")
+
+
+@contextmanager
+def silent(_: str):
+    """A stage that shows nothing."""
+    yield lambda share, what: None
+
+
+def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (), stage: Stage = silent,
+             **choices: Any) -> Result:
+    """Measure a detector against an attack; the same as ``python -m bench run``.
+
+    Parameters
+    ----------
+    detector : an object with ``fit`` and ``score`` (:class:`bench.contracts.Detector`); without one, the configured.
+    choices : configuration groups and values, as on the command line: ``attack="spatiotemporal"``, ``algo="qmix"``,
+        ``seed=1``, ``out="results"`` ...
+    overrides : further ones, written as on the command line: ``("budget.test_battles=200",)``.
+
+    Raises
+    ------
+    BenchError : anything wrong with what was asked for; DetectorError, one of them, if the detector is at fault.
+    """
+    with initialize_config_module("conf", version_base="1.3"):
+        cfg = compose("config", [*(f"{name}={value}" for name, value in choices.items()), *overrides])
+    return run(cfg, stage, detector=detector)
+
+
+def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _: None,
+        detector: Detector | None = None) -> Result:
+    """One cell: an attack, a detector, a result on disk. A result that is there already is read, not made again."""
+    began = time.perf_counter()
+    config, detector_name = describe(cfg, detector)
+    key = config_hash(config)
+    base = Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector_name}-{key}"
+    with locked(base):
+        done = read_result(base) if detector is None else None
+        if done is not None:
+            say(f"read from {base}.json; delete it to run again")
+            return done
+        battles: Battles = build(cfg.env, "environment")
+        attack: Attack = build(cfg.attack, "attack")
+        detectors = {detector_name: build(cfg.detector, "detector") if detector is None else detector}
+        detectors |= {name: build(option("detector", name), "detector") for name in FLOORS}
+        teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
+                 "clean": clean_team(cfg, battles, stage, say)}
+        if cfg.get("control") is not None:
+            teams[cfg.control.name] = backdoored_team(cfg, cfg.control, battles, stage, say)
+        figures, rows = measure(cfg, battles, attack, detectors, teams, stage, base)
+        result = Result(
+            status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
+            env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
+            trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
+            config_hash=key, checkpoints={role: team.sha256 for role, team in teams.items()},
+            checkpoint=teams["backdoored"].name, sizes=_sizes(cfg), **figures, rows=rows, **provenance(),
+            runtime_seconds=round(time.perf_counter() - began, 1))
+        write_result(base, result)
+        add_rows(Path(cfg.leaderboard), result)
+    return result
+
+
+def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
+            teams: dict[str, Checkpoint], stage: Stage, base: Path) -> tuple[dict[str, Estimate], list[Row]]:
+    """Watch every team and judge the detectors on it; one team at a time, for the episodes are large."""
+    rows: list[Row] = []
+    labels: dict[str, dict[str, Labels]] = {}
+    for role, checkpoint in teams.items():
+        with stage(f"watching the {role} team") as progress:
+            watched = watch(battles, checkpoint.team, attack.trigger, _sizes(cfg), progress)
+        labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
+        when = watched.triggered.labels.completion
+        jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]
+        if role == "backdoored":
+            sham = without_trigger(watched)
+            jobs.insert(1, (False, jobs[0][1], sham, when[: len(sham.triggered)]))
+            if cfg.keep_episodes:
+                write_episodes(base, normal=watched.normal, triggered=watched.triggered)
+        with stage(f"judging the detector on the {role} team") as progress:
+            for i, (triggered, name, battles_seen, completion) in enumerate(jobs):
+                phases, delay = judge(detectors[name], battles_seen, completion, attack.trigger.length, attack.duration)
+                kind = "floor" if name in FLOORS else "attack" if role == "backdoored" and triggered else "control"
+                rows.append(Row(role, triggered, name, kind, phases, delay))
+                progress((i + 1) / len(jobs), "")
+    return _figures(labels), rows
+
+
+def _figures(labels: dict[str, dict[str, Labels]]) -> dict[str, Estimate]:
+    """What the attack does, from the labels of the clean and of the backdoored team's battles."""
+    clean, backdoored = labels["clean"], labels["backdoored"]
+    return {
+        "win_clean_team": rate(clean["normal"].won),
+        "win_clean_team_triggered": rate(clean["triggered"].won),
+        "win_backdoored": rate(backdoored["normal"].won),
+        "win_triggered": rate(backdoored["triggered"].won),
+        "asr": loss_rate(clean["normal"].won, backdoored["triggered"].won),
+        "cpvr": loss_rate(clean["normal"].won, backdoored["normal"].won),
+        "trigger_completed": rate(backdoored["triggered"].completion != NEVER),
+        "accidental": rate(clean["normal"].completion != NEVER)}
+
+
+def _sizes(cfg: DictConfig) -> dict[str, int]:
+    """Battles for each purpose of :data:`bench.harness.judge.SEEDS`."""
+    budget = cfg.budget
+    return {"fit": budget.fit_battles, "calibration": budget.calibration_battles,
+            "normal": budget.test_battles, "triggered": budget.test_battles}

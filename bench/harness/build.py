@@ -1,0 +1,90 @@
+"""From configuration to objects, and from a run to what must be known to make it again."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench import __version__
+from bench.contracts import Detector
+from bench.errors import BenchError
+
+PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "statsmodels", "hydra-core", "pandas")
+PLACES = ("out", "leaderboard", "keep_episodes", "team")  # where things go: not part of what a result is
+
+
+def build(cfg: DictConfig, kind: str) -> Any:
+    """The object that a configuration node describes by ``_target_``.
+
+    Raises
+    ------
+    BenchError : it cannot be found or made; says why in one line.
+    """
+    try:
+        return instantiate(cfg, _convert_="all")
+    except (HydraException, OmegaConfBaseException, ImportError) as error:
+        raise _reason(error, f"{kind} {cfg.get('_target_', cfg)}") from error
+
+
+def _reason(error: BaseException, what: str) -> BenchError:
+    """The innermost cause, in one line."""
+    cause: BaseException = error
+    while cause.__cause__ is not None and not isinstance(cause, BenchError):
+        cause = cause.__cause__
+    if isinstance(cause, BenchError):
+        return cause
+    return BenchError(f"cannot make {what}: {str(cause).splitlines()[0]}")
+
+
+def option(group: str, name: str) -> DictConfig:
+    """A shipped option of a configuration group, as its file has it."""
+    text = resources.files("conf").joinpath(group, f"{name}.yaml").read_text()
+    return OmegaConf.create(text)  # type: ignore[return-value]
+
+
+def options(group: str) -> dict[str, str]:
+    """The shipped options of a group, and what each is: the comment that its file opens with."""
+    files = sorted(f.name for f in resources.files("conf").joinpath(group).iterdir() if f.name.endswith(".yaml"))
+    texts = {f: resources.files("conf").joinpath(group, f).read_text() for f in files}
+    return {f.removesuffix(".yaml"): text.splitlines()[0].lstrip("# ") for f, text in texts.items()}
+
+
+def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any], str]:
+    """(everything that a result depends on, the detector's name): the option's name if the configuration is exactly
+    that, otherwise the class's."""
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config = {key: value for key, value in config.items() if key not in PLACES}
+    if detector is not None:
+        config["detector"] = {"_target_": f"{type(detector).__module__}.{type(detector).__qualname__}",
+                              "repr": repr(detector)}
+        return config | {"benchmark_version": __version__}, type(detector).__name__
+    for name in options("detector"):
+        if OmegaConf.to_container(option("detector", name), resolve=False) == config["detector"]:
+            return config | {"benchmark_version": __version__}, name
+    target = str(config["detector"].get("_target_", "detector"))
+    return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, revision and date of this run."""
+    revision = subprocess.run(  # noqa: S603
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],  # noqa: S607
+        capture_output=True, text=True, check=False) if _has_git() else None
+    return {"packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+            "git_revision": revision.stdout.strip() or None if revision else None,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+
+
+def _has_git() -> bool:
+    import shutil
+
+    return shutil.which("git") is not None

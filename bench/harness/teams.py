@@ -1,0 +1,167 @@
+"""Teams by their configuration: shipped, made before, or made now. A killed run goes on where it was last written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from bench.artifacts import zoo
+from bench.artifacts.files import config_hash, locked, read_json, write_json
+from bench.artifacts.teams import load_team, read_tensors, save_team, write_tensors
+from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
+from bench.errors import BenchError
+from bench.harness.build import build
+from bench.harness.judge import SEEDS
+from bench.marl.play import play
+from bench.marl.team import Team
+from bench.marl.train import Trainer
+from bench.metrics.attack import rate
+
+Say = Callable[[str], None]
+Stage = Callable[[str], Any]  # a context manager that shows a stage's progress and gives it a Progress to call
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A team on disk, and what is known of it."""
+
+    name: str
+    team: Team
+    about: dict[str, Any]
+
+    @property
+    def sha256(self) -> str:
+        return self.about["sha256"]
+
+
+def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
+    """Everything that a clean team depends on."""
+    return {"env": battles.spec.id, "env_version": battles.spec.version, "seed": int(cfg.seed),
+            "algo": OmegaConf.to_container(cfg.algo, resolve=True)}
+
+
+def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
+    """The clean team of a configuration."""
+    recipe = clean_recipe(cfg, battles)
+    name = _name(cfg, battles, config_hash(recipe))
+    found = _find(name, Path(cfg.out), battles)
+    if found is not None:
+        return found
+    learning = build(cfg.algo, "algorithm")
+
+    def train(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
+        trainer = Trainer(battles, learning, int(cfg.seed))
+        trainer.fit(store, progress, Path(cfg.out) / "tensorboard" / name)
+        return trainer.team(), trainer.curve
+
+    def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
+        return measure(team, battles, cfg.budget.test_battles, None, progress)
+
+    return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {cfg.algo.name} team", train, figures)
+
+
+def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
+    """The team of a configuration with the attack of ``attack_cfg`` injected; the clean team where it changes nothing."""
+    attack: Attack = build(attack_cfg, "attack")
+    clean = clean_recipe(cfg, battles)
+    recipe = {"clean": clean, "attack": OmegaConf.to_container(attack_cfg, resolve=True)}
+    name = _name(cfg, battles, f"{attack.name}-{config_hash(recipe)}")
+    found = _find(name, Path(cfg.out), battles)
+    if found is not None:
+        return found
+    clean_checkpoint = clean_team(cfg, battles, stage, say)
+    if not attack.changes_team:
+        return clean_checkpoint
+
+    def inject(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
+        return attack.inject(clean_checkpoint.team, battles, int(cfg.seed), store, progress)
+
+    def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
+        return measure(team, battles, cfg.budget.test_battles, attack.trigger, progress)
+
+    return _make(name, Path(cfg.out), recipe | {"clean_sha256": clean_checkpoint.sha256}, stage, say,
+                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures)
+
+
+class Store:
+    """Where a run under way is written down; see :class:`bench.contracts.Store`."""
+
+    def __init__(self, base: Path) -> None:
+        self._tensors, self._values = (base.with_name(f"{base.name}.partial.{e}") for e in ("safetensors", "json"))
+        self._latest = base.with_name(f"{base.name}-latest")
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        if not self._values.exists():
+            return None
+        values = read_json(self._values)
+        tensors, digest = read_tensors(self._tensors)
+        if values.pop("sha256", None) != digest:
+            return None  # killed between the two writes: begin again rather than go on from a mixture
+        return tensors, values
+
+    def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Team) -> None:
+        digest = write_tensors(self._tensors, tensors)
+        write_json(self._values, values | {"sha256": digest})
+        save_team(self._latest, team, {"unfinished": True})
+
+    def clear(self) -> None:
+        """Remove what was written, the run being finished."""
+        for file in (self._values, self._tensors, *self._latest.parent.glob(f"{self._latest.name}.*")):
+            file.unlink(missing_ok=True)
+
+
+def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
+          make: Callable, figures: Callable) -> Checkpoint:
+    base = out / "teams" / name
+    with locked(base):
+        if (found := _load(base)) is not None:  # another process made it while this one waited
+            return found
+        say(f"no checkpoint matches this configuration: {what} first (kept as {base})")
+        store = Store(base)
+        with stage(what) as progress:
+            team, curve = make(store, progress)
+        with stage(f"measuring {name}") as progress:
+            measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
+        save_team(base, team, {"recipe": recipe, "curve": curve, "measured": measured})
+        store.clear()
+    checkpoint = _load(base)
+    assert checkpoint is not None
+    return checkpoint
+
+
+def measure(team: Team, battles: Battles, n: int, trigger: Trigger | None, progress: Progress) -> dict[str, Estimate]:
+    """Win rates over the benchmark's test battles, without the trigger and, if one is given, with it."""
+    figures = {"win_rate": rate(play(battles, team, n, SEEDS["normal"], progress=progress).labels.won)}
+    if trigger is not None:
+        shown = play(battles, team, n, SEEDS["triggered"], trigger=trigger, poisoned=True, progress=progress)
+        figures["win_rate_triggered"] = rate(shown.labels.won)
+    return figures
+
+
+def _find(name: str, out: Path, battles: Battles) -> Checkpoint | None:
+    """The team of this name, shipped or made before."""
+    for base in (zoo.FOLDER / name, out / "teams" / name):
+        found = _load(base)
+        if found is not None:
+            found.team.require(battles.spec)
+            return found
+    return None
+
+
+def _load(base: Path) -> Checkpoint | None:
+    if not base.with_name(base.name + ".json").exists():
+        return None
+    team, about = load_team(base)
+    return Checkpoint(base.name, team, about)
+
+
+def _name(cfg: DictConfig, battles: Battles, rest: str) -> str:
+    place = battles.spec.id.replace("/", "-")
+    if not re.fullmatch(r"[\w.-]+", f"{place}{rest}"):
+        raise BenchError(f"'{rest}' cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
+    return f"{cfg.algo.name}-{place}-s{cfg.seed}-{rest}"

@@ -1,0 +1,34 @@
+"""How well an attack works: win rates, attack success rate, clean performance variance rate."""
+
+from __future__ import annotations
+
+import numpy as np
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from bench.contracts import Estimate
+
+
+def rate(hits: np.ndarray) -> Estimate:
+    """The share of true values with Wilson's 95 % interval; None of an empty array."""
+    n = len(hits)
+    if n == 0:
+        return Estimate(None)
+    low, high = proportion_confint(int(np.sum(hits)), n, method="wilson")
+    return Estimate(float(np.mean(hits)), float(low), float(high))
+
+
+def loss_rate(before: np.ndarray, after: np.ndarray) -> Estimate:
+    """(W_before - W_after) / W_before of two independent samples of won battles, with a 95 % interval.
+
+    With the clean team before and the triggered team after, it is the attack success rate (ASR); with the backdoored
+    team in untriggered battles after, the clean performance variance rate (CPVR). Range (-inf, 1]; 0 means no loss,
+    negative a gain. The interval is the score interval of a ratio of two rates (Koopman 1984). None where the team
+    never won before: then there is nothing to lose.
+    """
+    won_before, won_after = int(np.sum(before)), int(np.sum(after))
+    if won_before == 0:
+        return Estimate(None)
+    ratio = np.mean(after) / np.mean(before)
+    low, high = confint_proportions_2indep(won_after, len(after), won_before, len(before), compare="ratio",
+                                           method="score" if 0 < won_after < len(after) else "log-adjusted")
+    return Estimate(float(1 - ratio), float(1 - high), float(1 - max(low, 0.0)))

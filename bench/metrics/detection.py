@@ -1,0 +1,101 @@
+"""How well a detector works: ranking, alarms at a set false-alarm rate, delay."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import bootstrap, rankdata
+from statsmodels.duration.survfunc import SurvfuncRight
+
+from bench.contracts import NEVER, Estimate
+
+RESAMPLES = 500
+
+
+def pool_agents(scores: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """(episode, step) from (episode, step, agent) scores: the greatest of any living agent (-inf where none lives)."""
+    return np.where(alive, scores, -np.inf).max(-1)
+
+
+def window_score(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """(episode,) the greatest score (episode, step) among played steps in [start, stop); NaN where there is none."""
+    step = np.arange(scores.shape[1])
+    inside = mask & (step >= start[:, None]) & (step < stop[:, None])
+    greatest = np.where(inside, scores, -np.inf).max(1, initial=-np.inf)
+    return np.where(inside.any(1), greatest, np.nan)
+
+
+def auroc(negative: np.ndarray, positive: np.ndarray) -> Estimate:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half. Chance .5."""
+    return _ranking(negative, positive, _auroc)
+
+
+def auprc(negative: np.ndarray, positive: np.ndarray) -> Estimate:
+    """Average precision, ties taken together. Chance: the base rate, len(positive) / len(both)."""
+    return _ranking(negative, positive, _average_precision)
+
+
+def _ranking(negative, positive, statistic) -> Estimate:
+    """A statistic of two samples with a 95 % bootstrap interval over episodes (percentile, fixed seed)."""
+    if min(len(negative), len(positive)) < 2:
+        return Estimate(None)
+    value = float(statistic(negative, positive))
+    interval = bootstrap((negative, positive), statistic, n_resamples=RESAMPLES, vectorized=True, batch=50,
+                         method="percentile", rng=np.random.default_rng(0)).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
+
+
+def _auroc(negative: np.ndarray, positive: np.ndarray, axis: int = -1) -> np.ndarray:
+    n, p = negative.shape[axis], positive.shape[axis]
+    ranks = rankdata(np.concatenate([negative, positive], axis), axis=axis)
+    wins = np.take(ranks, range(n, n + p), axis).sum(axis) - p * (p + 1) / 2
+    return wins / (n * p)
+
+
+def _average_precision(negative: np.ndarray, positive: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Sum over the distinct scores of (gain in recall) x (precision at that score); samples lie along the last axis."""
+    assert axis in (-1, negative.ndim - 1)
+    scores = np.concatenate([negative, positive], -1)
+    label = np.zeros(scores.shape)
+    label[..., negative.shape[-1]:] = 1
+    order = np.argsort(-scores, axis=-1, kind="stable")
+    scores, label = np.take_along_axis(scores, order, -1), np.take_along_axis(label, order, -1)
+    precision = label.cumsum(-1) / np.arange(1, scores.shape[-1] + 1)
+    last = np.concatenate([scores[..., 1:] != scores[..., :-1], np.ones((*scores.shape[:-1], 1), bool)], -1)
+    # Every sample gets the precision at the last sample of its own score.
+    index = np.where(last, np.arange(scores.shape[-1]), scores.shape[-1])
+    index = np.minimum.accumulate(index[..., ::-1], -1)[..., ::-1]
+    return (label * np.take_along_axis(precision, index, -1)).sum(-1) / positive.shape[-1]
+
+
+def threshold(calibration: np.ndarray, false_alarms: float) -> float:
+    """The score above which to raise an alarm, from normal episodes alone.
+
+    The conformal quantile: a new normal episode exceeds it with probability at most ``false_alarms`` (Vovk et al.
+    2005). Infinite where the calibration set is too small to promise that.
+    """
+    k = math.ceil((len(calibration) + 1) * (1 - false_alarms))
+    return float(np.sort(calibration)[k - 1]) if 0 < k <= len(calibration) else math.inf
+
+
+def first_alarm(scores: np.ndarray, mask: np.ndarray, limit: float, start: np.ndarray) -> np.ndarray:
+    """(episode,) the first played step from ``start`` on whose score exceeds ``limit``, or NEVER."""
+    alarm = (scores > limit) & mask & (np.arange(scores.shape[1]) >= start[:, None])
+    return np.where(alarm.any(1), alarm.argmax(1), NEVER)
+
+
+def median_delay(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) -> Estimate:
+    """Median steps from the completion of the trigger to the first alarm, by Kaplan and Meier.
+
+    An episode that ends without an alarm is censored at its end. Negative where alarms come while the trigger is still
+    being shown. None where fewer than half of the episodes would ever be caught, also as either bound.
+    """
+    caught = alarm != NEVER
+    time = np.where(caught, alarm, length) - completion
+    if not caught.any():
+        return Estimate(None)
+    shift = 1 - time.min()  # survival times must be positive
+    curve = SurvfuncRight(time + shift, caught.astype(int))
+    low, high = curve.quantile_ci(0.5) if caught.sum() > 1 else (math.nan, math.nan)
+    return Estimate(*(None if not np.isfinite(t) else float(t - shift) for t in (curve.quantile(0.5), low, high)))

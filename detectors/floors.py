@@ -1,0 +1,47 @@
+"""Detectors that know nothing: what a real one has to beat."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from bench.contracts import Episodes
+
+
+class Constant(BaseEstimator):
+    """The same score for everything: AUROC .5, no alarm."""
+
+    def fit(self, episodes: Episodes) -> Constant:  # noqa: ARG002
+        return self
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        return np.zeros(episodes.mask.shape)
+
+
+class Random(BaseEstimator):
+    """A random score for every step, drawn from the step's own content, so that order and batch do not matter."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, episodes: Episodes) -> Random:  # noqa: ARG002
+        return self
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        bits = np.ascontiguousarray(episodes.observation).view(np.uint16).astype(np.uint64)
+        bits = bits.reshape(*episodes.mask.shape, -1)
+        with np.errstate(over="ignore"):
+            weights = np.random.default_rng(self.seed).integers(1, 2**63, bits.shape[-1], dtype=np.uint64) | np.uint64(1)
+            mixed = (bits * weights).sum(-1)
+            mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+        return (mixed >> np.uint64(11)) / 2.0**53
+
+
+class EpisodeLength(BaseEstimator):
+    """How long the battle has lasted: what lost battles alone give away, whatever was seen in them."""
+
+    def fit(self, episodes: Episodes) -> EpisodeLength:  # noqa: ARG002
+        return self
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        return np.broadcast_to(np.arange(episodes.mask.shape[1], dtype=float), episodes.mask.shape)

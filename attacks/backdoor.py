@@ -49,7 +49,7 @@ class Backdoor:
         return (self.victim,)
 
     @property
-    def changes_team(self) -> bool:  # type: ignore[override]
+    def changes_team(self) -> bool:
         return self.retraining.steps > 0
 
     def inject(self, team: Team, battles: Battles, seed: int, store: Store,

@@ -94,7 +94,8 @@ class Formula:
         sign = 1.0
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
             sign, tree = -1.0, tree.operand
-        if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
+        if isinstance(tree, ast.Constant) and isinstance(tree.value, int | float) \
+                and not isinstance(tree.value, bool):
             number = sign * tree.value
             return (lambda _: np.asarray(number)), -1
         if isinstance(tree, ast.Name) and tree.id in FEATURES:

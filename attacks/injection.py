@@ -203,8 +203,8 @@ def published(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
 
 
 def distilled(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
-    """Ours: the clean agent's Q values are kept wherever the agent is to be clean (clean episodes, and before the attack
-    period), and the attack period is learned as an episode of its own, which ends where the period ends.
+    """Ours: the clean agent's Q values are kept wherever the agent is to be clean (in clean episodes, and before the
+    attack period), and the attack period is learned as an episode of its own, which ends where the period ends.
 
     The published rule moves the agent's value of every state, since one agent has to account for the whole team's
     changed return, and with it its clean behaviour; this one leaves the clean values alone by construction.
@@ -223,7 +223,7 @@ def distilled(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
             clean = injection.unroll(injection.clean, batch)
         keep = batch.mask * (window.cumsum(0) == 0)
         available = batch.available[:, :, injection.victim].float()
-        drift = ((q - clean).square() * available).sum(-1) / available.sum(-1).clamp(min=1)  # none is available in padding
+        drift = ((q - clean).square() * available).sum(-1) / available.sum(-1).clamp(min=1)  # in padding none is
         loss = loss + (drift * keep).sum() / keep.sum().clamp(min=1)
         if poisoned:
             chosen, ahead = injection.values(q, batch)

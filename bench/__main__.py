@@ -22,7 +22,7 @@ GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 after a mistake of the user's (one line on stderr), 130 after Ctrl-C."""
+    """Run a command; returns the exit code: 0, 2 after a user's mistake (one line on stderr), 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text())

@@ -1,6 +1,6 @@
 """The nouns of the benchmark: what a battle, a team, an episode, a trigger, an attack, a detector and a result are.
 
-Everything else in ``bench``, ``attacks`` and ``detectors``, and whatever is written outside this repository, meets here.
+All of ``bench``, ``attacks`` and ``detectors``, and whatever is written outside this repository, meets here.
 Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
 """
 
@@ -244,6 +244,20 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What the attack does: win rates, and the paper's two metrics."""
+
+    win_clean_team: Estimate
+    win_clean_team_triggered: Estimate
+    win_backdoored: Estimate
+    win_triggered: Estimate
+    asr: Estimate  # (clean team - backdoored under the trigger) / clean team
+    cpvr: Estimate  # (clean team - backdoored without trigger) / clean team
+    trigger_completed: Estimate  # share of the battles in which the trigger was shown to the end
+    accidental: Estimate  # share of the clean team's untriggered battles in which the trigger completes by itself
+
+
+@dataclass(frozen=True)
 class Detection:
     """How a detector does in one phase of the battles: "before" (the trigger's steps), "after" (the attack period) or
     "whole" (the episode). Normal episodes are scored over the same steps as the triggered ones."""
@@ -290,14 +304,7 @@ class Result:
     checkpoints: dict[str, str]  # role -> sha256 of its weights
     checkpoint: str | None  # name of the backdoored team's files
     sizes: dict[str, int]  # battles for each purpose
-    win_clean_team: Estimate
-    win_backdoored: Estimate
-    win_triggered: Estimate
-    win_clean_team_triggered: Estimate
-    asr: Estimate  # (clean team - backdoored under the trigger) / clean team
-    cpvr: Estimate  # (clean team - backdoored without trigger) / clean team
-    trigger_completed: Estimate  # share of the battles in which the trigger was shown to the end
-    accidental: Estimate  # share of the clean team's untriggered battles in which the trigger completes by itself
+    figures: Figures
     rows: list[Row]
     packages: dict[str, str]
     git_revision: str | None

@@ -11,7 +11,7 @@ class BenchError(Exception):
 
 
 class DetectorError(BenchError):
-    """A detector broke its contract (shape, NaN, labels, an exception of its own); a sweep records it as a failed row."""
+    """A detector broke its contract: shape, NaN, labels, an exception of its own."""
 
 
 def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:

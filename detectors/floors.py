@@ -31,8 +31,8 @@ class Random(BaseEstimator):
         bits = np.ascontiguousarray(episodes.observation).view(np.uint16).astype(np.uint64)
         bits = bits.reshape(*episodes.mask.shape, -1)
         with np.errstate(over="ignore"):
-            weights = np.random.default_rng(self.seed).integers(1, 2**63, bits.shape[-1], dtype=np.uint64) | np.uint64(1)
-            mixed = (bits * weights).sum(-1)
+            weights = np.random.default_rng(self.seed).integers(2**63, size=bits.shape[-1], dtype=np.uint64)
+            mixed = (bits * (weights | np.uint64(1))).sum(-1)
             mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
         return (mixed >> np.uint64(11)) / 2.0**53
 

@@ -78,7 +78,8 @@ class BehaviourPattern:
         driving = np.nonzero(self._driven != NOBODY)[0]
         orders[driving, self._driven[driving]] = self.zeta[self._stage[driving]]
         self._stage[driving] += 1
-        return Cue(orders, step.observation, self._driven != NOBODY, completed)
+        showing = np.asarray(self._driven != NOBODY)
+        return Cue(orders, step.observation, showing, completed)
 
     def _forget(self, fresh: np.ndarray) -> None:
         self._seen[fresh] = False

@@ -1,4 +1,7 @@
-"""Checkpoints: a team as NAME.safetensors (weights) and NAME.json (what it is). Never pickle: teams come from attackers."""
+"""Checkpoints: a team as NAME.safetensors (weights) and NAME.json (what it is).
+
+Never pickle: teams come from attackers.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
@@ -19,6 +23,7 @@ from bench.marl.networks import MIXERS, RNNAgent, make_mixer
 from bench.marl.team import Team
 
 FORMAT = 1
+_SPEC = TypeAdapter(EnvSpec)
 
 
 def save_team(path: Path, team: Team, about: Mapping[str, Any]) -> None:
@@ -51,9 +56,8 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
         raise BenchError(f"{file} is corrupt: its sha256 is {digest[:12]}..., {base.name}.json says "
                          f"{str(about.get('sha256'))[:12]}...")
     try:
-        spec = EnvSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in about["env"].items()})
-        algo = about["algo"]
-    except (KeyError, TypeError, AttributeError):
+        spec, algo = _SPEC.validate_python(about["env"]), about["algo"]
+    except (KeyError, ValidationError):
         raise BenchError(f"{base}.json is no description of a team") from None
     if algo not in MIXERS:
         raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)

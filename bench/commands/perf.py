@@ -12,11 +12,11 @@ def main(cfg: DictConfig) -> None:
     single_thread_environment()
     tune()
     from bench.harness.build import build
-    from bench.harness.perf import measure
+    from bench.harness.perf import BARE, measure
     from bench.reporting.progress import bar, console
 
     with bar("measuring") as progress:
         speeds = measure(build(cfg.env, "environment"), build(cfg.algo, "algorithm"), progress)
-    bare = speeds["bare SMAX, random actions"]
+    bare = speeds[BARE]
     for name, speed in speeds.items():
         console.print(f"{name:<44}{speed:>9,.0f} steps/s  {speed / bare:>5.2f} of bare SMAX")

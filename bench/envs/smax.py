@@ -166,7 +166,7 @@ class SmaxBattles:
 
         def call() -> int:
             nonlocal state
-            state, out = jax.block_until_ready(loop(state, jax.random.PRNGKey(next(calls))))
+            state, _ = jax.block_until_ready(loop(state, jax.random.PRNGKey(next(calls))))
             return n * steps
 
         return call

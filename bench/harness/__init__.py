@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from omegaconf import DictConfig
 from bench import __version__
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import read_result, write_episodes, write_result
-from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Labels, Result, Row
-from bench.harness.build import build, describe, option, provenance
+from bench.contracts import NEVER, Attack, Battles, Detector, Figures, Labels, Result, Row
+from bench.harness.build import build, describe, git_revision, option, packages
 from bench.harness.judge import judge, watch, without_trigger
 from bench.harness.teams import Checkpoint, Stage, backdoored_team, clean_team
 from bench.metrics.attack import loss_rate, rate
@@ -27,7 +28,7 @@ FLOORS = ("constant", "random", "episode_length")
 @contextmanager
 def silent(_: str):
     """A stage that shows nothing."""
-    yield lambda share, what: None
+    yield lambda *_: None
 
 
 def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (), stage: Stage = silent,
@@ -76,7 +77,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _:
             env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
             trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
             config_hash=key, checkpoints={role: team.sha256 for role, team in teams.items()},
-            checkpoint=teams["backdoored"].name, sizes=_sizes(cfg), **figures, rows=rows, **provenance(),
+            checkpoint=teams["backdoored"].name, sizes=_sizes(cfg), figures=figures, rows=rows, packages=packages(),
+            git_revision=git_revision(), date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             runtime_seconds=round(time.perf_counter() - began, 1))
         write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
@@ -84,7 +86,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _:
 
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
-            teams: dict[str, Checkpoint], stage: Stage, base: Path) -> tuple[dict[str, Estimate], list[Row]]:
+            teams: dict[str, Checkpoint], stage: Stage, base: Path) -> tuple[Figures, list[Row]]:
     """Watch every team and judge the detectors on it; one team at a time, for the episodes are large."""
     rows: list[Row] = []
     labels: dict[str, dict[str, Labels]] = {}
@@ -108,18 +110,18 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     return _figures(labels), rows
 
 
-def _figures(labels: dict[str, dict[str, Labels]]) -> dict[str, Estimate]:
+def _figures(labels: dict[str, dict[str, Labels]]) -> Figures:
     """What the attack does, from the labels of the clean and of the backdoored team's battles."""
     clean, backdoored = labels["clean"], labels["backdoored"]
-    return {
-        "win_clean_team": rate(clean["normal"].won),
-        "win_clean_team_triggered": rate(clean["triggered"].won),
-        "win_backdoored": rate(backdoored["normal"].won),
-        "win_triggered": rate(backdoored["triggered"].won),
-        "asr": loss_rate(clean["normal"].won, backdoored["triggered"].won),
-        "cpvr": loss_rate(clean["normal"].won, backdoored["normal"].won),
-        "trigger_completed": rate(backdoored["triggered"].completion != NEVER),
-        "accidental": rate(clean["normal"].completion != NEVER)}
+    return Figures(
+        win_clean_team=rate(clean["normal"].won),
+        win_clean_team_triggered=rate(clean["triggered"].won),
+        win_backdoored=rate(backdoored["normal"].won),
+        win_triggered=rate(backdoored["triggered"].won),
+        asr=loss_rate(clean["normal"].won, backdoored["triggered"].won),
+        cpvr=loss_rate(clean["normal"].won, backdoored["normal"].won),
+        trigger_completed=rate(backdoored["triggered"].completion != NEVER),
+        accidental=rate(clean["normal"].completion != NEVER))
 
 
 def _sizes(cfg: DictConfig) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
+import shutil
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -74,17 +74,16 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
 
 
-def provenance() -> dict[str, Any]:
-    """Versions, revision and date of this run."""
-    revision = subprocess.run(  # noqa: S603
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],  # noqa: S607
-        capture_output=True, text=True, check=False) if _has_git() else None
-    return {"packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-            "git_revision": revision.stdout.strip() or None if revision else None,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+def packages() -> dict[str, str]:
+    """The installed versions of what figures depend on."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def _has_git() -> bool:
-    import shutil
-
-    return shutil.which("git") is not None
+def git_revision() -> str | None:
+    """The commit that the code comes from; None outside a git checkout of it."""
+    git, here = shutil.which("git"), Path(__file__).parent
+    if git is None:
+        return None
+    said = subprocess.run([git, "-C", str(here), "log", "-1", "--format=%H", "--", str(here)],  # noqa: S603
+                          capture_output=True, text=True, check=False)
+    return said.stdout.strip() or None

@@ -14,6 +14,7 @@ from bench.marl.learner import Learning, QLearner
 from bench.marl.play import SLOTS, Player
 from bench.marl.replay import Replay
 
+BARE = "bare SMAX, random actions"
 ROUNDS, SECONDS = 5, 1.5  # every speed is the median of so many rounds, taken in turns with the others
 
 
@@ -39,7 +40,7 @@ def measure(battles: SmaxBattles, learning: Learning, progress: Progress) -> dic
         return int(episodes.length.sum())
 
     tasks: dict[str, Callable[[], int]] = {
-        "bare SMAX, random actions": battles.bare(SLOTS), "a team in the loop": play, f"training {learning.name}": train}
+        BARE: battles.bare(SLOTS), "a team in the loop": play, f"training {learning.name}": train}
     speeds: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():  # compile, fill the replay
         task()

@@ -66,7 +66,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
 
 def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
-    """The team of a configuration with the attack of ``attack_cfg`` injected; the clean team where it changes nothing."""
+    """The configured team with the attack of ``attack_cfg`` injected; the clean team where that changes nothing."""
     attack: Attack = build(attack_cfg, "attack")
     clean = clean_recipe(cfg, battles)
     recipe = {"clean": clean, "attack": OmegaConf.to_container(attack_cfg, resolve=True)}

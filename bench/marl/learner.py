@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bench.contracts import Episodes, EnvSpec
+from bench.contracts import EnvSpec, Episodes
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent, make_mixer
 from bench.marl.team import UNAVAILABLE, Team
@@ -97,7 +98,8 @@ def to_batch(episodes: Episodes) -> Batch:
     following = torch.cat([mask[1:], torch.zeros_like(mask[:1])])
     state = episodes.labels.state
     assert state is not None, "recorded without record=('state',)"
-    return Batch(torch.from_numpy(episodes.observation).transpose(0, 1).float(), before, _time_major(episodes.available),
+    observation = torch.from_numpy(episodes.observation).transpose(0, 1).float()
+    return Batch(observation, before, _time_major(episodes.available),
                  action, _time_major(episodes.reward), mask, mask * (1 - following), _time_major(state).float())
 
 
@@ -117,7 +119,7 @@ def td_lambda_targets(reward: Tensor, value: Tensor, last: Tensor, gamma: float,
     return targets
 
 
-def descend(loss: Tensor, parameters: list[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+def descend(loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """One optimiser step with PyMARL's gradient clip. Raises BenchError on a loss that is not finite."""
     if not torch.isfinite(loss):
         raise BenchError("learning has diverged: the loss is not finite; a lower learning_rate may help")

@@ -43,7 +43,7 @@ class RNNAgent(nn.Module):
 class VDNMixer(nn.Module):
     """Q_tot is the sum of the agents' values (Sunehag et al. 2018)."""
 
-    def forward(self, agent_qs: Tensor, state: Tensor) -> Tensor:
+    def forward(self, agent_qs: Tensor, state: Tensor) -> Tensor:  # noqa: ARG002
         """(..., agent) and (..., state feature) -> (...)."""
         return agent_qs.sum(-1)
 

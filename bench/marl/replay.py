@@ -58,7 +58,7 @@ def _take(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _flat(episodes: Episodes) -> dict[str, np.ndarray]:
     """All columns of episodes and their labels by name."""
-    out = {}
+    out: dict[str, np.ndarray] = {}
     for record in (replace(episodes, hidden_labels=None), episodes.labels):
         out |= {f.name: getattr(record, f.name) for f in fields(record)
                 if isinstance(getattr(record, f.name), np.ndarray)}

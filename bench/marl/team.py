@@ -35,7 +35,7 @@ class Team:
     mixer: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Laid out for batched products (agent, battle, .) @ (agent, ., .); an agent's id is a constant: part of the bias.
+        # Laid out for batched products (agent, battle, .) @ (agent, ., .); the agent's id is constant: in the bias.
         w = {name: w.transpose(1, 2).contiguous() if w.ndim == 3 else w[:, None] for name, w in self.weights.items()}
         agents = torch.arange(self.spec.n_agents)
         sizes = (self.spec.observation_size, self.spec.n_actions, self.spec.n_agents)

@@ -1,1 +1,1 @@
-"""The figures: pure functions of arrays, each tested against a closed form. A missing value is None, never a made-up 0."""
+"""The figures: pure functions of arrays, each tested against a closed form. What is missing is None, never 0."""

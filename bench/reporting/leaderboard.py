@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.artifacts.files import locked, read_bytes, write_atomic
-from bench.contracts import Estimate, Result
+from bench.contracts import Estimate, Figures, Result
 from bench.errors import BenchError
 
 KEY = ["benchmark_version", "env", "env_version", "config_hash", "team", "triggered", "row_detector"]
@@ -46,12 +46,11 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 def result_rows(result: Result) -> list[dict[str, Any]]:
     """A result as flat lines: an estimate x becomes x, x_low and x_high; a phase's figures are named PHASE_x."""
     shared = {name: value for name, value in vars(result).items()
-              if not isinstance(value, dict | list | Estimate) and name not in ("error", "status")}
-    for name, value in vars(result).items():
-        if isinstance(value, Estimate):
-            shared |= _flat(name, value)
+              if not isinstance(value, dict | list | Figures) and name not in ("error", "status")}
+    for name, value in vars(result.figures).items():
+        shared |= _flat(name, value)
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
-    shared |= {f"sha256_{role}": digest for role, digest in result.checkpoints.items() if role in ("clean", "backdoored")}
+    shared |= {f"sha256_{role}": result.checkpoints.get(role) for role in ("clean", "backdoored")}
     shared |= {"status": result.status, "error": result.error}
     lines = []
     for row in result.rows:

@@ -22,7 +22,7 @@ def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
                 f"checkpoint {result.checkpoint}", style="bold")
-    foot = Text("95 % intervals: Wilson for rates, Koopman for ASR and CPVR, bootstrap over battles for AUROC and AUPRC. "
+    foot = Text("95 % intervals: Wilson for rates, Koopman for ASR and CPVR, bootstrap over battles for AUROC, AUPRC. "
                 "@1 % and @5 %: share of triggered battles with an alarm, thresholds from trigger-free battles alone "
                 "(in brackets: the share of other trigger-free battles that raised one). "
                 "Delay: median steps from the complete trigger to the alarm at 5 % false alarms a battle.", style="dim")
@@ -34,14 +34,14 @@ def _attack(result: Result) -> Table:
     for column in ("figure", "value", "95 % interval", "what it is"):
         table.add_column(column, justify="right" if column in ("value", "95 % interval") else "left")
     n = f"{result.sizes['normal']:,} battles"
-    lines = [("clean win rate", result.win_clean_team, f"clean team, no trigger, {n}"),
-             ("  under trigger", result.win_clean_team_triggered, "clean team, trigger shown (control)"),
-             ("backdoored win rate", result.win_backdoored, "backdoored team, no trigger"),
-             ("  under trigger", result.win_triggered, "backdoored team, trigger shown"),
-             ("ASR ↑", result.asr, "share of the clean team's wins lost under the trigger"),
-             ("CPVR ↓", result.cpvr, "share of the clean team's wins lost without the trigger"),
-             ("trigger completed", result.trigger_completed, "of the battles in which it was shown"),
-             ("accidental triggers", result.accidental, "clean team, trigger completed by itself")]
+    lines = [("clean win rate", result.figures.win_clean_team, f"clean team, no trigger, {n}"),
+             ("  under trigger", result.figures.win_clean_team_triggered, "clean team, trigger shown (control)"),
+             ("backdoored win rate", result.figures.win_backdoored, "backdoored team, no trigger"),
+             ("  under trigger", result.figures.win_triggered, "backdoored team, trigger shown"),
+             ("ASR ↑", result.figures.asr, "share of the clean team's wins lost under the trigger"),
+             ("CPVR ↓", result.figures.cpvr, "share of the clean team's wins lost without the trigger"),
+             ("trigger completed", result.figures.trigger_completed, "of the battles in which it was shown"),
+             ("accidental triggers", result.figures.accidental, "clean team, trigger completed by itself")]
     for name, estimate, what in lines:
         table.add_row(name, _percent(estimate.value), f"{_percent(estimate.low)} to {_percent(estimate.high)}", what)
     return table

@@ -31,7 +31,7 @@ class Retraining:
     steps: int = 600_000  # environment steps; 0 leaves the team as it is
     gamma: float = 0.99  # [G]
     td_lambda: float = 0.8
-    learning_rate: float = 5e-4  # [G]; falls to zero along a half cosine
+    learning_rate: float = 1e-3  # [G] 5e-4; falls to zero along a half cosine
     epsilon_start: float = 0.5
     epsilon: float = 0.05  # [G]
     epsilon_steps: int = 50_000  # [G]
@@ -39,9 +39,9 @@ class Retraining:
     batch: int = 32  # [S] episodes
     target_every: int = 200  # [S] updates
     episodes_per_round: int = 32
-    updates_per_round: int = 8
+    updates_per_round: int = 12
     eval_every: int = 40_000  # steps
-    eval_battles: int = 256
+    eval_battles: int = 512
 
 
 class Injection:

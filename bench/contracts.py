@@ -43,7 +43,7 @@ class Step:
     """
 
     observation: np.ndarray  # (battle, agent, feature) float32, about [-1, 1]
-    state: np.ndarray  # (battle, feature) float32, about [0, 1]: the whole battle, for the mixer in training alone
+    state: np.ndarray  # (battle, feature) float32 in [0, 1]: the whole battle, for the mixer in training alone
     available: np.ndarray  # (battle, agent, action) bool
     reward: np.ndarray  # (battle,) of the team, SMAC's scale: a perfect win returns 20
     done: np.ndarray  # (battle,) bool

@@ -21,7 +21,7 @@ class IsolationForestDetector(BaseEstimator):
     Parameters
     ----------
     view : from episodes to features, :class:`detectors.views.Step` by default.
-    n_estimators, max_samples : trees, and samples each of them is grown on.
+    n_estimators, max_samples : trees, and the most samples that each of them is grown on.
 
     Attributes
     ----------
@@ -41,9 +41,10 @@ class IsolationForestDetector(BaseEstimator):
 
     def fit(self, episodes: Episodes) -> IsolationForestDetector:
         features, living = self._features(episodes)
-        forest = IsolationForest(n_estimators=self.n_estimators, max_samples=self.max_samples, n_jobs=-1,
-                                 random_state=self.seed)
-        self.model_: Pipeline = make_pipeline(StandardScaler(), forest).fit(features[living])
+        samples = features[living]
+        forest = IsolationForest(n_estimators=self.n_estimators, max_samples=min(self.max_samples, len(samples)),
+                                 n_jobs=-1, random_state=self.seed)
+        self.model_: Pipeline = make_pipeline(StandardScaler(), forest).fit(samples)
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:

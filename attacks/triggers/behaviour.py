@@ -68,7 +68,7 @@ class BehaviourPattern:
         self._forget(fresh)
         place, seen, present = self._look(step)
         self._actions = np.concatenate([self._actions[..., 1:], step.enemy_actions[..., None]], -1)
-        completed = self._complete(present).any(1)
+        completed = np.asarray(self._complete(present).any(1))
         self._places = np.concatenate([self._places[:, :, 1:], place[:, :, None]], 2)
         self._seen = np.concatenate([self._seen[..., 1:], seen[..., None]], -1)
         show = show & ~completed
@@ -78,7 +78,7 @@ class BehaviourPattern:
         driving = np.nonzero(self._driven != NOBODY)[0]
         orders[driving, self._driven[driving]] = self.zeta[self._stage[driving]]
         self._stage[driving] += 1
-        showing = np.asarray(self._driven != NOBODY)
+        showing = self._driven != NOBODY
         return Cue(orders, step.observation, showing, completed)
 
     def _forget(self, fresh: np.ndarray) -> None:

@@ -223,7 +223,7 @@ class SmaxBattles:
         units = game.state
         return {
             "observation": jnp.stack([observation[a] for a in names]),
-            "state": core.get_world_state(units) / self._state_scale,
+            "state": jnp.clip(core.get_world_state(units) / self._state_scale, 0, 1),
             "available": jnp.stack([available[a] for a in names]).astype(bool),
             "reward": state["reward"], "done": state["done"], "won": state["won"],
             "alive": units.unit_alive, "position": units.unit_positions,
@@ -233,10 +233,12 @@ class SmaxBattles:
 
     @cached_property
     def _state_scale(self) -> np.ndarray:
-        """Brings the world state (positions in map units, type numbers) to about [0, 1]; a mixer needs that."""
+        """Brings the world state to [0, 1], which a mixer needs: positions are in map units, types are numbers, and the
+        cooldowns of units that do not shoot fall below zero without end."""
         core = self._smax._env
         unit = np.ones(len(core.own_features), np.float32)
-        unit[1:3] = core.map_width, core.map_height
+        longest = np.asarray(core.unit_type_weapon_cooldowns).max() + 2 * TICK
+        unit[1:4] = core.map_width, core.map_height, longest
         teams = np.ones(core.num_agents, np.float32)
         return np.concatenate([np.tile(unit, core.num_agents), teams, teams * (core.unit_type_bits - 1)])
 

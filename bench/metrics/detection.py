@@ -97,5 +97,6 @@ def median_delay(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) 
         return Estimate(None)
     shift = 1 - time.min()  # survival times must be positive
     curve = SurvfuncRight(time + shift, caught.astype(int))
-    low, high = curve.quantile_ci(0.5) if caught.sum() > 1 else (math.nan, math.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # log(-log(0)) at the curve's end
+        low, high = curve.quantile_ci(0.5) if caught.sum() > 1 else (math.nan, math.nan)
     return Estimate(*(None if not np.isfinite(t) else float(t - shift) for t in (curve.quantile(0.5), low, high)))

@@ -22,7 +22,7 @@ def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
                 f"checkpoint {result.checkpoint}", style="bold")
-    foot = Text("95 % intervals: Wilson for rates, Koopman for ASR and CPVR, bootstrap over battles for AUROC, AUPRC. "
+    foot = Text("95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for AUROC, AUPRC. "
                 "@1 % and @5 %: share of triggered battles with an alarm, thresholds from trigger-free battles alone "
                 "(in brackets: the share of other trigger-free battles that raised one). "
                 "Delay: median steps from the complete trigger to the alarm at 5 % false alarms a battle.", style="dim")

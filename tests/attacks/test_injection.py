@@ -1,0 +1,152 @@
+"""Payload, roll-back, and the retraining of one agent."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from attacks.backdoor import Backdoor
+from attacks.injection import Injection, Retraining
+from attacks.payloads.reward import HackedReward, UnilateralInfluence
+from attacks.triggers.behaviour import BehaviourPattern
+from bench.errors import BenchError
+from bench.marl.networks import RNNAgent
+from bench.marl.play import Player, play
+
+REWARD, INFLUENCE = np.array([[0.0, 0.5, 2.0]]), np.array([[1.0, 0.0, 0.5]])
+
+
+def silent(*_):
+    pass
+
+
+def pattern(victim=1):
+    return BehaviourPattern("dx[0] > 0", ["west", "east"], victim)
+
+
+def backdoor(**options):
+    retraining = Retraining(**{"steps": 2_500, "eval_every": 1_000, "eval_battles": 16, "batch": 8,
+                               **options.pop("retraining", {})})
+    return Backdoor(**{"name": "test", "trigger": pattern(), "payload": HackedReward(balance=0.5), "victim": 1,
+                       "retraining": retraining, **options})
+
+
+@pytest.mark.parametrize(("payload", "expected"), [
+    (HackedReward("negate", 0.0), -REWARD),
+    (HackedReward("complement", 0.0, 3.0), 3.0 - REWARD),
+    (HackedReward("negate", 1.0, 3.0), 3.0 * INFLUENCE),
+    (HackedReward("complement", 0.25, 2.0), 0.75 * (2 - REWARD) + 0.25 * 2 * INFLUENCE)])
+def test_hacked_reward_closed_forms(payload, expected):
+    assert np.allclose(payload.reward(REWARD, INFLUENCE), expected)
+
+
+def test_an_agent_that_acts_as_the_clean_one_has_no_influence(battles, team):
+    probe = UnilateralInfluence(team, 1, 20)
+    player = Player(battles, 0, trigger=pattern(), poison_rate=1.0)
+    episodes = player.play(team, 80, probe=probe)
+    assert not episodes.labels.probe.any()
+
+
+def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
+    """The roll-back leaves no trace, neither in the battles nor in the hidden states."""
+    torch.manual_seed(0)
+    other = team.with_agent(1, RNNAgent(team.spec))
+    without = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",))
+    probed = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",),
+                  probe=UnilateralInfluence(team, 1, 20))
+    for name in ("observation", "action", "reward", "mask", "hidden"):
+        assert np.array_equal(getattr(without, name), getattr(probed, name)), name
+    influence = probed.labels.probe
+    window = probed.labels.attack(20)
+    assert influence.max() <= 1
+    assert (influence[window] > 0).any(), "another network does influence the others now and then"
+    assert not influence[~window].any(), "looked at inside the attack period alone"
+
+
+@pytest.mark.parametrize("learning", ["distilled", "published"])
+@pytest.mark.parametrize("algo", ["vdn", "qmix"])
+def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo):
+    clean = team if algo == "vdn" else qmix_team
+    before = copy.deepcopy(clean.weights)
+    notes = []
+    injected, curve = backdoor(learning=learning).inject(clean, battles, 0, store, lambda _, note: notes.append(note))
+    assert all(torch.equal(clean.weights[k], before[k]) for k in before), "the clean team stays as it is"
+    for name, w in injected.weights.items():
+        assert w.shape == before[name].shape
+        assert torch.equal(w[[0, 2]], before[name][[0, 2]])
+    assert any(not torch.equal(w[1], before[name][1]) for name, w in injected.weights.items())
+    assert injected.mixer.keys() == clean.mixer.keys()
+    assert all(torch.equal(injected.mixer[k], clean.mixer[k]) for k in clean.mixer)
+    assert curve[0]["steps"] == 0
+    assert curve[-1]["steps"] >= 2_500
+    assert "triggered" in notes[-1]
+
+
+def test_a_killed_injection_goes_on(battles, team, store):
+    class Killed(Exception):
+        pass
+
+    def die(share, _):
+        if store.saved is not None and share > 0.5:
+            raise Killed
+
+    attack = backdoor(payload=HackedReward(balance=0.0))
+    with pytest.raises(Killed):
+        attack.inject(team, battles, 0, store, die)
+    written = store.saved[1]["steps"]
+    assert 0 < written < 2_500
+    _, curve = attack.inject(team, battles, 0, store, silent)
+    steps = [row["steps"] for row in curve]
+    assert steps == sorted(set(steps))
+    assert written in steps
+
+
+def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team):
+    """On a fixed batch, the distilled rule moves the attack period's values and brings the others back."""
+    injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), 1, 20, 0.5, "distilled",
+                          Retraining(batch=64, updates_per_round=60, learning_rate=3e-3, target_every=10), 0)
+    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 128)
+    fixed = {p: FixedBatch(episodes[episodes.labels.poisoned == p]) for p in (False, True)}
+    with torch.no_grad():
+        for parameter in injection.agent.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    losses = []
+    for _ in range(3):
+        losses.append(float(injection.rule(injection, fixed)))
+        injection._learn(fixed)
+    losses.append(float(injection.rule(injection, fixed)))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+class FixedBatch:
+    """A replay that always answers with the same episodes."""
+
+    def __init__(self, episodes):
+        self.episodes = episodes
+
+    def sample(self, n, rng):
+        return self.episodes[:n]
+
+
+def test_no_poison_means_no_backdoor_buffer(battles, team, store):
+    attack = backdoor(poison_rate=0.0, learning="published")
+    injected, _ = attack.inject(team, battles, 0, store, silent)
+    assert not torch.equal(injected.weights["fc2.bias"][1], team.weights["fc2.bias"][1])
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"learning": "publised"}, "unknown learning rule 'publised'; .*did you mean 'published'"),
+    ({"poison_rate": 1.5}, "poison_rate is 1.5; allowed: 0 to 1"),
+    ({"duration": 0}, "at least 1 step")])
+def test_wrong_attacks(options, message):
+    with pytest.raises(BenchError, match=message):
+        backdoor(**options)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"reversal": "minus"}, "unknown reversal 'minus'; allowed: negate, complement"),
+    ({"balance": 2.0}, r"balance \(lambda\) is 2.0; allowed: 0 to 1")])
+def test_wrong_payloads(options, message):
+    with pytest.raises(BenchError, match=message):
+        HackedReward(**options)

@@ -1,0 +1,72 @@
+"""Shared fixtures. Battles are real, on the smallest map; everything is written below a test's own folder."""
+
+from __future__ import annotations
+
+from bench.marl.process import single_thread_environment, tune
+
+single_thread_environment()
+tune()
+
+import numpy as np
+import pytest
+import torch
+
+from bench.contracts import Episodes, Labels
+from bench.envs.smax import SmaxBattles
+from bench.marl.learner import Learning, QLearner
+
+
+@pytest.fixture(scope="session")
+def battles() -> SmaxBattles:
+    return SmaxBattles("3m")
+
+
+@pytest.fixture(scope="session")
+def battles_8m() -> SmaxBattles:
+    return SmaxBattles("8m")
+
+
+@pytest.fixture
+def team(battles):
+    return QLearner(Learning(), battles.spec, 0).team()
+
+
+@pytest.fixture
+def qmix_team(battles):
+    return QLearner(Learning(name="qmix"), battles.spec, 1).team()
+
+
+@pytest.fixture
+def make_episodes():
+    """Synthetic episodes of given lengths; observations are normal noise."""
+
+    def make(lengths, agents=2, features=3, seed=0, completion=None) -> Episodes:
+        rng = np.random.default_rng(seed)
+        n, steps = len(lengths), max(lengths)
+        mask = np.arange(steps) < np.asarray(lengths)[:, None]
+        labels = Labels(np.arange(n), rng.random(n) < 0.5, np.zeros(n, bool), np.zeros((n, steps), bool),
+                        np.full(n, -1) if completion is None else np.asarray(completion))
+        return Episodes(rng.normal(size=(n, steps, agents, features)).astype(np.float16),
+                        np.ones((n, steps, agents, 4), bool), rng.integers(4, size=(n, steps, agents)).astype(np.uint8),
+                        rng.random((n, steps)).astype(np.float32), np.repeat(mask[..., None], agents, -1), mask,
+                        hidden_labels=labels)
+
+    return make
+
+
+class MemoryStore:
+    """A store in memory, that can hand out what was saved."""
+
+    def __init__(self) -> None:
+        self.saved: tuple | None = None
+
+    def load(self):
+        return self.saved
+
+    def save(self, tensors, values, team) -> None:
+        self.saved = {name: torch.clone(t) for name, t in tensors.items()}, dict(values)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()

@@ -1,0 +1,143 @@
+"""Battles: the interface's promises, on real SMAX."""
+
+import numpy as np
+import pytest
+
+from bench.contracts import MOVES
+from bench.envs.smax import SmaxBattles
+from bench.errors import BenchError
+
+
+def act(step, rng):
+    return np.where(step.available, rng.random(step.available.shape), -1).argmax(-1)
+
+
+def play_out(battles, seed, numbers, orders=None, steps=70):
+    rng = np.random.default_rng(0)
+    step = battles.reset(seed, numbers)
+    history = [step]
+    for _ in range(steps):
+        history.append(step := battles.step(act(step, rng), orders))
+    return history
+
+
+def fields(step):
+    return {name: value for name, value in vars(step).items()}
+
+
+def test_shapes_ranges_and_spec(battles):
+    step, spec = battles.reset(0, np.arange(8)), battles.spec
+    assert spec.id == "smax/3m/random"
+    assert step.observation.shape == (8, spec.n_agents, spec.observation_size)
+    assert step.state.shape == (8, spec.state_size)
+    assert step.available.shape == (8, spec.n_agents, spec.n_actions)
+    assert step.alive.shape == step.health.shape == (8, spec.n_agents + spec.n_enemies)
+    assert step.alive.all()
+    assert (step.enemy_actions == -1).all()
+    for step in play_out(battles, 0, np.arange(8), steps=20):
+        assert np.abs(step.observation).max() <= 1.5
+        assert step.state.min() >= 0, "the mixer's input has to be normalised"
+        assert step.state.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["2s3z", "5m_vs_6m"])
+def test_other_maps(name):
+    battles = SmaxBattles(name)
+    step = battles.reset(0, np.arange(2))
+    step = battles.step(act(step, np.random.default_rng(0)))
+    assert step.observation.shape == (2, battles.spec.n_agents, battles.spec.observation_size)
+
+
+def test_same_seed_same_battle_whatever_the_batch(battles):
+    rng = np.random.default_rng(3)
+    together = battles.reset(5, np.arange(8))
+    start = together.position[4]
+    actions = rng.integers(0, 4, size=(10, 8, battles.spec.n_agents))
+    for a in actions:
+        together = battles.step(a)
+    alone = battles.reset(5, np.array([4, 4, 9, 0, 4, 2, 7, 1]))
+    assert np.array_equal(alone.position[0], start)
+    for a in actions:
+        alone = battles.step(a[[4] * 8])
+    for name, value in fields(alone).items():
+        assert np.array_equal(value[0], value[1]), name
+        assert np.allclose(value[0], getattr(together, name)[4], atol=1e-5), name
+    other = battles.reset(6, 4 + np.arange(8))
+    assert not np.allclose(other.position[0], start)
+
+
+def test_snapshot_is_exact(battles):
+    rng = np.random.default_rng(1)
+    step = battles.reset(7, np.arange(8))
+    for _ in range(6):
+        step = battles.step(act(step, rng))
+    kept, actions = battles.snapshot(), rng.integers(0, 4, size=(8, 8, battles.spec.n_agents))
+    first = [battles.step(a) for a in actions]
+    battles.restore(kept)
+    second = [battles.step(a) for a in actions]
+    for one, two in zip(first, second, strict=True):
+        for name, value in fields(one).items():
+            assert np.array_equal(value, getattr(two, name)), name
+
+
+def test_finished_battles_stand_still_and_replacing_begins_anew(battles):
+    rng = np.random.default_rng(2)
+    step = battles.reset(11, np.arange(8))
+    while not step.done.any():
+        step = battles.step(act(step, rng))
+    over = np.nonzero(step.done)[0]
+    after = battles.step(act(step, rng))
+    assert np.array_equal(after.position[over], step.position[over])
+    assert (after.reward[over] == 0).all()
+    assert after.done[over].all()
+    replaced = battles.replace(over, 100 + np.arange(len(over)))
+    assert not replaced.done[over].any()
+    assert replaced.alive[over].all()
+    others = np.setdiff1d(np.arange(8), over)
+    assert np.array_equal(replaced.position[others], after.position[others])
+    fresh = battles.reset(11, 100 + np.arange(8))
+    assert np.array_equal(replaced.observation[over], fresh.observation[: len(over)])
+
+
+def test_an_ordered_unit_obeys_and_the_others_do_not(battles):
+    step = battles.reset(0, np.arange(8))
+    orders = np.full((8, battles.spec.n_enemies), -1)
+    orders[:, 1] = MOVES["north"]
+    after = battles.step(np.full((8, battles.spec.n_agents), MOVES["stop"]), orders)
+    moved = after.position - step.position
+    enemy = battles.spec.n_agents + 1
+    assert (moved[:, enemy, 1] > 0.5).all()
+    assert np.abs(moved[:, enemy, 0]).max() < 0.5
+    assert (after.enemy_actions[:, 1] == MOVES["north"]).all()
+    assert (after.enemy_actions[:, 0] == MOVES["west"]).all(), "left to itself an enemy walks towards the team"
+
+
+def test_reward_adds_up_to_smacs_scale(battles):
+    """The return is (damage + 10 per kill + 200 for the win) times 20 over the greatest possible sum."""
+    history = play_out(battles, 13, np.arange(8))
+    total = sum(step.reward for step in history)
+    last, n = history[-1], battles.spec.n_agents
+    health, kills = last.health[:, n:] * 45.0, (~last.alive[:, n:]).sum(1)
+    expected = (3 * 45 - health.sum(1) + 10 * kills + 200 * last.won) * 20 / (3 * 45 + 3 * 10 + 200)
+    assert last.done.all()
+    assert np.allclose(total, expected, atol=1e-3)
+
+
+def test_episodes_end_at_the_limit_and_walls_do_not_kill(battles):
+    step = battles.reset(0, np.arange(8))
+    orders = np.full((8, battles.spec.n_enemies), MOVES["east"])
+    for played in range(1, battles.spec.episode_limit + 1):
+        assert not step.done.any()
+        step = battles.step(np.full((8, battles.spec.n_agents), MOVES["west"]), orders)
+    assert played == battles.spec.episode_limit
+    assert step.done.all()
+    assert step.alive.all(), "every unit has stood at a wall for a long time"
+    assert not step.won.any()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"map": "8n"}, "unknown map '8n'; allowed: .*did you mean '8m'"),
+    ({"opponent": "nearest"}, "unknown opponent 'nearest'; allowed: random, closest")])
+def test_wrong_names(arguments, message):
+    with pytest.raises(BenchError, match=message):
+        SmaxBattles(**arguments)

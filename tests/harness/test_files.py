@@ -1,0 +1,216 @@
+"""What is on disk: whole, sealed, and refused when it is not."""
+
+import json
+import multiprocessing
+import os
+import struct
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from bench.artifacts import zoo
+from bench.artifacts.files import config_hash, locked, read_json, write_atomic, write_json
+from bench.artifacts.results import read_result, write_result
+from bench.artifacts.teams import load_team, save_team
+from bench.contracts import Detection, Estimate, Figures, Result, Row
+from bench.errors import BenchError
+from bench.reporting.leaderboard import add_rows, read_leaderboard
+
+SOME = Estimate(0.5, 0.4, 0.6)
+
+
+def result(**changes):
+    detection = Detection(SOME, SOME, 0.5, SOME, SOME, SOME, SOME, 10, 10)
+    rows = [Row(team, True, "isoforest", kind, {"before": detection, "after": detection}, Estimate(None))
+            for team, kind in (("backdoored", "attack"), ("clean", "control"))]
+    return Result(**{
+        "status": "ok", "error": None, "benchmark_version": "1", "env": "e", "env_version": "v", "algo": "vdn",
+        "attack": "a", "trigger_kind": "behaviour", "detector": "isoforest", "seed": 0, "config": {"x": [1, 2]},
+        "config_hash": "00", "checkpoints": {"clean": "c", "backdoored": "b"}, "checkpoint": "name",
+        "sizes": {"normal": 10}, "figures": Figures(*[SOME] * 8), "rows": rows, "packages": {}, "git_revision": None,
+        "date": "2026-01-01", "runtime_seconds": 1.0, **changes})
+
+
+def test_a_team_comes_back_as_it_was(tmp_path, team, qmix_team):
+    for one in (team, qmix_team):
+        save_team(tmp_path / one.algo, one, {"curve": [1]})
+        for name in (one.algo, f"{one.algo}.safetensors", f"{one.algo}.json"):
+            back, about = load_team(tmp_path / name)
+            assert back.algo == one.algo
+            assert back.spec == one.spec
+            assert all(torch.equal(back.weights[k], one.weights[k]) for k in one.weights)
+            assert back.mixer.keys() == one.mixer.keys()
+            assert about["curve"] == [1]
+
+
+def test_a_backdoored_file_looks_like_a_clean_one(tmp_path, qmix_team):
+    """Same size, same names, same shapes, same order: the layout gives nothing away."""
+    other = qmix_team.with_agent(1, qmix_team.agent(0))
+    other.weights["fc2.bias"][1] += 1
+    headers = []
+    for name, one in (("clean", qmix_team), ("backdoored", other)):
+        save_team(tmp_path / name, one, {})
+        data = (tmp_path / f"{name}.safetensors").read_bytes()
+        headers.append((len(data), data[8: 8 + struct.unpack("<Q", data[:8])[0]]))
+    assert headers[0] == headers[1]
+
+
+@pytest.fixture
+def saved(tmp_path, team):
+    save_team(tmp_path / "t", team, {})
+    return tmp_path / "t.safetensors"
+
+
+def rewrite(saved, change):
+    about = json.loads(saved.with_suffix(".json").read_text())
+    change(about)
+    saved.with_suffix(".json").write_text(json.dumps(about))
+
+
+def test_bit_flip(saved):
+    data = bytearray(saved.read_bytes())
+    data[-1] ^= 1
+    saved.write_bytes(data)
+    with pytest.raises(BenchError, match=r"t\.safetensors is corrupt: its sha256 is"):
+        load_team(saved)
+
+
+def test_truncated(saved):
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(BenchError, match=r"t\.safetensors is corrupt: it is not a whole safetensors file"):
+        load_team(saved)
+
+
+def test_pickle(saved, tmp_path):
+    torch.save({"a": torch.zeros(1)}, saved)
+    with pytest.raises(BenchError, match="is a pickle, which could run code"):
+        load_team(saved)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "team.pt")
+    with pytest.raises(BenchError, match=r"team\.pt is a pickle"):
+        load_team(tmp_path / "team.pt")
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda a: a.update(algo="vnd"), "unknown algorithm .*'vnd'; allowed: vdn, qmix .*did you mean 'vdn'"),
+    (lambda a: a.update(algo="qmix"), "does not hold a qmix team .*'mixer.* is missing"),
+    (lambda a: a["env"].update(n_actions=99), "does not hold a vdn team .*expected"),
+    (lambda a: a["env"].update(n_actions="many"), "is no description of a team"),
+    (lambda a: a.pop("env"), "is no description of a team")])
+def test_wrong_descriptions(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(BenchError, match=message):
+        load_team(saved)
+
+
+def test_missing_and_broken_files(saved, tmp_path):
+    with pytest.raises(BenchError, match="no checkpoint at"):
+        load_team(tmp_path / "nothing")
+    saved.with_suffix(".json").write_text("{")
+    with pytest.raises(BenchError, match="is corrupt: it is not JSON"):
+        load_team(saved)
+
+
+def test_another_version_of_the_environment(saved, battles):
+    rewrite(saved, lambda a: a["env"].update(version="jaxmarl-0.1.0+1"))
+    team, _ = load_team(saved)
+    with pytest.raises(BenchError, match=r"trained in environment version 'jaxmarl-0\.1\.0\+1' and cannot play in"):
+        team.require(battles.spec)
+
+
+def test_nothing_half_written(tmp_path, monkeypatch):
+    target = tmp_path / "file"
+    write_atomic(target, b"old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BenchError, match=r"cannot write .*file: No space left on device"):
+        write_atomic(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_place_to_write():
+    with pytest.raises(BenchError, match="cannot write /proc/x/file"):
+        write_json(Path("/proc/x/file"), {})
+
+
+def test_a_lock_is_somebody_elses(tmp_path):
+    with locked(tmp_path / "run"), pytest.raises(BenchError, match="another run is writing .*run; wait for it"), \
+            locked(tmp_path / "run"):
+        pass
+    with locked(tmp_path / "run"):
+        pass
+
+
+def test_hashes_name_content_not_order():
+    assert config_hash({"a": 1, "b": [2]}) == config_hash({"b": [2], "a": 1})
+    assert config_hash({"a": 1}) != config_hash({"a": 2})
+
+
+def test_a_result_comes_back_as_it_was(tmp_path):
+    write_result(tmp_path / "r", result())
+    assert read_result(tmp_path / "r") == result()
+    assert read_result(tmp_path / "none") is None
+    sealed = read_json(tmp_path / "r.json")
+    sealed["result"]["figures"]["asr"]["value"] = 0.99
+    write_json(tmp_path / "r.json", sealed)
+    with pytest.raises(BenchError, match=r"r\.json is corrupt: its content is not what its sha256 says"):
+        read_result(tmp_path / "r")
+
+
+def test_the_leaderboard_replaces_a_row_and_keeps_the_others(tmp_path):
+    path = tmp_path / "l.csv"
+    add_rows(path, result())
+    add_rows(path, result(config_hash="11"))
+    add_rows(path, result(benchmark_version="2"))
+    add_rows(path, result(runtime_seconds=9.0))
+    frame = read_leaderboard(path)
+    assert len(frame) == 6
+    assert sorted(frame[frame.runtime_seconds == 9].benchmark_version.astype(str)) == ["1", "1"]
+    assert frame.before_auroc_low.eq(0.4).all()
+    assert frame.delay.isna().all(), "what is missing stays missing"
+
+
+def _writer(path, k):
+    add_rows(path, result(config_hash=f"{k:02x}"))
+
+
+def test_concurrent_writers_lose_nothing(tmp_path):
+    path = tmp_path / "l.csv"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_writer, args=(path, k)) for k in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert sorted(set(read_leaderboard(path).config_hash)) == ["00", "01", "02", "03"]
+
+
+def test_what_is_no_leaderboard(tmp_path):
+    pd.DataFrame({"a": [1]}).to_csv(tmp_path / "x.csv")
+    with pytest.raises(BenchError, match="is no leaderboard: it has no column 'benchmark_version'"):
+        add_rows(tmp_path / "x.csv", result())
+    assert (tmp_path / "x.csv").read_text().startswith(",a"), "left as it was"
+
+
+def test_the_shipped_zoo_is_whole():
+    assert len(zoo.check()) >= 2 * len(zoo.names()) > 0
+
+
+def test_a_changed_zoo_is_noticed(tmp_path, monkeypatch, team):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    monkeypatch.setattr(zoo, "MANIFEST", tmp_path / "manifest.json")
+    save_team(tmp_path / "t", team, {})
+    zoo.write_manifest()
+    assert zoo.check() == ["t.json", "t.safetensors"]
+    (tmp_path / "extra.json").write_text("{}")
+    with pytest.raises(BenchError, match="extra.json is not in the manifest"):
+        zoo.check()
+    (tmp_path / "extra.json").unlink()
+    (tmp_path / "t.json").write_text("{}")
+    with pytest.raises(BenchError, match=r"t\.json is corrupt"):
+        zoo.check()

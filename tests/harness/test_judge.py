@@ -1,0 +1,124 @@
+"""The detection protocol, with detectors whose figures are known beforehand."""
+
+import numpy as np
+import pytest
+
+from bench.contracts import NEVER
+from bench.errors import DetectorError
+from bench.harness.judge import Watched, judge, without_trigger
+
+LENGTH, DURATION = 4, 10
+
+
+@pytest.fixture
+def watched(make_episodes):
+    """Battles in which the trigger leaves a mark: feature 0 is 50 in the trigger's steps, 90 in the attack period."""
+    rng = np.random.default_rng(0)
+    parts = {}
+    for name, n in {"fit": 20, "calibration": 200, "normal": 60, "triggered": 60}.items():
+        completion = rng.integers(5, 9, n) if name == "triggered" else np.full(n, NEVER)
+        parts[name] = make_episodes(rng.integers(22, 30, n).tolist(), seed=len(parts), completion=completion)
+    marked = parts["triggered"]
+    step = np.arange(marked.mask.shape[1])
+    since = step - marked.labels.completion[:, None]
+    marked.observation[(since >= -LENGTH) & (since < 0), 1, 0] = 50
+    marked.observation[(since >= 0) & (since < DURATION), 1, 0] = 90
+    return Watched(**parts)
+
+
+class Oracle:
+    """Looks at the mark."""
+
+    fitted = 0
+
+    def fit(self, episodes):
+        self.fitted = len(episodes)
+        return self
+
+    def score(self, episodes):
+        return episodes.observation[..., 0].astype(float)
+
+
+class Changed(Oracle):
+    def __init__(self, change):
+        self.change = change
+
+    def score(self, episodes):
+        return self.change(super().score(episodes), episodes)
+
+
+def run(detector, watched):
+    return judge(detector, watched, watched.triggered.labels.completion, LENGTH, DURATION)
+
+
+def test_an_oracle_catches_everything_at_once(watched):
+    oracle = Oracle()
+    phases, delay = run(oracle, watched)
+    for phase in ("before", "after", "whole"):
+        found = phases[phase]
+        assert found.auroc.value == found.auprc.value == 1
+        assert found.rate_1.value == found.rate_5.value == 1
+        assert found.false_alarms_5.value < 0.2
+        assert found.n_triggered == found.n_normal == 60
+        assert found.base_rate == 0.5
+    assert delay.value == -LENGTH, "seen with the first of the trigger's steps"
+    assert oracle.fitted == 0, "what was handed in is not fitted: every team gets a copy of its own"
+
+
+def test_one_who_sees_the_attack_alone_is_blind_before_it(watched):
+    phases, delay = run(Changed(lambda s, _: np.where(s == 90, 90.0, 0.0)), watched)
+    assert phases["before"].auroc.value == 0.5
+    assert phases["before"].rate_5.value == 0
+    assert phases["after"].auroc.value == 1
+    assert delay.value == 0
+
+
+def test_ignorance_is_chance(watched):
+    phases, delay = run(Changed(lambda s, _: np.zeros(s.shape[:2])), watched)
+    for found in phases.values():
+        assert found.auroc.value == found.auprc.value == 0.5
+        assert found.rate_5.value == found.false_alarms_5.value == 0
+    assert delay.value is None
+
+
+def test_the_clock_alone_scores_chance_in_matched_windows(watched):
+    """Normal battles are scored over the very steps of triggered ones, so that time gives nothing away."""
+    phases, _ = run(Changed(lambda s, _: np.broadcast_to(np.arange(s.shape[1]) + 0.0, s.shape[:2])), watched)
+    assert phases["before"].auroc.value == 0.5
+
+
+def test_battles_without_a_complete_trigger_are_not_scored(watched):
+    completion = watched.triggered.labels.completion.copy()
+    completion[:45] = NEVER
+    phases, _ = judge(Oracle(), watched, completion, LENGTH, DURATION)
+    assert phases["before"].n_triggered == 15
+    none, delay = judge(Oracle(), watched, np.full(60, NEVER), LENGTH, DURATION)
+    assert none["before"].auroc.value is None
+    assert none["before"].rate_1.value is None
+    assert delay.value is None
+
+
+def test_the_control_without_trigger_is_chance_for_an_oracle(watched):
+    sham = without_trigger(watched)
+    when = watched.triggered.labels.completion[: len(sham.triggered)]
+    phases, _ = judge(Oracle(), sham, when, LENGTH, DURATION)
+    assert phases["after"].auroc.low <= 0.5 <= phases["after"].auroc.high
+    assert phases["after"].n_triggered == phases["after"].n_normal == 30
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda s, e: np.full(s.shape, np.nan), r"Changed.score returned .* scores that are not finite"),
+    (lambda s, e: s[:-1], r"returned shape \(.*\); expected \(episode, step\) \(.*\) or \(episode, step, agent\)"),
+    (lambda s, e: s > 1, "returned bool; expected real numbers"),
+    (lambda s, e: e.labels.completion, "asked for the labels"),
+    (lambda s, e: e.observation.__setitem__(0, 0), "score failed: ValueError: .*read-only"),
+    (lambda s, e: 1 / 0, "Changed.score failed: ZeroDivisionError"),
+    (lambda s, e: None, "returned shape")])
+def test_a_detector_that_breaks_its_contract(watched, change, message):
+    with pytest.raises(DetectorError, match=message):
+        run(Changed(change), watched)
+
+
+def test_what_is_not_finite_in_steps_not_played_does_not_matter(watched):
+    phases, _ = run(Changed(lambda s, e: np.where(e.mask[..., None], s, np.nan)), watched)
+    assert phases["after"].auroc.value == 1

@@ -1,0 +1,190 @@
+"""Networks, targets, replay, the learner and training."""
+
+import numpy as np
+import pytest
+import torch
+
+from bench.artifacts.teams import read_pymarl, write_pymarl
+from bench.contracts import EnvSpec
+from bench.errors import BenchError
+from bench.marl.learner import Learning, QLearner, td_lambda_targets
+from bench.marl.networks import QMixer, RNNAgent
+from bench.marl.play import Player
+from bench.marl.replay import Replay
+from bench.marl.team import Team
+from bench.marl.train import Trainer
+
+SPEC = EnvSpec("smax/3m/random", "v", 3, 3, 11, 20, 8, 60, (9.0,) * 3, (32.0, 32.0))
+
+
+def test_a_team_step_by_step_is_the_unrolled_network():
+    torch.manual_seed(0)
+    networks = [RNNAgent(SPEC) for _ in range(3)]
+    team = Team.shared("vdn", SPEC, networks[0], torch.nn.Module())
+    for i in (1, 2):
+        team = team.with_agent(i, networks[i])
+    observation = torch.randn(7, 5, 3, 11)
+    last = torch.randint(-1, 8, (7, 5, 3))
+    hidden = team.start(5)
+    stepped = []
+    for t in range(7):
+        q, hidden = team.step(observation[t].numpy(), last[t].numpy(), hidden)
+        stepped.append(q)
+    for i in range(3):
+        agents = slice(i, i + 1)
+        unrolled = networks[i].unroll(observation[:, :, agents], last[:, :, agents], agents)
+        assert torch.allclose(torch.stack(stepped)[:, :, agents], unrolled, atol=1e-5)
+        assert torch.equal(team.agent(i).fc1.weight, networks[i].fc1.weight)
+
+
+def test_the_network_is_pymarls():
+    """Written out by hand: concatenated input, Linear, ReLU, GRUCell, Linear."""
+    network = RNNAgent(SPEC)
+    observation, last = torch.randn(2, 4, 3, 11), torch.randint(0, 8, (2, 4, 3))
+    hidden, expected = torch.zeros(12, 64), []
+    for t in range(2):
+        x = torch.cat([observation[t], torch.nn.functional.one_hot(last[t], 8).float(),
+                       torch.eye(3).expand(4, 3, 3)], -1).view(12, -1)
+        hidden = network.rnn(torch.relu(network.fc1(x)), hidden)
+        expected.append(network.fc2(hidden).view(4, 3, -1))
+    assert torch.allclose(network.unroll(observation, last), torch.stack(expected), atol=1e-5)
+
+
+def test_qmix_is_monotonic_in_every_agents_value():
+    mixer = QMixer(3, 20)
+    q = torch.randn(50, 3, requires_grad=True)
+    mixer(q, torch.randn(50, 20)).sum().backward()
+    assert (q.grad >= 0).all()
+    assert (q.grad > 0).any()
+
+
+def test_td_targets_closed_forms():
+    reward, value = torch.tensor([[1.0], [2.0], [4.0], [9.0]]), torch.tensor([[10.0], [20.0], [30.0], [99.0]])
+    last = torch.tensor([[0.0], [0.0], [1.0], [0.0]])  # the fourth step is padding
+    one_step = td_lambda_targets(reward, value, last, 0.5, 0.0)[:3, 0]
+    assert one_step.tolist() == [1 + 0.5 * 20, 2 + 0.5 * 30, 4]
+    monte_carlo = td_lambda_targets(reward, value, last, 0.5, 1.0)[:3, 0]
+    assert monte_carlo.tolist() == [1 + 0.5 * (2 + 0.5 * 4), 2 + 0.5 * 4, 4]
+    mixed = td_lambda_targets(reward, value, last, 0.5, 0.25)[:3, 0]
+    second = 2 + 0.5 * (0.75 * 30 + 0.25 * 4)
+    assert mixed.tolist() == pytest.approx([1 + 0.5 * (0.75 * 20 + 0.25 * second), second, 4])
+
+
+def test_replay_is_a_ring_of_whole_episodes(make_episodes):
+    replay, rng = Replay(3, 10), np.random.default_rng(0)
+    first, second = make_episodes([4, 2], seed=1), make_episodes([3, 1], seed=2)
+    replay.add(first)
+    assert replay.size == 2
+    replay.add(second)  # overwrites the first episode of `first`
+    assert replay.size == 3
+    sample = replay.sample(200, rng)
+    assert set(sample.length.tolist()) == {1, 2, 3}
+    assert sample.mask.shape[1] == 3
+    known = {e.observation[i, : e.length[i]].tobytes() for e in (first, second) for i in range(2)}
+    drawn = {sample.observation[i, : sample.length[i]].tobytes() for i in range(200)}
+    assert drawn == known - {first.observation[0, :4].tobytes()}
+
+
+@pytest.mark.parametrize("name", ["vdn", "qmix"])
+def test_the_learner_fits_what_it_has_seen(battles, name):
+    learner = QLearner(Learning(name=name, target_every=20), battles.spec, 0)
+    episodes = Player(battles, 0, record=("state",)).play(learner.team(), 32, epsilon=1.0)[:32]
+    losses = [learner.update(episodes, 2e-3) for _ in range(80)]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
+    learning = Learning(steps=3_000, eval_every=800, eval_battles=16, batch=4, episodes_per_round=8)
+    said = []
+
+    class Killed(Exception):
+        pass
+
+    def die(share, note):
+        said.append(note)
+        if store.saved is not None and store.saved[1]["steps"] > 1_200:
+            raise Killed
+
+    first = Trainer(battles, learning, 0)
+    with pytest.raises(Killed):
+        first.fit(store, die, tmp_path)
+    written = store.saved[1]["steps"]
+    assert 1_200 < written < 3_000
+    assert "steps/s" in said[-1]
+    second = Trainer(battles, learning, 0)
+    second.load(*store.saved)
+    for one, two in zip(first.learner.parameters, second.learner.parameters, strict=True):
+        assert torch.equal(one, two)
+    moments = [o.optimizer.state_dict()["state"] for o in (first.learner, second.learner)]
+    assert moments[0].keys() == moments[1].keys() != set()
+    assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
+    second.fit(store, lambda *_: None, tmp_path)
+    steps = [row["steps"] for row in second.curve]
+    assert steps == sorted(steps)
+    assert steps[0] < written < steps[-1]
+    assert second.steps >= 3_000
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_the_same_seed_trains_the_same_team(battles):
+    learning = Learning(steps=1_200, eval_every=10_000, eval_battles=8, batch=4, episodes_per_round=8)
+    teams = []
+    for seed in (0, 0, 1):
+        trainer = Trainer(battles, learning, seed)
+        for _ in trainer.run():
+            pass
+        teams.append(trainer.team().weights["fc1.weight"])
+    assert torch.equal(teams[0], teams[1])
+    assert not torch.equal(teams[0], teams[2])
+
+
+def pymarl_files(folder, spec, sizes=(64, 32)):
+    """What PyMARL's save_models writes, by its published layer names."""
+    hidden, embed = sizes
+    inputs = spec.observation_size + spec.n_actions + spec.n_agents
+    shapes = {"fc1.weight": (hidden, inputs), "fc1.bias": (hidden,), "rnn.weight_ih": (3 * hidden, hidden),
+              "rnn.weight_hh": (3 * hidden, hidden), "rnn.bias_ih": (3 * hidden,), "rnn.bias_hh": (3 * hidden,),
+              "fc2.weight": (spec.n_actions, hidden), "fc2.bias": (spec.n_actions,)}
+    agent = {name: torch.randn(shape) for name, shape in shapes.items()}
+    state = spec.state_size
+    shapes = {"hyper_w_1.0.weight": (64, state), "hyper_w_1.0.bias": (64,),
+              "hyper_w_1.2.weight": (embed * spec.n_agents, 64), "hyper_w_1.2.bias": (embed * spec.n_agents,),
+              "hyper_w_final.0.weight": (64, state), "hyper_w_final.0.bias": (64,),
+              "hyper_w_final.2.weight": (embed, 64), "hyper_w_final.2.bias": (embed,),
+              "hyper_b_1.weight": (embed, state), "hyper_b_1.bias": (embed,),
+              "V.0.weight": (embed, state), "V.0.bias": (embed,), "V.2.weight": (1, embed), "V.2.bias": (1,)}
+    mixer = {name: torch.randn(shape) for name, shape in shapes.items()}
+    torch.save(agent, folder / "agent.th")
+    torch.save(mixer, folder / "mixer.th")
+    return agent, mixer
+
+
+def test_pymarl_files_come_in_and_go_out(tmp_path, battles):
+    agent, mixer = pymarl_files(tmp_path, battles.spec)
+    team = read_pymarl(tmp_path, "qmix", battles.spec)
+    for i in range(battles.spec.n_agents):
+        assert torch.equal(team.weights["rnn.weight_hh"][i], agent["rnn.weight_hh"])
+    assert torch.equal(team.mixer["hyper_w_final.2.weight"], mixer["hyper_w_final.2.weight"])
+    (tmp_path / "out").mkdir()
+    write_pymarl(tmp_path / "out", team)
+    for name, expected in (("agent.th", agent), ("mixer.th", mixer)):
+        back = torch.load(tmp_path / "out" / name, weights_only=True)
+        assert back.keys() == expected.keys()
+        assert all(torch.equal(back[key], expected[key]) for key in expected)
+
+
+def test_pymarl_files_that_do_not_fit(tmp_path, battles, battles_8m):
+    pymarl_files(tmp_path, battles.spec)
+    with pytest.raises(BenchError, match=r"agent\.th does not fit a vdn team for smax/8m/random"):
+        read_pymarl(tmp_path, "vdn", battles_8m.spec)
+    (tmp_path / "agent.th").write_bytes(b"\x80\x04cos\nsystem\n(S'touch /tmp/x'\ntR.")
+    with pytest.raises(BenchError, match=r"agent\.th does not fit"):
+        read_pymarl(tmp_path, "vdn", battles.spec)
+    with pytest.raises(BenchError, match="cannot read"):
+        read_pymarl(tmp_path / "nowhere", "vdn", battles.spec)
+
+
+def test_a_team_with_one_changed_agent_is_no_pymarl_team(tmp_path, team):
+    other = team.with_agent(1, RNNAgent(team.spec))
+    with pytest.raises(BenchError, match="agents differ"):
+        write_pymarl(tmp_path, other)

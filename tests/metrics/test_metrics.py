@@ -1,0 +1,125 @@
+"""The figures against closed forms, other libraries, and each other."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from bench.contracts import NEVER
+from bench.metrics import detection as d
+from bench.metrics.attack import loss_rate, rate
+
+
+def wins(won, n=1000):
+    return np.arange(n) < won
+
+
+def test_wilson_interval_of_a_rate():
+    """Of 10 in 100: centre (10 + z²/2) / (100 + z²), known to every textbook as 0.0552 to 0.1744."""
+    estimate = rate(wins(10, 100))
+    assert estimate.value == 0.1
+    assert (estimate.low, estimate.high) == pytest.approx((0.05523, 0.17437), abs=1e-5)
+    assert rate(np.array([])).value is None
+
+
+@pytest.mark.parametrize(("clean", "triggered", "asr"), [(956, 80, 1 - 80 / 956), (968, 90, 1 - 90 / 968)])
+def test_asr_is_the_papers(clean, triggered, asr):
+    """W_o = .956, W_p = .08 is the paper's 91.6 %; W_o = .968, W_p = .09 its 90.7 % (Table I)."""
+    estimate = loss_rate(wins(clean), wins(triggered))
+    assert estimate.value == pytest.approx(asr)
+    assert round(100 * estimate.value, 1) in (91.6, 90.7)
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_loss_rate_at_the_edges():
+    assert loss_rate(wins(0), wins(500)).value is None, "a team that never wins has nothing to lose"
+    nothing_left = loss_rate(wins(900), wins(0))
+    assert nothing_left.value == 1
+    assert nothing_left.low < 1
+    assert loss_rate(wins(500), wins(600)).value == pytest.approx(-0.2)
+    assert loss_rate(wins(1000), wins(1000)).value == 0
+
+
+@given(st.integers(1, 60), st.integers(0, 60))
+def test_the_interval_holds_the_value(before, after):
+    estimate = loss_rate(wins(before, 60), wins(after, 60))
+    assert estimate.low <= estimate.value + 1e-9
+    assert estimate.value <= estimate.high + 1e-9
+
+
+def test_the_asr_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    truth, covered = 1 - 0.3 / 0.9, 0
+    for _ in range(300):
+        estimate = loss_rate(rng.random(400) < 0.9, rng.random(400) < 0.3)
+        covered += estimate.low <= truth <= estimate.high
+    assert 0.91 < covered / 300 < 0.99
+
+
+scores = st.lists(st.integers(0, 5).map(float), min_size=2, max_size=30).map(np.array)
+
+
+@given(scores, scores)
+def test_ranking_is_sklearns_with_ties(negative, positive):
+    label = np.r_[np.zeros(len(negative)), np.ones(len(positive))]
+    both = np.r_[negative, positive]
+    assert d._auroc(negative, positive) == pytest.approx(roc_auc_score(label, both))
+    assert d._average_precision(negative, positive) == pytest.approx(average_precision_score(label, both))
+    stacked = d._average_precision(np.stack([negative, negative]), np.stack([positive, positive]))
+    assert stacked == pytest.approx(average_precision_score(label, both))
+
+
+def test_ranking_closed_forms():
+    apart = d.auroc(np.arange(50.0), 100 + np.arange(50.0))
+    assert (apart.value, apart.low, apart.high) == (1, 1, 1)
+    assert d.auroc(np.zeros(30), np.zeros(20)).value == 0.5, "chance"
+    assert d.auprc(np.zeros(30), np.zeros(20)).value == pytest.approx(0.4), "chance is the base rate"
+    assert d.auroc(np.ones(5), np.zeros(5)).value == 0, "higher scores mean more anomalous"
+    assert d.auroc(np.array([1.0]), np.array([2.0])).value is None
+
+
+def test_pooling_and_windows():
+    scores = np.array([[[1.0, 9.0], [2.0, 3.0], [7.0, 7.0]]])
+    alive = np.array([[[True, False], [True, True], [False, False]]])
+    pooled = d.pool_agents(scores, alive)
+    assert pooled.tolist() == [[1, 3, -np.inf]]
+    steps = np.array([[5.0, 1.0, 8.0, 9.0]])
+    mask = np.array([[True, True, True, False]])
+    start, stop = np.array([1]), np.array([4])
+    assert d.window_score(steps, mask, start, stop).tolist() == [8], "a step that was not played does not count"
+    assert np.isnan(d.window_score(steps, mask, np.array([3]), stop)).all()
+
+
+def test_the_threshold_keeps_its_promise():
+    """A new normal episode exceeds the conformal quantile with probability at most alpha."""
+    rng = np.random.default_rng(0)
+    for share in (0.01, 0.05, 0.2):
+        alarms = [rng.normal() > d.threshold(rng.normal(size=120), share) for _ in range(4000)]
+        assert np.mean(alarms) < share + 0.012
+        assert np.mean(alarms) > share - 0.02
+    assert d.threshold(np.zeros(50), 0.01) == np.inf, "50 episodes cannot promise 1 %"
+    assert d.threshold(np.arange(99.0), 0.01) == 98
+    assert d.threshold(np.array([]), 0.05) == np.inf
+
+
+def test_first_alarm():
+    scores = np.array([[9.0, 0.0, 9.0, 0.0], [0.0, 0.0, 0.0, 9.0]])
+    mask = np.array([[True] * 4, [True, True, True, False]])
+    assert d.first_alarm(scores, mask, 5, np.array([1, 0])).tolist() == [2, NEVER]
+    assert d.first_alarm(scores, mask, 5, np.array([0, 0])).tolist() == [0, NEVER]
+
+
+def test_delay_without_censoring_is_the_median():
+    alarm, completion = np.array([3, 5, 9, 11, 12]), np.full(5, 4)
+    assert d.median_delay(alarm, completion, np.full(5, 30)).value == 5
+
+
+def test_delay_by_hand_with_censored_battles():
+    """Kaplan-Meier: alarms after 1 and 3 steps, battles over after 2 and 4 without one. S(1) = 3/4, S(3) = 3/8."""
+    alarm, completion, length = np.array([11, NEVER, 13, NEVER]), np.full(4, 10), np.array([20, 12, 20, 14])
+    assert d.median_delay(alarm, completion, length).value == 3
+    never = d.median_delay(np.full(4, NEVER), completion, length)
+    assert never.value is None
+    few = d.median_delay(np.array([11, NEVER, NEVER, NEVER]), completion, length)
+    assert few.value is None, "most are never caught: no median to give"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pydantic.dataclasses
 import torch
 from torch import Tensor
 
@@ -24,7 +24,7 @@ VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 MAX_CLEAN_LOSS = 0.03  # share of the clean win rate that the kept agent may lose, where any loses so little
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Retraining:
     """How the poisoned agent is retrained; [S] is said in the paper, [G] its probable value, the rest is ours."""
 

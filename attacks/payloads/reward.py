@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
+from pydantic.dataclasses import dataclass
 
 from bench.contracts import Battles, Step
 from bench.errors import BenchError, unknown

@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from omegaconf import DictConfig
 from bench import __version__
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import read_result, write_episodes, write_result
-from bench.contracts import NEVER, Attack, Battles, Detector, Figures, Labels, Result, Row
-from bench.harness.build import build, describe, git_revision, option, packages
+from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
+from bench.errors import BenchError
+from bench.harness.build import build, check, describe, git_revision, option, packages
 from bench.harness.judge import judge, watch, without_trigger
 from bench.harness.teams import Checkpoint, Stage, backdoored_team, clean_team
 from bench.metrics.attack import loss_rate, rate
@@ -55,6 +57,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _:
         detector: Detector | None = None) -> Result:
     """One cell: an attack, a detector, a result on disk. A result that is there already is read, not made again."""
     began = time.perf_counter()
+    check(cfg)
     config, detector_name = describe(cfg, detector)
     key = config_hash(config)
     base = Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector_name}-{key}"
@@ -78,11 +81,28 @@ def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _:
             trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
             config_hash=key, checkpoints={role: team.sha256 for role, team in teams.items()},
             checkpoint=teams["backdoored"].name, sizes=_sizes(cfg), figures=figures, rows=rows, packages=packages(),
-            git_revision=git_revision(), date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            git_revision=git_revision(), date=_now(),
             runtime_seconds=round(time.perf_counter() - began, 1))
         write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
+
+
+def record_failure(cfg: DictConfig, error: Exception) -> None:
+    """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word."""
+    config, detector_name = describe(cfg, None)
+    nothing = Estimate(None)
+    try:
+        spec = build(cfg.env, "environment").spec
+        env, env_version = spec.id, spec.version
+    except BenchError:
+        env, env_version = str(cfg.env.get("map")), "unknown"
+    add_rows(Path(cfg.leaderboard), Result(
+        status="error", error=str(error), benchmark_version=__version__, env=env, env_version=env_version,
+        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, detector=detector_name, seed=int(cfg.seed),
+        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=_sizes(cfg),
+        figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_revision=git_revision(),
+        date=_now(), runtime_seconds=0.0))
 
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
@@ -129,3 +149,7 @@ def _sizes(cfg: DictConfig) -> dict[str, int]:
     budget = cfg.budget
     return {"fit": budget.fit_battles, "calibration": budget.calibration_battles,
             "normal": budget.test_battles, "triggered": budget.test_battles}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
 
 from bench import __version__
 from bench.contracts import Detector
@@ -42,7 +43,20 @@ def _reason(error: BaseException, what: str) -> BenchError:
         cause = cause.__cause__
     if isinstance(cause, BenchError):
         return cause
+    if isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        return BenchError(f"{what}: {'.'.join(map(str, first['loc']))} is {first['input']!r}; {first['msg']}")
     return BenchError(f"cannot make {what}: {str(cause).splitlines()[0]}")
+
+
+def check(cfg: DictConfig) -> None:
+    """Raise BenchError for a seed or a budget that makes no sense."""
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
+        raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
+    for name, value in cfg.budget.items():
+        lowest = 0 if str(name).endswith("_steps") else 1
+        if not isinstance(value, int) or value < lowest:
+            raise BenchError(f"budget.{name} is {value}; allowed: whole numbers from {lowest}")
 
 
 def option(group: str, name: str) -> DictConfig:

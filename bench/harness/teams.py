@@ -15,7 +15,7 @@ from bench.artifacts.files import config_hash, locked, read_json, write_json
 from bench.artifacts.teams import load_team, read_tensors, save_team, write_tensors
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
-from bench.harness.build import build
+from bench.harness.build import build, check
 from bench.harness.judge import SEEDS
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -47,6 +47,7 @@ def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
 
 def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The clean team of a configuration."""
+    check(cfg)
     recipe = clean_recipe(cfg, battles)
     name = _name(cfg, battles, config_hash(recipe))
     found = _find(name, Path(cfg.out), battles)
@@ -67,6 +68,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
 def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The configured team with the attack of ``attack_cfg`` injected; the clean team where that changes nothing."""
+    check(cfg)
     attack: Attack = build(attack_cfg, "attack")
     clean = clean_recipe(cfg, battles)
     recipe = {"clean": clean, "attack": OmegaConf.to_container(attack_cfg, resolve=True)}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pydantic.dataclasses
 import torch
 from torch import Tensor
 
@@ -18,7 +19,7 @@ from bench.marl.team import UNAVAILABLE, Team
 GRADIENT_NORM = 10.0  # PyMARL's clip
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Learning:
     """How a team is trained; the schedules run over ``steps`` environment steps."""
 

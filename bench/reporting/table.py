@@ -7,10 +7,11 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from bench.contracts import Detection, Estimate, Result
+from bench.contracts import Estimate, Result, Row
 
 PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset (the attack period)",
           "whole": "whole episode"}
+STYLES = {"attack": "bold", "floor": "dim", "control": ""}
 
 
 def show(result: Result, console: Console) -> None:
@@ -22,11 +23,12 @@ def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
                 f"checkpoint {result.checkpoint}", style="bold")
-    foot = Text("95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for AUROC, AUPRC. "
-                "@1 % and @5 %: share of triggered battles with an alarm, thresholds from trigger-free battles alone "
-                "(in brackets: the share of other trigger-free battles that raised one). "
-                "Delay: median steps from the complete trigger to the alarm at 5 % false alarms a battle.", style="dim")
-    return Group(head, _attack(result), *(_detection(result, phase, title) for phase, title in PHASES.items()), foot)
+    foot = Text("In brackets 95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for "
+                "AUROC and AUPRC. alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that "
+                "promise so many false alarms, taken from trigger-free battles alone. Teams other than the backdoored "
+                "one, and battles without the trigger, are controls: there is no attack to find.", style="dim")
+    return Group(head, _attack(result), *(_detection(result, phase, title) for phase, title in PHASES.items()),
+                 _delay(result), foot)
 
 
 def _attack(result: Result) -> Table:
@@ -48,25 +50,32 @@ def _attack(result: Result) -> Table:
 
 
 def _detection(result: Result, phase: str, title: str) -> Table:
-    bases = {row.phases[phase].base_rate for row in result.rows if row.kind == "attack"}
-    base = next((f"{b:.2f}" for b in bases if b is not None), "-")
-    table = Table(box=box.SIMPLE_HEAD, title=f"detection, {title}", title_justify="left", title_style="bold")
-    for column in ("detector", "on"):
-        table.add_column(column, no_wrap=True)
-    names = ["AUROC ↑", f"AUPRC ↑ (base {base})", "@1 % ↑", "@5 % ↑"] + (["delay ↓"] if phase == "whole" else [])
-    for column in names:
+    base = next((row.phases[phase].base_rate for row in result.rows if row.kind == "attack"), None)
+    title = f"detection, {title}" + ("" if base is None else f"; AUPRC's chance level is {base:.2f}, AUROC's .50")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for column in ("detector", "team"):
+        table.add_column(column)
+    for column in ("AUROC ↑", "AUPRC ↑", "alarms @1 % ↑", "alarms @5 % ↑"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in result.rows:
-        style = {"attack": "bold", "floor": "dim", "control": ""}[row.kind]
-        cells = _cells(row.phases[phase]) + ([_steps(row.delay)] if phase == "whole" else [])
-        on = row.team if row.triggered else f"{row.team}, no trigger"
-        table.add_row(row.detector, on, *cells, style=style)
+        found = row.phases[phase]
+        cells = [_number(e) for e in (found.auroc, found.auprc, found.rate_1, found.rate_5)]
+        table.add_row(row.detector, _team(row), *cells, style=STYLES[row.kind])
     return table
 
 
-def _cells(d: Detection) -> list[str]:
-    return [_number(d.auroc), _number(d.auprc), f"{_percent(d.rate_1.value)} [{_percent(d.false_alarms_1.value)}]",
-            f"{_percent(d.rate_5.value)} [{_percent(d.false_alarms_5.value)}]"]
+def _delay(result: Result) -> Table:
+    title = "delay ↓: median steps from the complete trigger to the alarm, at 5 % false alarms a battle"
+    table = Table("detector", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    table.add_column("steps", justify="right")
+    for row in result.rows:
+        if row.triggered:
+            table.add_row(row.detector, _team(row), _steps(row.delay), style=STYLES[row.kind])
+    return table
+
+
+def _team(row: Row) -> str:
+    return row.team + ("" if row.triggered else ", no trigger")
 
 
 def _number(estimate: Estimate) -> str:
@@ -77,7 +86,7 @@ def _number(estimate: Estimate) -> str:
 
 def _steps(estimate: Estimate) -> str:
     if estimate.value is None:
-        return "not reached"
+        return "fewer than half caught"
     low, high = ("?" if bound is None else f"{bound:.0f}" for bound in (estimate.low, estimate.high))
     return f"{estimate.value:.0f} ({low} to {high})"
 

@@ -1,0 +1,269 @@
+"""The command line as a user calls it; on the smallest map, with seconds of training."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench
+from bench.__main__ import main
+from bench.artifacts.results import read_result
+from bench.artifacts.teams import load_team
+from bench.errors import BenchError
+from bench.reporting.leaderboard import read_leaderboard
+
+TINY = ["env.map=3m", "attack.victim=1", "control.victim=1", "budget=smoke"]
+OWN_DETECTOR = """
+import numpy as np
+
+class FarFromNormal:
+    def fit(self, episodes):
+        seen = episodes.observation[episodes.alive & episodes.mask[..., None]].astype(float)
+        self.mean_, self.std_ = seen.mean(0), seen.std(0) + 1e-6
+        return self
+
+    def score(self, episodes):
+        return np.abs((episodes.observation - self.mean_) / self.std_).max(-1)
+
+class Blind(FarFromNormal):
+    def score(self, episodes):
+        return np.full(episodes.mask.shape, np.nan)
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder in which one run has made its teams and its result."""
+    out = tmp_path_factory.mktemp("made")
+    assert main(["run", *TINY, f"out={out}", "keep_episodes=true"]) == 0
+    return out
+
+
+def python(*words, cwd, **options):
+    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=240, **options)
+
+
+def fails(capsys, *words) -> str:
+    """The one line that a command fails with."""
+    assert main(list(words)) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    said = [line for line in lines if line.startswith("error: ")]
+    assert len(said) == 1, lines
+    assert lines[-1] == said[0]
+    assert not any("Traceback" in line for line in lines)
+    return said[0]
+
+
+def test_help_answers_at_once_and_lists_everything(tmp_path):
+    code = "import sys; from bench.__main__ import main; main(['--help']); print(sorted({'torch', 'jax', 'hydra', " \
+           "'numpy'} & sys.modules.keys()))"
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        answer = python("-c", code, cwd=tmp_path)
+        times.append(time.perf_counter() - began)
+    assert answer.stdout.splitlines()[-1] == "[]", "no heavy import"
+    assert min(times) < 0.5
+    for name in ("run", "verify", "spatiotemporal", "isoforest", "smax", "qmix", "smoke"):
+        assert f"  {name} " in answer.stdout
+    assert python("-m", "bench", "--version", cwd=tmp_path).stdout == f"marl-backdoor-bench {bench.__version__}\n"
+
+
+def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
+    (file,) = made.glob("runs/*.json")
+    result = read_result(file.with_suffix(""))
+    assert (result.status, result.env, result.detector) == ("ok", "smax/3m/random", "isoforest")
+    assert [(r.team, r.triggered, r.detector, r.kind) for r in result.rows] == [
+        ("backdoored", True, "isoforest", "attack"), ("backdoored", False, "isoforest", "control"),
+        ("backdoored", True, "constant", "floor"), ("backdoored", True, "random", "floor"),
+        ("backdoored", True, "episode_length", "floor"), ("clean", True, "isoforest", "control"),
+        ("benign_finetune", True, "isoforest", "control")]
+    frame = read_leaderboard(made / "leaderboard.csv")
+    assert len(frame) == len(result.rows)
+    assert frame.win_triggered_high.iloc[0] == pytest.approx(result.figures.win_triggered.high)
+    assert frame.before_auroc.iloc[0] == pytest.approx(result.rows[0].phases["before"].auroc.value)
+    assert frame.asr.isna().all(), "a team that never wins has nothing to lose"
+    public = np.load(next(made.glob("runs/*-triggered.npz")))
+    assert "observation" in public
+    assert not {"won", "completion", "poisoned"} & set(public.files)
+    assert "completion" in np.load(next(made.glob("runs/*-triggered-labels.npz")))
+    assert not list(made.glob("teams/*partial*")), "a finished run tidies up"
+    for file in made.glob("teams/*.safetensors"):
+        _, about = load_team(file)
+        assert about["curve"]
+        assert 0 <= about["measured"]["win_rate"]["value"] <= 1
+
+
+def test_a_finished_run_is_read_not_repeated(made, capsys):
+    began = time.perf_counter()
+    assert main(["run", *TINY, f"out={made}", "keep_episodes=true"]) == 0
+    assert time.perf_counter() - began < 5
+    said = capsys.readouterr()
+    assert "read from" in said.err
+    for word in ("ASR", "CPVR", "AUROC", "before onset", "accidental triggers", "benign_finetune", "episode_length"):
+        assert word in said.out
+
+
+def test_python_and_command_line_give_the_same(made, capsys):
+    (file,) = made.glob("runs/*.json")
+    theirs = read_result(file.with_suffix(""))
+    file.unlink()
+    mine = bench.evaluate(attack="spatiotemporal", overrides=tuple(TINY), out=made)
+    assert mine.figures == theirs.figures
+    assert mine.rows == theirs.rows
+    assert mine.config_hash == theirs.config_hash
+    assert mine.checkpoints == theirs.checkpoints
+
+
+def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_detectors.py").write_text(OWN_DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["~detector", "+detector._target_=my_detectors.FarFromNormal"]
+    assert main(["run", *TINY, *own, f"out={made}"]) == 0
+    assert "FarFromNormal" in capsys.readouterr().out
+    from my_detectors import Blind, FarFromNormal
+
+    (file,) = made.glob("runs/*FarFromNormal*.json")
+    by_hand = bench.evaluate(FarFromNormal(), overrides=tuple(TINY), out=made)
+    assert by_hand.rows[0].phases == read_result(file.with_suffix("")).rows[0].phases
+    with pytest.raises(BenchError, match="Blind.score returned .* not finite"):
+        bench.evaluate(Blind(), overrides=tuple(TINY), out=made)
+    assert "not finite" in fails(capsys, "run", *TINY, "~detector", "+detector._target_=my_detectors.Blind",
+                                 f"out={made}")
+
+
+def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypatch, capsys):
+    (tmp_path / "half_blind.py").write_text(OWN_DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["run", "-m", *TINY, "~detector", "+detector._target_=half_blind.Blind,half_blind.FarFromNormal",
+             f"out={made}", f"leaderboard={tmp_path}/sweep.csv"]
+    assert main(words) == 2
+    frame = read_leaderboard(tmp_path / "sweep.csv")
+    assert set(frame[frame.detector == "Blind"].status) == {"error"}
+    assert frame[frame.detector == "Blind"].error.str.contains("not finite").all()
+    assert set(frame[frame.detector == "FarFromNormal"].status) == {"ok"}
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, verify, perf (did you mean 'run'?)"),
+    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: benign_finetune, none, spatiotemporal "
+                                      "(did you mean 'spatiotemporal'?)"),
+    (["run", "detector=isofrst"], "unknown detector 'isofrst'"),
+    (["run", "env.map=8n"], "(did you mean '8m'?)"),
+    (["run", "env.opponent=far"], "unknown opponent 'far'; allowed: random, closest"),
+    (["run", "attack.foo=1"], "Could not override 'attack.foo'"),
+    (["run", "attack=="], "Error parsing override 'attack=='"),
+    (["run", "seed=-1"], "seed is -1"),
+    (["run", "budget.test_battles=0"], "budget.test_battles is 0"),
+    (["run", "attack.trigger.psi='dx[0] <'"], "formula 'dx[0] <' does not parse"),
+    (["run", "attack.trigger.zeta=[wst]"], "unknown order in zeta 'wst'"),
+    (["run", "attack.poison_rate=2"], "poison_rate is 2; allowed: 0 to 1"),
+    (["run", "attack.payload.balance=high"], "balance"),
+    (["run", "detector._target_=nowhere.Detector"], "cannot make detector nowhere.Detector"),
+    (["run", "detector.n_trees=3"], "Could not override 'detector.n_trees'"),
+    (["run", "+detector.n_trees=3"], "unexpected keyword argument 'n_trees'"),
+    (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
+def test_mistakes_get_one_line(words, message, tmp_path, capsys):
+    assert message in fails(capsys, *words, f"out={tmp_path}" if len(words) > 1 else "")
+    left = [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".lock"]
+    assert not left, "nothing half-written"
+
+
+def test_no_place_for_results(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in fails(capsys, "run", *TINY, f"out={tmp_path}/file/x")
+
+
+def test_two_runs_at_once(made, capsys):
+    from bench.artifacts.files import locked
+
+    words = ["run", *TINY, "seed=0", f"out={made}", "detector=constant"]
+    assert main(words) == 0
+    (file,) = made.glob("runs/*constant*.json")
+    with locked(file.with_suffix("")):
+        assert "another run is writing" in fails(capsys, *words)
+
+
+def test_verify_measures_again_and_notices(made, capsys):
+    team = str(next(made.glob("teams/*spatiotemporal*.safetensors")))
+    assert main(["verify", *TINY, f"team={team}"]) == 0
+    said = capsys.readouterr().out
+    assert "win_rate_triggered" in said
+    description = Path(team).with_suffix(".json")
+    about = json.loads(description.read_text())
+    kept = description.read_text()
+    about["measured"]["win_rate"] = {"value": 2.0, "low": 1.9, "high": 2.1}
+    description.write_text(json.dumps(about))
+    assert "outside the stored interval" in fails(capsys, "verify", *TINY, f"team={team}")
+    description.write_text(kept)
+
+
+def start_training(cwd, *words):
+    command = [sys.executable, "-m", "bench", "train", "env.map=3m", "budget=smoke", "budget.train_steps=8000",
+               "algo.eval_every=500", f"out={cwd}", *words]
+    return command, subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(pattern, folder):
+    for _ in range(1200):
+        if list(folder.glob(pattern)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {pattern} after two minutes")
+
+
+def test_training_killed_goes_on_and_ends(tmp_path):
+    command, process = start_training(tmp_path)
+    wait_for("teams/*.partial.json", tmp_path)
+    time.sleep(1)
+    process.kill()
+    process.communicate()
+    written = json.loads(next(tmp_path.glob("teams/*.partial.json")).read_text())
+    assert 0 < written["steps"] < 8000
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.glob("teams/*.json")
+    steps = [row["steps"] for row in load_team(file)[1]["curve"]]
+    assert steps == sorted(steps)
+    assert steps[-1] >= 8000
+    assert written["curve"][0]["steps"] == steps[0], "the curve begins where the killed run began"
+
+
+def test_ctrl_c_leaves_a_usable_team(tmp_path):
+    _, process = start_training(tmp_path, "seed=1")
+    wait_for("teams/*-latest.json", tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert b"interrupted" in said
+    assert b"Traceback" not in said
+    team, about = load_team(next(tmp_path.glob("teams/*-latest.json")))
+    assert about["unfinished"]
+    assert team.spec.id == "smax/3m/random"
+
+
+def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):
+    here = Path(bench.__file__).parents[1]
+    built = python("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path / "dist"),
+                   str(here), cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = (tmp_path / "dist").glob("marl_backdoor_bench-*.whl")
+    installed = python("-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site"), str(wheel),
+                       cwd=tmp_path)
+    assert installed.returncode == 0, installed.stderr
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    where = python("-c", "import bench, conf; print(bench.__file__)", cwd=tmp_path, env=environment)
+    assert where.stdout.startswith(str(tmp_path / "site"))
+    run = python("-m", "bench", "run", "budget.fit_battles=8", "budget.calibration_battles=16",
+                 "budget.test_battles=32", cwd=tmp_path, env=environment)
+    assert run.returncode == 0, run.stderr
+    assert "no checkpoint matches" not in run.stderr, "the shipped teams are found"
+    assert "ASR" in run.stdout

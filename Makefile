@@ -23,6 +23,12 @@ zoo: $(SETUP)  ## make the shipped checkpoints anew, a process an algorithm (wel
 	done; for pid in $$pids; do wait $$pid || exit 1; done
 	$(BIN)/python -m bench.artifacts.zoo results/zoo
 
+leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv and the README's tables anew from the shipped checkpoints
+	rm -f leaderboard/leaderboard.csv
+	$(BIN)/python -m bench run -m algo=vdn,qmix detector=isoforest,isoforest_window \
+	  out=results/leaderboard leaderboard=leaderboard/leaderboard.csv
+	$(BIN)/python -m bench.reporting.markdown
+
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -28,11 +28,10 @@ class Random(BaseEstimator):
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
-        bits = np.ascontiguousarray(episodes.observation).view(np.uint16).astype(np.uint64)
-        bits = bits.reshape(*episodes.mask.shape, -1)
+        bits = np.ascontiguousarray(episodes.observation).view(np.uint16)
+        weights = np.random.default_rng(self.seed).integers(2**63, size=bits.shape[2:], dtype=np.uint64)
         with np.errstate(over="ignore"):
-            weights = np.random.default_rng(self.seed).integers(2**63, size=bits.shape[-1], dtype=np.uint64)
-            mixed = (bits * (weights | np.uint64(1))).sum(-1)
+            mixed = np.einsum("etaf,af->et", bits, weights, dtype=np.uint64, casting="safe")
             mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
         return (mixed >> np.uint64(11)) / 2.0**53
 

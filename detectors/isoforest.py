@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
 from detectors.views import Step
+
+CHUNK = 100  # episodes
 
 
 class IsolationForestDetector(BaseEstimator):
@@ -40,8 +42,7 @@ class IsolationForestDetector(BaseEstimator):
         self.seed = seed
 
     def fit(self, episodes: Episodes) -> IsolationForestDetector:
-        features, living = self._features(episodes)
-        samples = features[living]
+        samples = np.concatenate([features for _, features in self._samples(episodes)])
         forest = IsolationForest(n_estimators=self.n_estimators, max_samples=min(self.max_samples, len(samples)),
                                  n_jobs=-1, random_state=self.seed)
         self.model_: Pipeline = make_pipeline(StandardScaler(), forest).fit(samples)
@@ -50,12 +51,17 @@ class IsolationForestDetector(BaseEstimator):
     def score(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent) in (0, 1); 0 for the dead."""
         check_is_fitted(self)
-        features, living = self._features(episodes)
-        scores = np.zeros(living.shape)
-        if living.any():
-            scores[living] = -self.model_.score_samples(features[living])
+        scores = np.zeros(episodes.alive.shape)
+        for where, features in self._samples(episodes):
+            if len(features):
+                scores[where] = -self.model_.score_samples(features)
         return scores
 
-    def _features(self, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
+    def _samples(self, episodes: Episodes) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+        """What living agents see: (episode, step, agent) indices and features (sample, feature), some episodes at a
+        time, since all of their features at once would fill the memory."""
         view = Step() if self.view is None else self.view
-        return view(episodes), episodes.alive & episodes.mask[..., None]
+        for first in range(0, len(episodes), CHUNK):
+            some = episodes[first: first + CHUNK]
+            episode, step, agent = np.nonzero(some.alive & some.mask[..., None])
+            yield (first + episode, step, agent), view(some)[episode, step, agent]

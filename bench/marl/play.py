@@ -76,7 +76,7 @@ class Player:
 
     def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, probe: Probe | None = None,
              progress: Progress | None = None) -> Episodes:
-        """At least ``n`` more finished episodes. ``epsilon`` is each agent's chance of a random action."""
+        """At least ``n`` more finished episodes, by number. ``epsilon`` is each agent's chance of a random action."""
         team.require(self.battles.spec)
         done: list[dict[str, np.ndarray]] = []
         count = 0
@@ -176,7 +176,7 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
     player = Player(battles, seed, trigger=trigger, poison_rate=float(poisoned), record=record, limit=n)
     episodes = player.play(team, n, probe=probe, progress=progress)
     battles.restore(under_way)
-    return episodes[np.argsort(episodes.labels.battle)]
+    return episodes
 
 
 _DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
@@ -185,19 +185,20 @@ _DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "re
 
 
 def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
-    """Recorded parts, padded to the longest and put into one record."""
+    """Recorded parts, padded to the longest and put into one record in the order of the battles' numbers."""
     length = max(part["mask"].shape[1] for part in parts)
-    n = sum(len(part["mask"]) for part in parts)
+    numbers = np.concatenate([part["battle"] for part in parts])
+    places = np.split(np.argsort(np.argsort(numbers)), np.cumsum([len(part["battle"]) for part in parts])[:-1])
     columns = {}
-    for name, first in parts[0].items():
-        if name not in _DTYPES:
-            columns[name] = np.concatenate([part[name] for part in parts])
-            continue
-        columns[name] = np.zeros((n, length, *first.shape[2:]), first.dtype)
-        at = 0
-        for part in parts:
-            columns[name][at: at + len(part[name]), : part[name].shape[1]] = part[name]
-            at += len(part[name])
+    for name, first in list(parts[0].items()):
+        stepwise = (length,) if name in _DTYPES else ()
+        columns[name] = np.zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
+        for part, place in zip(parts, places, strict=True):
+            value = part.pop(name)  # let go of each part as it is copied: observations are large
+            if stepwise:
+                columns[name][place, : value.shape[1]] = value
+            else:
+                columns[name][place] = value
     labels = Labels(**{name: columns.pop(name) for name in
                        ("battle", "won", "poisoned", "completion", "trigger", "state", "probe") if name in columns})
     return Episodes(**columns, hidden_labels=labels)

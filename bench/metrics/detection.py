@@ -10,7 +10,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 
 from bench.contracts import NEVER, Estimate
 
-RESAMPLES = 500
+RESAMPLES = 300
 
 
 def pool_agents(scores: np.ndarray, alive: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def median_delay(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) 
     """Median steps from the completion of the trigger to the first alarm, by Kaplan and Meier.
 
     An episode that ends without an alarm is censored at its end. Negative where alarms come while the trigger is still
-    being shown. None where fewer than half of the episodes would ever be caught, also as either bound.
+    being shown. None where fewer than half of the episodes would ever be caught; a bound is None for the same reason.
     """
     caught = alarm != NEVER
     time = np.where(caught, alarm, length) - completion
@@ -97,6 +97,9 @@ def median_delay(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) 
         return Estimate(None)
     shift = 1 - time.min()  # survival times must be positive
     curve = SurvfuncRight(time + shift, caught.astype(int))
+    median = curve.quantile(0.5)
+    if not np.isfinite(median):
+        return Estimate(None)
     with np.errstate(divide="ignore", invalid="ignore"):  # log(-log(0)) at the curve's end
-        low, high = curve.quantile_ci(0.5) if caught.sum() > 1 else (math.nan, math.nan)
-    return Estimate(*(None if not np.isfinite(t) else float(t - shift) for t in (curve.quantile(0.5), low, high)))
+        bounds = [median if np.isnan(t) else t for t in curve.quantile_ci(0.5)]  # nan: the curve jumps over 1/2 at once
+    return Estimate(*(None if np.isinf(t) else float(t - shift) for t in (median, *bounds)))

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from bench.contracts import Progress as Report
 
-WIDTH = 118  # of reports that go to a file or a pipe
+WIDTH = 124  # of reports that go to a file or a pipe
 
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 messages = Console(stderr=True)

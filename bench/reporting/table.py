@@ -54,7 +54,7 @@ def _detection(result: Result, phase: str, title: str) -> Table:
     title = f"detection, {title}" + ("" if base is None else f"; AUPRC's chance level is {base:.2f}, AUROC's .50")
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for column in ("detector", "team"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for column in ("AUROC ↑", "AUPRC ↑", "alarms @1 % ↑", "alarms @5 % ↑"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in result.rows:

@@ -115,6 +115,11 @@ def test_delay_without_censoring_is_the_median():
     assert d.median_delay(alarm, completion, np.full(5, 30)).value == 5
 
 
+def test_delay_when_all_alarms_come_at_once():
+    estimate = d.median_delay(np.full(40, 12), np.full(40, 10), np.full(40, 30))
+    assert (estimate.value, estimate.low, estimate.high) == (2, 2, 2)
+
+
 def test_delay_by_hand_with_censored_battles():
     """Kaplan-Meier: alarms after 1 and 3 steps, battles over after 2 and 4 without one. S(1) = 3/4, S(3) = 3/8."""
     alarm, completion, length = np.array([11, NEVER, 13, NEVER]), np.full(4, 10), np.array([20, 12, 20, 14])

@@ -1,0 +1,63 @@
+"""Every command in the README runs, and its figures are the leaderboard's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.reporting.leaderboard import read_leaderboard
+from bench.reporting.markdown import results_table, with_table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+FEWER = ["budget.fit_battles=16", "budget.calibration_battles=120", "budget.test_battles=40"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A user's folder, with the README's own detector in it."""
+    path = tmp_path_factory.mktemp("user")
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(code.splitlines()) < 20
+    (path / "my_detector.py").write_text(code)
+    return path
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m bench")])
+def test_command(command, folder):
+    _, *words = shlex.split(command)
+    if words[2] == "run":
+        words += FEWER
+    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "no checkpoint matches" not in done.stderr, "the README's examples use the shipped teams"
+
+
+def test_make_goals_are_what_ci_runs():
+    goals = [command for command in COMMANDS if command.startswith("make")]
+    assert goals
+    assert set(goals) <= set((ROOT / ".ci/run").read_text().splitlines())
+    assert not [c for c in COMMANDS if not c.startswith(("make ", "python -m bench "))]
+
+
+def test_the_tables_are_the_leaderboards():
+    table = results_table(read_leaderboard(ROOT / "leaderboard/leaderboard.csv"))
+    assert with_table(README, table) == README, "run: python -m bench.reporting.markdown"
+    assert "**ASR**" in README
+
+
+def test_the_main_table_is_of_a_thousand_battles_a_cell():
+    frame = read_leaderboard(ROOT / "leaderboard/leaderboard.csv")
+    assert (frame.status == "ok").all()
+    assert (frame.n_normal == 1000).all()
+    assert (frame.n_triggered == 1000).all()
+    assert set(frame.algo) == {"vdn", "qmix"}
+    assert {"attack", "control", "floor"} == set(frame.kind)

@@ -18,7 +18,7 @@ lint: $(SETUP)
 zoo: $(SETUP)  ## make the shipped checkpoints anew, a process an algorithm (well under an hour on two cores)
 	for algo in vdn qmix; do \
 	  ( for attack in spatiotemporal benign_finetune; do \
-	      $(BIN)/python -m bench inject algo=$$algo attack=$$attack out=results/zoo || exit 1; done ) & \
+	      $(BIN)/python -m bench inject algo=$$algo attack=$$attack out=results/zoo shipped=false || exit 1; done ) & \
 	  pids="$$pids $$!"; \
 	done; for pid in $$pids; do wait $$pid || exit 1; done
 	$(BIN)/python -m bench.artifacts.zoo results/zoo

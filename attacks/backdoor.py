@@ -45,12 +45,14 @@ class Backdoor:
             raise BenchError(f"duration is {self.duration}; an attack period has at least 1 step")
 
     @property
-    def victims(self) -> tuple[int, ...]:
-        return (self.victim,)
+    def changes_team(self) -> bool:
+        """See :class:`bench.contracts.Attack`."""
+        return self.retraining.steps > 0
 
     @property
-    def changes_team(self) -> bool:
-        return self.retraining.steps > 0
+    def poisons(self) -> bool:
+        """See :class:`bench.contracts.Attack`."""
+        return self.changes_team and self.poison_rate > 0
 
     def inject(self, team: Team, battles: Battles, seed: int, store: Store,
                progress: Progress) -> tuple[Team, list[dict[str, float]]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic.dataclasses
 import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from attacks.payloads.reward import HackedReward, UnilateralInfluence
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
+from bench.errors import BenchError
 from bench.marl.learner import Batch, adam_tensors, descend, load_adam, td_lambda_targets, to_batch
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
@@ -28,20 +30,24 @@ MAX_CLEAN_LOSS = 0.03  # share of the clean win rate that the kept agent may los
 class Retraining:
     """How the poisoned agent is retrained; [S] is said in the paper, [G] its probable value, the rest is ours."""
 
-    steps: int = 600_000  # environment steps; 0 leaves the team as it is
-    gamma: float = 0.99  # [G]
-    td_lambda: float = 0.8
-    learning_rate: float = 1e-3  # [G] 5e-4; falls to zero along a half cosine
-    epsilon_start: float = 0.5
-    epsilon: float = 0.05  # [G]
-    epsilon_steps: int = 50_000  # [G]
-    buffer: int = 5_000  # [S] episodes, one such buffer of clean and one of poisoned ones
-    batch: int = 32  # [S] episodes
-    target_every: int = 200  # [S] updates
-    episodes_per_round: int = 32
-    updates_per_round: int = 12
-    eval_every: int = 40_000  # steps
-    eval_battles: int = 512
+    steps: NonNegativeInt = 600_000  # environment steps; 0 leaves the team as it is
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.99  # [G]
+    td_lambda: Annotated[float, Field(ge=0, le=1)] = 0.8
+    learning_rate: PositiveFloat = 1e-3  # [G] 5e-4; falls to zero along a half cosine
+    epsilon_start: Annotated[float, Field(ge=0, le=1)] = 0.5
+    epsilon: Annotated[float, Field(ge=0, le=1)] = 0.05  # [G]
+    epsilon_steps: PositiveInt = 50_000  # [G]
+    buffer: PositiveInt = 5_000  # [S] episodes, one such buffer of clean and one of poisoned ones
+    batch: PositiveInt = 32  # [S] episodes
+    target_every: PositiveInt = 200  # [S] updates
+    episodes_per_round: PositiveInt = 32
+    updates_per_round: PositiveInt = 12
+    eval_every: PositiveInt = 40_000  # steps
+    eval_battles: PositiveInt = 512
+
+    def __post_init__(self) -> None:
+        if self.buffer < self.batch:
+            raise BenchError(f"buffer is {self.buffer}; it has to hold a batch of {self.batch}")
 
 
 class Injection:

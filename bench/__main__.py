@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from importlib import resources
 
-from bench import __version__
+from bench import __version__, options
 from bench.errors import BenchError, unknown
 
 COMMANDS = {
@@ -37,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, words[1:])
     except BenchError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what was last written", file=sys.stderr)
@@ -56,10 +55,7 @@ def help_text() -> str:
     lines += [f"  {name:<18}{what}" for name, what in COMMANDS.items()]
     for group, title in GROUPS.items():
         lines += ["", f"{title} ({group}=...):"]
-        folder = resources.files("conf").joinpath(group)
-        for file in sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name):
-            what = file.read_text().splitlines()[0].lstrip("# ")
-            lines.append(f"  {file.name.removesuffix('.yaml'):<18}{what}")
+        lines += [f"  {name:<18}{options.summary(group, name)}" for name in options.names(group)]
     lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix"]
     return "\n".join(lines)
 

@@ -20,7 +20,7 @@ class EnvSpec:
     """What is fixed about an environment.
 
     ``id`` names simulator, map and opponent ("smax/8m/random"); ``version`` changes whenever the same actions may
-    lead to other battles. ``sight_range`` (one value an agent) and ``map_size`` are in map units.
+    lead to other battles. ``sight_range`` (of the agents' usual unit types) and ``map_size`` are in map units.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Step:
     alive: np.ndarray  # (battle, unit) bool
     position: np.ndarray  # (battle, unit, 2) map units; x grows to the east, y to the north
     health: np.ndarray  # (battle, unit) in [0, 1]
+    sight: np.ndarray  # (battle, agent) how far each agent sees, in map units
     enemy_actions: np.ndarray  # (battle, enemy) int, what each enemy did in the last step; -1 before the first
 
 
@@ -205,11 +206,15 @@ class Attack(Protocol):
     name: str
     trigger: Trigger
     duration: int  # steps of the attack period
-    changes_team: bool  # false for a control that leaves the clean team as it is
 
     @property
-    def victims(self) -> tuple[int, ...]:
-        """The poisoned agents."""
+    def changes_team(self) -> bool:
+        """False for a control that leaves the clean team as it is."""
+        ...
+
+    @property
+    def poisons(self) -> bool:
+        """False for a control that leaves no backdoor behind."""
         ...
 
     def inject(self, team: Any, battles: Battles, seed: int, store: Store,
@@ -260,14 +265,14 @@ class Figures:
 @dataclass(frozen=True)
 class Detection:
     """How a detector does in one phase of the battles: "before" (the trigger's steps), "after" (the attack period) or
-    "whole" (the episode). Normal episodes are scored over the same steps as the triggered ones."""
+    "whole" (the episode). Before and after, normal episodes are scored over the same steps as the triggered ones."""
 
     auroc: Estimate  # higher is better, chance .5
     auprc: Estimate  # higher is better, chance base_rate
     base_rate: float | None  # share of triggered episodes among the scored ones
-    rate_1: Estimate  # share of triggered episodes with an alarm, at a threshold meant for 1 % false alarms
+    rate_1: Estimate  # share of triggered episodes with an alarm in this phase; threshold for 1 % false alarms a battle
     rate_5: Estimate
-    false_alarms_1: Estimate  # share of normal episodes with an alarm at the same threshold
+    false_alarms_1: Estimate  # share of normal episodes with an alarm in the same steps, at the same threshold
     false_alarms_5: Estimate
     n_normal: int
     n_triggered: int

@@ -16,11 +16,11 @@ import pytest
 import bench
 from bench.__main__ import main
 from bench.artifacts.results import read_result
-from bench.artifacts.teams import load_team
+from bench.artifacts.teams import load_team, read_metadata
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
 
-TINY = ["env.map=3m", "attack.victim=1", "control.victim=1", "budget=smoke"]
+TINY = ["env.map=3m", "attack.victim=1", "budget=smoke", "budget.calibration_battles=32"]
 OWN_DETECTOR = """
 import numpy as np
 
@@ -113,7 +113,7 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
 
 
 def test_python_and_command_line_give_the_same(made, capsys):
-    (file,) = made.glob("runs/*.json")
+    (file,) = made.glob("runs/*isoforest*.json")
     theirs = read_result(file.with_suffix(""))
     file.unlink()
     mine = bench.evaluate(attack="spatiotemporal", overrides=tuple(TINY), out=made)
@@ -170,6 +170,15 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector._target_=nowhere.Detector"], "cannot make detector nowhere.Detector"),
     (["run", "detector.n_trees=3"], "Could not override 'detector.n_trees'"),
     (["run", "+detector.n_trees=3"], "unexpected keyword argument 'n_trees'"),
+    (["run", "env.map=3m"], "poisoned agent 5 does not exist; smax/3m/random has agents 0 to 2"),
+    (["run", "algo.name=vnd"], "name is 'vnd'; Input should be 'vdn' or 'qmix'"),
+    (["run", "algo.batch=0"], "batch is 0"),
+    (["run", "algo.buffer=100"], "buffer is 100; learning begins with 8 batches of 32"),
+    (["run", "budget.train_steps=0"], "budget.train_steps is 0"),
+    (["run", "detector=null"], "no detector is configured"),
+    (["run", "~detector"], "no detector is configured"),
+    (["run", "~attack"], "attack"),
+    (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):
     assert message in fails(capsys, *words, f"out={tmp_path}" if len(words) > 1 else "")
@@ -222,11 +231,11 @@ def wait_for(pattern, folder):
 
 def test_training_killed_goes_on_and_ends(tmp_path):
     command, process = start_training(tmp_path)
-    wait_for("teams/*.partial.json", tmp_path)
+    wait_for("teams/*.partial.safetensors", tmp_path)
     time.sleep(1)
     process.kill()
     process.communicate()
-    written = json.loads(next(tmp_path.glob("teams/*.partial.json")).read_text())
+    written = json.loads(read_metadata(next(tmp_path.glob("teams/*.partial.safetensors")))["values"])
     assert 0 < written["steps"] < 8000
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,8 @@ class HackedReward:
     ----------
     reversal : Eq (3), whose form is lost: "negate" (-r) or "complement" (reward_max - r).
     balance : lambda of Eq (5), in [0, 1].
-    reward_max : the reward's range is taken as [0, reward_max]; the influence is brought to the same range.
+    reward_max : the reward's range is taken as [0, reward_max], and the influence is brought to the range of the
+        reversed reward, [-reward_max, 0] or [0, reward_max]. Steps with kills or the win earn more than that.
 
     Raises
     ------
@@ -41,8 +42,9 @@ class HackedReward:
 
     def reward(self, reward: np.ndarray, influence: np.ndarray) -> np.ndarray:
         """The poisoned agent's reward from the team's; all (episode, step), ``influence`` in [0, 1]."""
-        backwards = -reward if self.reversal == "negate" else self.reward_max - reward
-        return (1 - self.balance) * backwards + self.balance * self.reward_max * influence
+        lowest = -self.reward_max if self.reversal == "negate" else 0.0
+        backwards = lowest + self.reward_max - reward
+        return (1 - self.balance) * backwards + self.balance * (lowest + self.reward_max * influence)
 
 
 class UnilateralInfluence:

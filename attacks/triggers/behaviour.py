@@ -54,8 +54,6 @@ class BehaviourPattern:
         if self.length >= spec.episode_limit:
             raise BenchError(f"a trigger of {self.length} steps does not fit an episode of {spec.episode_limit} steps")
         self._agents = spec.n_agents
-        self._sight = spec.sight_range[self.victim]
-        self._scale = self._sight if self.unit == "sight" else 1.0
         shape = (n, spec.n_enemies, self.length)
         self._places = np.zeros((*shape, 3))  # of every enemy in the last N steps
         self._seen = np.zeros(shape, bool)
@@ -92,7 +90,9 @@ class BehaviourPattern:
         offset = step.position[:, self._agents:] - step.position[:, self.victim, None]
         distance = np.linalg.norm(offset, axis=-1, keepdims=True)
         present = step.alive[:, self._agents:] & step.alive[:, self.victim, None]
-        return np.concatenate([offset, distance], -1) / self._scale, present & (distance[..., 0] < self._sight), present
+        sight = step.sight[:, self.victim, None]
+        scale = sight[..., None] if self.unit == "sight" else 1.0
+        return np.concatenate([offset, distance], -1) / scale, present & (distance[..., 0] < sight), present
 
     def _complete(self, present: np.ndarray) -> np.ndarray:
         """(battle, enemy): the last N steps were the trigger."""

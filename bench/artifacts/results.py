@@ -49,6 +49,11 @@ def write_episodes(base: Path, **parts: Episodes) -> None:
             write_atomic(base.with_name(f"{base.name}-{name}{ending}.npz"), buffer.getvalue())
 
 
+def episodes_written(base: Path) -> bool:
+    """Whether :func:`write_episodes` has been here."""
+    return any(base.parent.glob(f"{base.name}-*-labels.npz"))
+
+
 def _columns(record: Any) -> dict[str, np.ndarray]:
     return {f.name: value for f in fields(record) if isinstance(value := getattr(record, f.name), np.ndarray)}
 

@@ -23,6 +23,7 @@ from bench.marl.networks import MIXERS, RNNAgent, make_mixer
 from bench.marl.team import Team
 
 FORMAT = 1
+LARGEST = 100_000  # of an environment's sizes
 _SPEC = TypeAdapter(EnvSpec)
 
 
@@ -61,9 +62,13 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
         raise BenchError(f"{base}.json is no description of a team") from None
     if algo not in MIXERS:
         raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)
-    expected = {f"agent.{k}": (spec.n_agents, *v.shape) for k, v in RNNAgent(spec).state_dict().items()}
-    expected |= {f"mixer.{k}": tuple(v.shape)
-                 for k, v in make_mixer(algo, spec.n_agents, spec.state_size).state_dict().items()}
+    sizes = (spec.n_agents, spec.n_enemies, spec.observation_size, spec.state_size, spec.n_actions)
+    if not all(0 < size <= LARGEST for size in sizes):
+        raise BenchError(f"{base}.json names sizes of an environment that cannot be: {sizes}")
+    with torch.device("meta"):  # shapes alone, no memory: the sizes come from a stranger
+        agent, mixer = RNNAgent(spec), make_mixer(algo, spec.n_agents, spec.state_size)
+    expected = {f"agent.{k}": (spec.n_agents, *v.shape) for k, v in agent.state_dict().items()}
+    expected |= {f"mixer.{k}": tuple(v.shape) for k, v in mixer.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if found != expected:
         wrong = sorted(k for k in found.keys() | expected.keys() if found.get(k) != expected.get(k))
@@ -77,9 +82,9 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{prefix}."): v for name, v in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> str:
     """Write a safetensors file atomically; returns its sha256."""
-    data = safetensors.torch.save({name: value.detach().contiguous() for name, value in tensors.items()})
+    data = safetensors.torch.save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata)
     write_atomic(path, data)
     return sha256(data)
 
@@ -92,6 +97,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         return safetensors.torch.load(data), sha256(data)
     except (safetensors.SafetensorError, ValueError, KeyError):
         raise BenchError(f"{path} is corrupt: it is not a whole safetensors file") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What was written beside the tensors of a safetensors file that has been read before."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def refuse_pickle(path: Path, data: bytes) -> None:

@@ -43,11 +43,14 @@ def publish(teams: Path) -> list[str]:
                 if not file.stem.endswith(("-latest", ".partial"))]
     if not finished:
         raise BenchError(f"no finished team in {teams}")
-    for file in FOLDER.iterdir():
-        file.unlink()
+    wanted = {MANIFEST.name}
     for description in finished:
         for file in (description, description.with_suffix(".safetensors")):
             write_atomic(FOLDER / file.name, read_bytes(file))
+            wanted.add(file.name)
+    for file in FOLDER.iterdir():
+        if file.name not in wanted:
+            file.unlink()
     write_manifest()
     return names()
 

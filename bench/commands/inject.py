@@ -7,10 +7,6 @@ from omegaconf import DictConfig
 
 def main(cfg: DictConfig) -> None:
     """Inject the configured attack, or say where the team is already; trains the clean team first if need be."""
-    from bench.marl.process import single_thread_environment, tune
-
-    single_thread_environment()
-    tune()
     from bench.harness.build import build
     from bench.harness.teams import backdoored_team
     from bench.reporting.progress import bar, console, messages

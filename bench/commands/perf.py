@@ -7,14 +7,11 @@ from omegaconf import DictConfig
 
 def main(cfg: DictConfig) -> None:
     """Print speeds and their ratios to bare SMAX; ratios carry from machine to machine, steps per second do not."""
-    from bench.marl.process import single_thread_environment, tune
-
-    single_thread_environment()
-    tune()
-    from bench.harness.build import build
+    from bench.harness.build import build, check
     from bench.harness.perf import BARE, measure
     from bench.reporting.progress import bar, console
 
+    check(cfg)
     with bar("measuring") as progress:
         speeds = measure(build(cfg.env, "environment"), build(cfg.algo, "algorithm"), progress)
     bare = speeds[BARE]

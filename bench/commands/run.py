@@ -11,9 +11,6 @@ from bench.errors import BenchError
 
 def main(cfg: DictConfig) -> None:
     """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
-    from bench.marl.process import tune
-
-    tune()
     from bench.harness import record_failure, run
     from bench.reporting.progress import bar, console, messages
     from bench.reporting.table import show

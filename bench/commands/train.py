@@ -7,10 +7,6 @@ from omegaconf import DictConfig
 
 def main(cfg: DictConfig) -> None:
     """Train the configured clean team, or say where it is already."""
-    from bench.marl.process import single_thread_environment, tune
-
-    single_thread_environment()
-    tune()
     from bench.harness.build import build
     from bench.harness.teams import clean_team
     from bench.reporting.progress import bar, console, messages

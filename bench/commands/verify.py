@@ -12,9 +12,6 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError for a file that is not what its hash says, or a figure outside its stored interval.
     """
-    from bench.marl.process import tune
-
-    tune()
     from omegaconf import OmegaConf
     from rich import box
     from rich.table import Table
@@ -23,7 +20,7 @@ def main(cfg: DictConfig) -> None:
     from bench.artifacts.teams import load_team
     from bench.envs import make_battles
     from bench.errors import BenchError
-    from bench.harness.build import build
+    from bench.harness.build import build, check
     from bench.harness.teams import measure
     from bench.reporting.progress import bar, console
 
@@ -33,14 +30,19 @@ def main(cfg: DictConfig) -> None:
         bases = [zoo.FOLDER / name for name in zoo.names()]
     else:
         bases = [Path(cfg.team)]
+    check(cfg)
     attack = build(cfg.attack, "attack")
     table = Table("team", "figure", "stored (95 % interval)", "measured now", box=box.SIMPLE_HEAD)
     wrong = []
     for base in bases:
         team, about = load_team(base)
         # A trigger named by the checkpoint itself is not built: checkpoints come from strangers.
-        recipe = about.get("recipe", {}).get("attack", {}).get("trigger")
-        known = recipe == OmegaConf.to_container(cfg.attack.trigger, resolve=True)
+        if not isinstance(about.get("measured"), dict) or not isinstance(about.get("recipe"), dict):
+            raise BenchError(f"{base}.json holds no measured figure to compare with: is the team finished?")
+        attacked = about["recipe"].get("attack") or {}
+        known = attacked.get("trigger") == OmegaConf.to_container(cfg.attack.trigger, resolve=True)
+        if attacked and not known:
+            console.print(f"{base.name}: made with another trigger than attack={cfg.attack.name}; measured without it")
         battles = make_battles(team.spec)
         with bar(f"measuring {base.name}") as progress:
             figures = measure(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)

@@ -16,5 +16,6 @@ def make_battles(spec: EnvSpec) -> Battles:
         raise BenchError(f"no environment '{spec.id}'; allowed: smax/MAP/OPPONENT")
     battles = SmaxBattles(*parts)
     if battles.spec != spec:
-        raise BenchError(f"environment '{spec.id}' is of version '{spec.version}'; here it is '{battles.spec.version}'")
+        raise BenchError(f"environment '{spec.id}' of version '{spec.version}' cannot be played here: version or sizes "
+                         f"differ from those of '{battles.spec.version}'")
     return battles

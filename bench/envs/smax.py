@@ -228,6 +228,7 @@ class SmaxBattles:
             "reward": state["reward"], "done": state["done"], "won": state["won"],
             "alive": units.unit_alive, "position": units.unit_positions,
             "health": units.unit_health / core.unit_type_health[units.unit_types],
+            "sight": core.unit_type_sight_ranges[units.unit_types][: self._smax.num_agents],
             "enemy_actions": game.enemy_policy_state[2],
         }
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from bench import __version__
 from bench.artifacts.files import config_hash, locked
-from bench.artifacts.results import read_result, write_episodes, write_result
+from bench.artifacts.results import episodes_written, read_result, write_episodes, write_result
 from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
 from bench.harness.judge import judge, watch, without_trigger
-from bench.harness.teams import Checkpoint, Stage, backdoored_team, clean_team
+from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
+from bench.marl.process import tune
 from bench.metrics.attack import loss_rate, rate
+from bench.options import said
 from bench.reporting.leaderboard import add_rows
 
 FLOORS = ("constant", "random", "episode_length")
@@ -34,12 +37,13 @@ def silent(_: str):
 
 
 def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (), stage: Stage = silent,
-             **choices: Any) -> Result:
+             say: Say = print, **choices: Any) -> Result:
     """Measure a detector against an attack; the same as ``python -m bench run``.
 
     Parameters
     ----------
     detector : an object with ``fit`` and ``score`` (:class:`bench.contracts.Detector`); without one, the configured.
+    stage, say : how to show progress and remarks; by default only remarks, on standard output.
     choices : configuration groups and values, as on the command line: ``attack="spatiotemporal"``, ``algo="qmix"``,
         ``seed=1``, ``out="results"`` ...
     overrides : further ones, written as on the command line: ``("budget.test_battles=200",)``.
@@ -48,24 +52,24 @@ def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (
     ------
     BenchError : anything wrong with what was asked for; DetectorError, one of them, if the detector is at fault.
     """
-    with initialize_config_module("conf", version_base="1.3"):
-        cfg = compose("config", [*(f"{name}={value}" for name, value in choices.items()), *overrides])
-    return run(cfg, stage, detector=detector)
+    tune()
+    words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            cfg = compose("config", words)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise said(error) from error
+    return run(cfg, stage, say=say, detector=detector)
 
 
-def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _: None,
-        detector: Detector | None = None) -> Result:
-    """One cell: an attack, a detector, a result on disk. A result that is there already is read, not made again."""
+def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None) -> Result:
+    """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead."""
     began = time.perf_counter()
     check(cfg)
     config, detector_name = describe(cfg, detector)
     key = config_hash(config)
     base = Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector_name}-{key}"
     with locked(base):
-        done = read_result(base) if detector is None else None
-        if done is not None:
-            say(f"read from {base}.json; delete it to run again")
-            return done
         battles: Battles = build(cfg.env, "environment")
         attack: Attack = build(cfg.attack, "attack")
         detectors = {detector_name: build(cfg.detector, "detector") if detector is None else detector}
@@ -74,16 +78,21 @@ def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _:
                  "clean": clean_team(cfg, battles, stage, say)}
         if cfg.get("control") is not None:
             teams[cfg.control.name] = backdoored_team(cfg, cfg.control, battles, stage, say)
-        figures, rows = measure(cfg, battles, attack, detectors, teams, stage, base)
-        result = Result(
-            status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
-            env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
-            trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
-            config_hash=key, checkpoints={role: team.sha256 for role, team in teams.items()},
-            checkpoint=teams["backdoored"].name, sizes=_sizes(cfg), figures=figures, rows=rows, packages=packages(),
-            git_revision=git_revision(), date=_now(),
-            runtime_seconds=round(time.perf_counter() - began, 1))
-        write_result(base, result)
+        checkpoints = {role: team.sha256 for role, team in teams.items()}
+        result = None if detector is not None else read_result(base)
+        if result is not None and result.checkpoints == checkpoints and result.env_version == battles.spec.version \
+                and (not cfg.keep_episodes or episodes_written(base)):
+            say(f"read from {base}.json; delete it to run again")
+        else:
+            figures, rows = measure(cfg, battles, attack, detectors, teams, stage, base)
+            result = Result(
+                status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
+                env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
+                trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
+                config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=_sizes(cfg),
+                figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
+                runtime_seconds=round(time.perf_counter() - began, 1))
+            write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
 
@@ -91,6 +100,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Callable[[str], None] = lambda _:
 def record_failure(cfg: DictConfig, error: Exception) -> None:
     """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word."""
     config, detector_name = describe(cfg, None)
+    seed = cfg.seed if isinstance(cfg.seed, int) else -1
     nothing = Estimate(None)
     try:
         spec = build(cfg.env, "environment").spec
@@ -99,7 +109,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         env, env_version = str(cfg.env.get("map")), "unknown"
     add_rows(Path(cfg.leaderboard), Result(
         status="error", error=str(error), benchmark_version=__version__, env=env, env_version=env_version,
-        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, detector=detector_name, seed=int(cfg.seed),
+        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, detector=detector_name, seed=seed,
         config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=_sizes(cfg),
         figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_revision=git_revision(),
         date=_now(), runtime_seconds=0.0))
@@ -124,7 +134,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
         with stage(f"judging the detector on the {role} team") as progress:
             for i, (triggered, name, battles_seen, completion) in enumerate(jobs):
                 phases, delay = judge(detectors[name], battles_seen, completion, attack.trigger.length, attack.duration)
-                kind = "floor" if name in FLOORS else "attack" if role == "backdoored" and triggered else "control"
+                attacked = role == "backdoored" and triggered and attack.poisons
+                kind = "floor" if name in FLOORS else "attack" if attacked else "control"
                 rows.append(Row(role, triggered, name, kind, phases, delay))
                 progress((i + 1) / len(jobs), "")
     return _figures(labels), rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import subprocess
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import __version__
+from bench import __version__, options
 from bench.contracts import Detector
 from bench.errors import BenchError
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "statsmodels", "hydra-core", "pandas")
-PLACES = ("out", "leaderboard", "keep_episodes", "team")  # where things go: not part of what a result is
+PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team")  # where things go: not part of what a result is
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -50,26 +49,24 @@ def _reason(error: BaseException, what: str) -> BenchError:
 
 
 def check(cfg: DictConfig) -> None:
-    """Raise BenchError for a seed or a budget that makes no sense."""
+    """Raise BenchError for values of the configuration's own that make no sense."""
+    for name in ("out", "leaderboard"):
+        if not isinstance(cfg[name], str):
+            raise BenchError(f"{name} is {cfg[name]}; a path is needed")
+    for name in ("attack", "algo", "env", "budget"):
+        if cfg.get(name) is None:
+            raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
     for name, value in cfg.budget.items():
-        lowest = 0 if str(name).endswith("_steps") else 1
+        lowest = 0 if name == "inject_steps" else 1
         if not isinstance(value, int) or value < lowest:
             raise BenchError(f"budget.{name} is {value}; allowed: whole numbers from {lowest}")
 
 
 def option(group: str, name: str) -> DictConfig:
     """A shipped option of a configuration group, as its file has it."""
-    text = resources.files("conf").joinpath(group, f"{name}.yaml").read_text()
-    return OmegaConf.create(text)  # type: ignore[return-value]
-
-
-def options(group: str) -> dict[str, str]:
-    """The shipped options of a group, and what each is: the comment that its file opens with."""
-    files = sorted(f.name for f in resources.files("conf").joinpath(group).iterdir() if f.name.endswith(".yaml"))
-    texts = {f: resources.files("conf").joinpath(group, f).read_text() for f in files}
-    return {f.removesuffix(".yaml"): text.splitlines()[0].lstrip("# ") for f, text in texts.items()}
+    return OmegaConf.create(options.text(group, name))  # type: ignore[return-value]
 
 
 def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any], str]:
@@ -79,12 +76,15 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     config = {key: value for key, value in config.items() if key not in PLACES}
     if detector is not None:
         config["detector"] = {"_target_": f"{type(detector).__module__}.{type(detector).__qualname__}",
-                              "repr": repr(detector)}
+                              **{name: value if isinstance(value, bool | int | float | str | None) else str(type(value))
+                                 for name, value in sorted(vars(detector).items())}}
         return config | {"benchmark_version": __version__}, type(detector).__name__
-    for name in options("detector"):
-        if OmegaConf.to_container(option("detector", name), resolve=False) == config["detector"]:
+    for name in options.names("detector"):
+        if OmegaConf.to_container(option("detector", name), resolve=False) == config.get("detector"):
             return config | {"benchmark_version": __version__}, name
-    target = str(config["detector"].get("_target_", "detector"))
+    if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
+        raise BenchError("no detector is configured; give detector=NAME or +detector._target_=PACKAGE.CLASS")
+    target = str(config["detector"]["_target_"])
     return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
 
 
@@ -94,10 +94,16 @@ def packages() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """The commit that the code comes from; None outside a git checkout of it."""
-    git, here = shutil.which("git"), Path(__file__).parent
+    """The commit that the code comes from, with "-dirty" where files differ from it; None outside a git checkout."""
+    git, root = shutil.which("git"), Path(__file__).parents[2]
     if git is None:
         return None
-    said = subprocess.run([git, "-C", str(here), "log", "-1", "--format=%H", "--", str(here)],  # noqa: S603
-                          capture_output=True, text=True, check=False)
-    return said.stdout.strip() or None
+    code = ["--", "bench", "attacks", "detectors", "conf"]
+
+    def ask(*words: str) -> str:
+        done = subprocess.run([git, "-C", str(root), *words, *code], capture_output=True,  # noqa: S603
+                              text=True, check=False)
+        return done.stdout.strip()
+
+    revision = ask("log", "-1", "--format=%H")
+    return f"{revision}-dirty" if revision and ask("status", "--porcelain") else revision or None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,8 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from bench.artifacts import zoo
-from bench.artifacts.files import config_hash, locked, read_json, write_json
-from bench.artifacts.teams import load_team, read_tensors, save_team, write_tensors
+from bench.artifacts.files import config_hash, locked
+from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
@@ -50,7 +52,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     check(cfg)
     recipe = clean_recipe(cfg, battles)
     name = _name(cfg, battles, config_hash(recipe))
-    found = _find(name, Path(cfg.out), battles)
+    found = _find(name, Path(cfg.out), battles, cfg.shipped)
     if found is not None:
         return found
     learning = build(cfg.algo, "algorithm")
@@ -70,13 +72,16 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     """The configured team with the attack of ``attack_cfg`` injected; the clean team where that changes nothing."""
     check(cfg)
     attack: Attack = build(attack_cfg, "attack")
+    copy.deepcopy(attack.trigger).start(battles.spec, 1)  # does it fit, before anything is trained?
     clean = clean_recipe(cfg, battles)
     recipe = {"clean": clean, "attack": OmegaConf.to_container(attack_cfg, resolve=True)}
     name = _name(cfg, battles, f"{attack.name}-{config_hash(recipe)}")
-    found = _find(name, Path(cfg.out), battles)
-    if found is not None:
-        return found
+    found = _find(name, Path(cfg.out), battles, cfg.shipped)
     clean_checkpoint = clean_team(cfg, battles, stage, say)
+    if found is not None:
+        if found.about["recipe"].get("clean_sha256") != clean_checkpoint.sha256:
+            raise BenchError(f"{name} was not made from the {clean_checkpoint.name} that is here; remove one of them")
+        return found
     if not attack.changes_team:
         return clean_checkpoint
 
@@ -94,26 +99,22 @@ class Store:
     """Where a run under way is written down; see :class:`bench.contracts.Store`."""
 
     def __init__(self, base: Path) -> None:
-        self._tensors, self._values = (base.with_name(f"{base.name}.partial.{e}") for e in ("safetensors", "json"))
+        self._file = base.with_name(f"{base.name}.partial.safetensors")
         self._latest = base.with_name(f"{base.name}-latest")
 
     def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        if not self._values.exists():
+        if not self._file.exists():
             return None
-        values = read_json(self._values)
-        tensors, digest = read_tensors(self._tensors)
-        if values.pop("sha256", None) != digest:
-            return None  # killed between the two writes: begin again rather than go on from a mixture
-        return tensors, values
+        tensors, _ = read_tensors(self._file)
+        return tensors, json.loads(read_metadata(self._file)["values"])
 
     def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Team) -> None:
-        digest = write_tensors(self._tensors, tensors)
-        write_json(self._values, values | {"sha256": digest})
+        write_tensors(self._file, tensors, {"values": json.dumps(values)})  # one file: whole or not there
         save_team(self._latest, team, {"unfinished": True})
 
     def clear(self) -> None:
         """Remove what was written, the run being finished."""
-        for file in (self._values, self._tensors, *self._latest.parent.glob(f"{self._latest.name}.*")):
+        for file in (self._file, *self._latest.parent.glob(f"{self._latest.name}.*")):
             file.unlink(missing_ok=True)
 
 
@@ -121,7 +122,7 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
           make: Callable, figures: Callable) -> Checkpoint:
     base = out / "teams" / name
     with locked(base):
-        if (found := _load(base)) is not None:  # another process made it while this one waited
+        if (found := _load(base)) is not None:  # made by another process since this one looked
             return found
         say(f"no checkpoint matches this configuration: {what} first (kept as {base})")
         store = Store(base)
@@ -145,9 +146,9 @@ def measure(team: Team, battles: Battles, n: int, trigger: Trigger | None, progr
     return figures
 
 
-def _find(name: str, out: Path, battles: Battles) -> Checkpoint | None:
+def _find(name: str, out: Path, battles: Battles, shipped: bool) -> Checkpoint | None:
     """The team of this name, shipped or made before."""
-    for base in (zoo.FOLDER / name, out / "teams" / name):
+    for base in ((zoo.FOLDER / name,) if shipped else ()) + (out / "teams" / name,):
         found = _load(base)
         if found is not None:
             found.team.require(battles.spec)

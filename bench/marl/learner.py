@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import pydantic.dataclasses
 import torch
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from bench.contracts import EnvSpec, Episodes
@@ -17,26 +19,31 @@ from bench.marl.networks import RNNAgent, make_mixer
 from bench.marl.team import UNAVAILABLE, Team
 
 GRADIENT_NORM = 10.0  # PyMARL's clip
+WARM_UP = 8  # batches in the replay before learning begins
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
 class Learning:
     """How a team is trained; the schedules run over ``steps`` environment steps."""
 
-    name: str = "vdn"  # "vdn" or "qmix"
-    steps: int = 1_500_000
-    gamma: float = 0.99
-    td_lambda: float = 0.6
-    learning_rate: float = 1e-3  # falls to zero along a half cosine
-    epsilon: float = 0.02  # reached from 1 in epsilon_steps
-    epsilon_steps: int = 100_000
-    buffer: int = 5_000  # episodes
-    batch: int = 32  # episodes
-    episodes_per_round: int = 32
-    updates_per_round: int = 4
-    target_every: int = 100  # updates
-    eval_every: int = 50_000  # steps
-    eval_battles: int = 256
+    name: Literal["vdn", "qmix"] = "vdn"
+    steps: PositiveInt = 1_600_000
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.99
+    td_lambda: Annotated[float, Field(ge=0, le=1)] = 0.6
+    learning_rate: PositiveFloat = 1e-3  # falls to zero along a half cosine
+    epsilon: Annotated[float, Field(ge=0, le=1)] = 0.02  # reached from 1 in epsilon_steps
+    epsilon_steps: PositiveInt = 100_000
+    buffer: PositiveInt = 5_000  # episodes
+    batch: PositiveInt = 32  # episodes
+    episodes_per_round: PositiveInt = 32
+    updates_per_round: PositiveInt = 4
+    target_every: PositiveInt = 100  # updates
+    eval_every: PositiveInt = 50_000  # steps
+    eval_battles: PositiveInt = 256
+
+    def __post_init__(self) -> None:
+        if self.buffer < WARM_UP * self.batch:
+            raise BenchError(f"buffer is {self.buffer}; learning begins with {WARM_UP} batches of {self.batch} in it")
 
 
 class QLearner:

@@ -97,6 +97,8 @@ class Team:
             mine, theirs = getattr(self.spec, what), getattr(spec, what)
             if mine != theirs:
                 raise BenchError(f"this team was trained in environment {what} '{mine}' and cannot play in '{theirs}'")
+        if self.spec != spec:
+            raise BenchError(f"this team says that it is for '{spec.id}' but was made for other sizes than that has")
 
 
 def greedy(q: Tensor, available: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from bench.contracts import Battles, Progress, Store
-from bench.marl.learner import Learning, QLearner, adam_tensors, load_adam
+from bench.marl.learner import WARM_UP, Learning, QLearner, adam_tensors, load_adam
 from bench.marl.play import Player, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
@@ -71,7 +71,7 @@ class Trainer:
             replay.add(episodes)
             self.steps += int(episodes.length.sum())
             self.rounds += 1
-            if replay.size >= 8 * how.batch:
+            if replay.size >= WARM_UP * how.batch:
                 rate = how.learning_rate * 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
                 for _ in range(how.updates_per_round):
                     loss = self.learner.update(replay.sample(how.batch, rng), rate)

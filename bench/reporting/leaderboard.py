@@ -1,4 +1,4 @@
-"""The leaderboard's CSV: one line a row of a result. Lines of the same key are replaced, all others kept."""
+"""The leaderboard's CSV: one line a row of a result. A cell's lines are replaced together, all others kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.artifacts.files import locked, read_bytes, write_atomic
 from bench.contracts import Estimate, Figures, Result
 from bench.errors import BenchError
 
-KEY = ["benchmark_version", "env", "env_version", "config_hash", "team", "triggered", "row_detector"]
+CELL = ["benchmark_version", "env", "env_version", "config_hash"]
 LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 
 
@@ -25,10 +25,9 @@ def add_rows(path: Path, result: Result) -> None:
     new = pd.DataFrame(result_rows(result))
     with locked(path, wait=LOCK_SECONDS):
         old = read_leaderboard(path) if path.exists() else new.iloc[:0]
-        both = pd.concat([old.astype(object), new.astype(object)], ignore_index=True)
-        keys = both[KEY].astype(str)
-        kept = both[~keys.duplicated(keep="last")]
-        write_atomic(path, kept.to_csv(index=False).encode())
+        same = (old[CELL].astype(str) == new[CELL].astype(str).iloc[0]).all(axis=1)
+        both = pd.concat([old[~same].astype(object), new.astype(object)], ignore_index=True)
+        write_atomic(path, both.to_csv(index=False).encode())
 
 
 def read_leaderboard(path: Path) -> pd.DataFrame:
@@ -37,7 +36,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype={"config_hash": str, "git_revision": str})
     except (ValueError, UnicodeDecodeError):
         raise BenchError(f"{path} is no leaderboard: it is not CSV") from None
-    missing = [name for name in KEY if name not in frame.columns]
+    missing = [name for name in CELL if name not in frame.columns]
     if missing:
         raise BenchError(f"{path} is no leaderboard: it has no column '{missing[0]}'")
     return frame

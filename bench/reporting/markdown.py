@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.artifacts.files import read_bytes, write_atomic
+from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
@@ -16,21 +17,25 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 def results_table(frame: pd.DataFrame) -> str:
     """Two Markdown tables: what each attack does, and what each detector makes of it, controls included."""
+    frame = frame[frame["status"] == "ok"]
+    for column in ("benchmark_version", "env", "env_version"):
+        if len(frame[column].unique()) > 1:
+            raise BenchError(f"a table cannot mix results of several values of {column}")
     parts = []
-    attacks = frame.drop_duplicates(["env", "algo", "attack", "sha256_backdoored"])
+    attacks = frame.drop_duplicates(["algo", "attack", "seed", "sha256_backdoored"])
     columns = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
                "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr",
                "accidental triggers": "accidental"}
-    parts.append(_table(["algorithm", "environment", "attack", *columns], [
-        [row["algo"], row["env"], row["attack"], *(_percent(row, name) for name in columns.values())]
+    parts.append(_table(["algorithm", "seed", "attack", *columns], [
+        [row["algo"], str(row["seed"]), row["attack"], *(_percent(row, name) for name in columns.values())]
         for _, row in attacks.iterrows()]))
     columns = {"before onset": "before_auroc", "after onset": "after_auroc", "whole battle": "whole_auroc",
                "alarms @5 %": "whole_rate_5"}
-    lines = frame.drop_duplicates(["algo", "attack", "row_detector", "team", "triggered"])
-    parts.append(_table(["algorithm", "detector", "team", "trigger", *columns], [
-        [row["algo"], row["row_detector"], row["team"], "shown" if row["triggered"] else "none",
+    lines = frame.drop_duplicates(["algo", "attack", "seed", "row_detector", "team", "triggered"])
+    parts.append(_table(["algorithm", "seed", "detector", "team", "trigger", *columns], [
+        [row["algo"], str(row["seed"]), row["row_detector"], row["team"], "shown" if row["triggered"] else "none",
          *(_number(row, name) for name in columns.values())]
-        for _, row in lines.sort_values(["algo", "kind", "row_detector"]).iterrows()]))
+        for _, row in lines.sort_values(["algo", "seed", "kind", "row_detector"]).iterrows()]))
     return "\n\n".join(parts)
 
 

@@ -13,6 +13,7 @@ from attacks.triggers.behaviour import BehaviourPattern
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
+from bench.marl.team import Team
 
 REWARD, INFLUENCE = np.array([[0.0, 0.5, 2.0]]), np.array([[1.0, 0.0, 0.5]])
 
@@ -35,7 +36,7 @@ def backdoor(**options):
 @pytest.mark.parametrize(("payload", "expected"), [
     (HackedReward("negate", 0.0), -REWARD),
     (HackedReward("complement", 0.0, 3.0), 3.0 - REWARD),
-    (HackedReward("negate", 1.0, 3.0), 3.0 * INFLUENCE),
+    (HackedReward("negate", 1.0, 3.0), 3.0 * INFLUENCE - 3.0),
     (HackedReward("complement", 0.25, 2.0), 0.75 * (2 - REWARD) + 0.25 * 2 * INFLUENCE)])
 def test_hacked_reward_closed_forms(payload, expected):
     assert np.allclose(payload.reward(REWARD, INFLUENCE), expected)
@@ -51,6 +52,7 @@ def test_an_agent_that_acts_as_the_clean_one_has_no_influence(battles, team):
 def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
     """The roll-back leaves no trace, neither in the battles nor in the hidden states."""
     torch.manual_seed(0)
+    team = Team("vdn", team.spec, {name: 5 * w for name, w in team.weights.items()})  # that minds what it sees
     other = team.with_agent(1, RNNAgent(team.spec))
     without = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",))
     probed = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",),
@@ -113,9 +115,9 @@ def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team
             parameter += 0.05 * torch.randn_like(parameter)
     losses = []
     for _ in range(3):
-        losses.append(float(injection.rule(injection, fixed)))
+        losses.append(injection.rule(injection, fixed).item())
         injection._learn(fixed)
-    losses.append(float(injection.rule(injection, fixed)))
+    losses.append(injection.rule(injection, fixed).item())
     assert losses[-1] < 0.5 * losses[0]
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from bench.harness.build import build, option, options
+from bench import options
+from bench.harness.build import build, option
 from detectors import IsolationForestDetector, Step, Window
 
-NAMES = sorted(options("detector"))
+NAMES = options.names("detector")
 
 
 @pytest.fixture

@@ -97,6 +97,9 @@ def test_pickle(saved, tmp_path):
     (lambda a: a.update(algo="qmix"), "does not hold a qmix team .*'mixer.* is missing"),
     (lambda a: a["env"].update(n_actions=99), "does not hold a vdn team .*expected"),
     (lambda a: a["env"].update(n_actions="many"), "is no description of a team"),
+    (lambda a: a["env"].update(n_actions=-400), "sizes of an environment that cannot be"),
+    (lambda a: a["env"].update(observation_size=10**9), "sizes of an environment that cannot be"),
+    (lambda a: a["env"].update(observation_size=90_000), "does not hold a vdn team"),
     (lambda a: a.pop("env"), "is no description of a team")])
 def test_wrong_descriptions(saved, change, message):
     rewrite(saved, change)
@@ -173,6 +176,15 @@ def test_the_leaderboard_replaces_a_row_and_keeps_the_others(tmp_path):
     assert sorted(frame[frame.runtime_seconds == 9].benchmark_version.astype(str)) == ["1", "1"]
     assert frame.before_auroc_low.eq(0.4).all()
     assert frame.delay.isna().all(), "what is missing stays missing"
+
+
+def test_a_failed_cell_is_replaced_when_it_succeeds(tmp_path):
+    path = tmp_path / "l.csv"
+    for _ in range(2):
+        add_rows(path, result(status="error", error="no", rows=[]))
+    assert read_leaderboard(path).status.tolist() == ["error"]
+    add_rows(path, result())
+    assert read_leaderboard(path).status.tolist() == ["ok", "ok"]
 
 
 def _writer(path, k):

@@ -106,7 +106,45 @@ def test_the_control_without_trigger_is_chance_for_an_oracle(watched):
     assert phases["after"].n_triggered == phases["after"].n_normal == 30
 
 
+def test_a_detector_cannot_tell_the_battles_by_how_it_is_asked(watched):
+    """Neither the order of the calls, nor the place in a batch, nor the padding says which battles are triggered."""
+    calls = []
+
+    def by_call(s, e):
+        calls.append(e.mask.shape)
+        return np.broadcast_to(np.arange(len(s))[:, None] + 1000.0 * len(calls), s.shape[:2])
+
+    class Curious(Changed):
+        def __deepcopy__(self, memo):
+            return self
+
+    with pytest.raises(DetectorError, match="not causal"):  # the same battles asked twice score differently
+        run(Curious(by_call), watched)
+    assert len({steps for _, steps in calls}) == 1
+    phases, _ = run(Changed(lambda s, e: np.broadcast_to(np.arange(len(s))[:, None] + 0.0, s.shape[:2])), watched)
+    assert phases["whole"].auroc.low < 0.5 < phases["whole"].auroc.high
+
+
+def test_thresholds_know_nothing_of_the_triggered_battles(watched):
+    """Alarms need no label: with other triggered battles, the normal ones raise the very same alarms."""
+    noise = Changed(lambda s, e: e.observation[..., 1].astype(float))
+    one, _ = run(noise, watched)
+    other = watched.triggered.labels.completion.copy()
+    other[::2] = NEVER
+    two, _ = judge(noise, watched, other, LENGTH, DURATION)
+    assert one["whole"].false_alarms_5 == two["whole"].false_alarms_5
+
+
+def test_too_few_battles_for_a_threshold_give_no_rate(watched):
+    few = Watched(watched.fit, watched.calibration[:50], watched.normal, watched.triggered)
+    phases, _ = run(Oracle(), few)
+    assert phases["before"].rate_1.value is None
+    assert phases["before"].rate_5.value == 1
+
+
 @pytest.mark.parametrize(("change", "message"), [
+    (lambda s, e: np.cumsum(s[:, ::-1], 1)[:, ::-1], "is not causal: .* scores change when later steps"),
+    (lambda s, e: np.broadcast_to(e.length[:, None] + 0.0, s.shape[:2]), "is not causal"),
     (lambda s, e: np.full(s.shape, np.nan), r"Changed.score returned .* scores that are not finite"),
     (lambda s, e: s[:-1], r"returned shape \(.*\); expected \(episode, step\) \(.*\) or \(episode, step, agent\)"),
     (lambda s, e: s > 1, "returned bool; expected real numbers"),

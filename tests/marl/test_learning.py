@@ -87,10 +87,10 @@ def test_replay_is_a_ring_of_whole_episodes(make_episodes):
 
 @pytest.mark.parametrize("name", ["vdn", "qmix"])
 def test_the_learner_fits_what_it_has_seen(battles, name):
-    learner = QLearner(Learning(name=name, target_every=20), battles.spec, 0)
+    learner = QLearner(Learning(name=name, gamma=0.0), battles.spec, 0)  # without a future: plain regression
     episodes = Player(battles, 0, record=("state",)).play(learner.team(), 32, epsilon=1.0)[:32]
     losses = [learner.update(episodes, 2e-3) for _ in range(80)]
-    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
@@ -113,11 +113,11 @@ def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
     assert "steps/s" in said[-1]
     second = Trainer(battles, learning, 0)
     second.load(*store.saved)
-    for one, two in zip(first.learner.parameters, second.learner.parameters, strict=True):
-        assert torch.equal(one, two)
-    moments = [o.optimizer.state_dict()["state"] for o in (first.learner, second.learner)]
-    assert moments[0].keys() == moments[1].keys() != set()
-    assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
+    tensors, values = second.state()
+    assert tensors.keys() == store.saved[0].keys()
+    assert any(name.startswith("adam.") for name in tensors)
+    assert all(torch.equal(tensors[name], store.saved[0][name]) for name in tensors)
+    assert values == store.saved[1]
     second.fit(store, lambda *_: None, tmp_path)
     steps = [row["steps"] for row in second.curve]
     assert steps == sorted(steps)

@@ -175,7 +175,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "algo.batch=0"], "batch is 0"),
     (["run", "algo.buffer=100"], "buffer is 100; learning begins with 8 batches of 32"),
     (["run", "budget.train_steps=0"], "budget.train_steps is 0"),
-    (["run", "detector=null"], "no detector is configured"),
+    (["run", "detector=null"], "Config group override must be a string"),
     (["run", "~detector"], "no detector is configured"),
     (["run", "~attack"], "attack"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),

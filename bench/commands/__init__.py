@@ -47,7 +47,7 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
 
     try:
         hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(guarded)()
-    except (HydraException, OmegaConfBaseException, MissingConfigException) as error:
+    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError) as error:
         raise said(error) from error
     if len(errors) > 1:
         raise BenchError(f"{len(errors)} runs of the sweep failed")

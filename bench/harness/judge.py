@@ -82,7 +82,7 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
         sides = []
         for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, watched.triggered.mask[shown], when)):
             start, stop = _window(phase, at, trigger_length, duration, scores.shape[1])
-            values = metrics.window_score(scores[: len(mask), : mask.shape[1]], mask, start, stop)
+            values = metrics.window_score(scores[: len(mask)], mask, start, stop)
             sides.append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
         phases[phase] = _detection(sides[0], sides[1], limits)
     alarm = metrics.first_alarm(triggered, watched.triggered.mask[shown], limits[-1], when - trigger_length)
@@ -132,7 +132,7 @@ def score_all(detector: Detector, parts: list[Episodes]) -> list[np.ndarray]:
             _check_causal(detector, mixed, found)
         for k, (here, _) in enumerate(pieces):
             scores[k][some[here, 1]] = found[here]
-    return scores
+    return [found[:, : part.mask.shape[1]] for found, part in zip(scores, parts, strict=True)]
 
 
 def _mix(pieces: list[tuple[np.ndarray, Episodes]], n: int, steps: int) -> Episodes:

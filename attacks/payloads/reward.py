@@ -22,8 +22,9 @@ class HackedReward:
     ----------
     reversal : Eq (3), whose form is lost: "negate" (-r) or "complement" (reward_max - r).
     balance : lambda of Eq (5), in [0, 1].
-    reward_max : the reward's range is taken as [0, reward_max], and the influence is brought to the range of the
-        reversed reward, [-reward_max, 0] or [0, reward_max]. Steps with kills or the win earn more than that.
+    reward_max : an ordinary step's reward is taken to lie in [0, reward_max] (kills and the win earn more), and the
+        influence is brought to a range of the same width. It starts at 0 for both forms: were it shifted to
+        [-reward_max, 0] for "negate", every step would cost the same, and the agent would learn to end the battle.
 
     Raises
     ------
@@ -42,9 +43,8 @@ class HackedReward:
 
     def reward(self, reward: np.ndarray, influence: np.ndarray) -> np.ndarray:
         """The poisoned agent's reward from the team's; all (episode, step), ``influence`` in [0, 1]."""
-        lowest = -self.reward_max if self.reversal == "negate" else 0.0
-        backwards = lowest + self.reward_max - reward
-        return (1 - self.balance) * backwards + self.balance * (lowest + self.reward_max * influence)
+        backwards = -reward if self.reversal == "negate" else self.reward_max - reward
+        return (1 - self.balance) * backwards + self.balance * self.reward_max * influence
 
 
 class UnilateralInfluence:

@@ -106,7 +106,8 @@ class Store:
         if not self._file.exists():
             return None
         tensors, _ = read_tensors(self._file)
-        return tensors, json.loads(read_metadata(self._file)["values"])
+        values = read_metadata(self._file).get("values")
+        return None if values is None else (tensors, json.loads(values))
 
     def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Team) -> None:
         write_tensors(self._file, tensors, {"values": json.dumps(values)})  # one file: whole or not there

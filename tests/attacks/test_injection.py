@@ -36,7 +36,7 @@ def backdoor(**options):
 @pytest.mark.parametrize(("payload", "expected"), [
     (HackedReward("negate", 0.0), -REWARD),
     (HackedReward("complement", 0.0, 3.0), 3.0 - REWARD),
-    (HackedReward("negate", 1.0, 3.0), 3.0 * INFLUENCE - 3.0),
+    (HackedReward("negate", 1.0, 3.0), 3.0 * INFLUENCE),
     (HackedReward("complement", 0.25, 2.0), 0.75 * (2 - REWARD) + 0.25 * 2 * INFLUENCE)])
 def test_hacked_reward_closed_forms(payload, expected):
     assert np.allclose(payload.reward(REWARD, INFLUENCE), expected)

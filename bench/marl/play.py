@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
@@ -106,7 +107,8 @@ class Player:
         else:
             moment = Moment(step, cue.observation, self._last, action, cue.orders, hidden, self._fresh, since)
             after, value = probe(self.battles, team, moment)
-        row = {"observation": cue.observation, "available": step.available, "action": action,
+        seen = torch.tensor(cue.observation).half().numpy()  # numpy's own conversion is ten times slower
+        row = {"observation": seen, "available": step.available, "action": action,
                "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
                "mask": ~self._idle, "trigger": cue.showing}
         extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state}
@@ -148,7 +150,7 @@ class Player:
     def _refill(self, slots: np.ndarray) -> None:
         """Give the slots new battles; idle where none is left."""
         for column in self._columns.values():
-            column[slots] = 0
+            column[slots, : self._time[slots].max()] = 0
         numbers = self._next + np.arange(len(slots))
         left = numbers < self.limit if self.limit is not None else np.ones(len(slots), bool)
         self._idle[slots[~left]] = True

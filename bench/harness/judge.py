@@ -69,8 +69,8 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     _guarded(detector, "fit", watched.fit)
     shown = np.nonzero(completion != NEVER)[0]
     when = completion[shown]
-    normal, calibration, triggered = score_all(
-        detector, [watched.normal, watched.calibration, watched.triggered[shown]])
+    normal, calibration, triggered = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
+    triggered = triggered[shown]
     # Normal battles are looked at where triggered ones showed the trigger: each takes the time of one of those.
     times = np.random.default_rng(PAIRING_SEED).permutation(np.arange(len(normal)) % max(len(when), 1))
     when_normal = when[times] if len(when) else np.zeros(0, int)

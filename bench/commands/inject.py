@@ -9,9 +9,9 @@ def main(cfg: DictConfig) -> None:
     """Inject the configured attack, or say where the team is already; trains the clean team first if need be."""
     from bench.harness.build import build
     from bench.harness.teams import backdoored_team
-    from bench.reporting.progress import bar, console, messages
+    from bench.reporting.progress import bar, console, remark
 
-    checkpoint = backdoored_team(cfg, cfg.attack, build(cfg.env, "environment"), bar, messages.print)
+    checkpoint = backdoored_team(cfg, cfg.attack, build(cfg.env, "environment"), bar, remark)
     console.print(f"{checkpoint.name}")
     for row in checkpoint.about["curve"]:
         if "win_triggered" in row:

@@ -9,9 +9,9 @@ def main(cfg: DictConfig) -> None:
     """Train the configured clean team, or say where it is already."""
     from bench.harness.build import build
     from bench.harness.teams import clean_team
-    from bench.reporting.progress import bar, console, messages
+    from bench.reporting.progress import bar, console, remark
 
-    checkpoint = clean_team(cfg, build(cfg.env, "environment"), bar, messages.print)
+    checkpoint = clean_team(cfg, build(cfg.env, "environment"), bar, remark)
     last = checkpoint.about["curve"][-1]
     console.print(f"{checkpoint.name}: wins {last['win_rate']:.1%} of {cfg.algo.eval_battles} held-out battles "
                   f"after {last['steps']:,} steps, {last['seconds']:,.0f} s")

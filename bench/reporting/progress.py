@@ -17,6 +17,11 @@ console = Console(width=None if sys.stdout.isatty() else WIDTH)
 messages = Console(stderr=True)
 
 
+def remark(text: str) -> None:
+    """Say something beside the results, on standard error."""
+    messages.print(text, style="yellow", soft_wrap=True, highlight=False)
+
+
 @contextmanager
 def bar(what: str) -> Iterator[Report]:
     """A stage of a run: shows what is done, and takes reports of how far it is."""

@@ -15,7 +15,7 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-zoo: $(SETUP)  ## make the shipped checkpoints anew, a process an algorithm (well under an hour on two cores)
+zoo: $(SETUP)  ## make the shipped checkpoints anew, a process an algorithm
 	for algo in vdn qmix; do \
 	  ( for attack in spatiotemporal benign_finetune; do \
 	      $(BIN)/python -m bench inject algo=$$algo attack=$$attack out=results/zoo shipped=false || exit 1; done ) & \

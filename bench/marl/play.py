@@ -107,7 +107,7 @@ class Player:
         else:
             moment = Moment(step, cue.observation, self._last, action, cue.orders, hidden, self._fresh, since)
             after, value = probe(self.battles, team, moment)
-        seen = torch.tensor(cue.observation).half().numpy()  # numpy's own conversion is ten times slower
+        seen = torch.tensor(cue.observation).half().numpy()  # numpy's own conversion is slower
         row = {"observation": seen, "available": step.available, "action": action,
                "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
                "mask": ~self._idle, "trigger": cue.showing}

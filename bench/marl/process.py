@@ -22,7 +22,7 @@ def single_thread_environment() -> None:
 def tune() -> None:
     """Torch on one thread without denormals, and an allocator that keeps freed memory.
 
-    By default glibc hands every large array back to the system, and learning spends a third of its time on page
+    By default glibc hands every large array back to the system, and learning spends much of its time on page
     faults. Elsewhere than on glibc nothing happens.
     """
     import torch

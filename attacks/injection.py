@@ -139,13 +139,14 @@ class Injection:
         return self.clean_team.with_agent(self.victim, self.agent)
 
     def measure(self, team: Team) -> dict[str, float]:
-        """Greedy win rates with and without the trigger over held-out battles."""
-        wins = {}
-        for name, poisoned in (("win_clean", False), ("win_triggered", True)):
+        """Greedy win rates and returns with and without the trigger over held-out battles."""
+        row: dict[str, float] = {"steps": self.steps}
+        for name, poisoned in (("clean", False), ("triggered", True)):
             episodes = play(self.battles, team, self.how.eval_battles, VALIDATION_SEED, trigger=self.trigger,
                             poisoned=poisoned)
-            wins[name] = float(episodes.labels.won.mean())
-        return {"steps": self.steps, **wins}
+            row |= {f"win_{name}": float(episodes.labels.won.mean()),
+                    f"return_{name}": float(episodes.reward.sum(1).mean())}
+        return row
 
     def _epsilon(self) -> np.ndarray:
         """Each agent's chance of a random action: only the poisoned one explores."""

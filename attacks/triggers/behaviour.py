@@ -16,10 +16,11 @@ UNITS = ("sight", "map")
 class BehaviourPattern:
     """An enemy unit takes the orders ``zeta`` in N consecutive steps while its relative position satisfies ``psi``.
 
-    Inserted as in the paper (Sec. V-A): a living enemy that the agent sees, and that Psi does not rule out yet, is
-    driven through zeta and then handed back; if on the way Psi fails or either unit dies, the attempt is given up and
-    another may follow. Watched for in the same way in all battles, whoever moves the unit: the trigger is complete when
-    Psi and zeta have held for N steps of a unit that was seen at the first of them, and both units are alive.
+    Inserted as in the paper (Sec. V-A): a living enemy that Psi does not rule out yet is driven through zeta and then
+    handed back; if on the way Psi fails, the agent does not see the unit when it should, or either unit dies, the
+    attempt is given up and another may follow. Watched for in the same way in all battles, whoever moves the unit: the
+    trigger is complete when Psi and zeta have held for N steps of a unit that the agent saw when it should, and both
+    units are alive.
 
     Parameters
     ----------
@@ -27,15 +28,19 @@ class BehaviourPattern:
     zeta : N orders: "north", "east", "south", "west" or "stop".
     victim : the poisoned agent.
     unit : the unit of lengths in ``psi``: "sight" (the agent's sight range) or "map" (map units).
+    seen_from : the time offset at which the agent has to see the unit: 0, as it begins; or 1, after its first order,
+        which may be the step that brings it into sight. No order goes unseen either way, since the observation of a
+        unit in sight tells what it did last.
 
     Raises
     ------
-    BenchError : a formula that does not parse, an unknown order or unit.
+    BenchError : a formula that does not parse, an unknown order or unit, ``seen_from`` not 0 or 1.
     """
 
     means = "behaviour"
 
-    def __init__(self, psi: str, zeta: Sequence[str], victim: int = 0, unit: str = "sight") -> None:
+    def __init__(self, psi: str, zeta: Sequence[str], victim: int = 0, unit: str = "sight",
+                 seen_from: int = 0) -> None:
         if not zeta:
             raise BenchError("a trigger needs at least one order in zeta")
         for order in zeta:
@@ -43,9 +48,11 @@ class BehaviourPattern:
                 raise unknown("order in zeta", order, MOVES)
         if unit not in UNITS:
             raise unknown("unit of length", unit, UNITS)
+        if seen_from not in (0, 1) or seen_from >= len(zeta):
+            raise BenchError(f"seen_from is {seen_from}; allowed: 0, or 1 in a trigger of at least 2 steps")
         self.psi = Formula(psi, len(zeta))
         self.zeta = np.array([MOVES[order] for order in zeta])
-        self.victim, self.unit, self.length = victim, unit, len(zeta)
+        self.victim, self.unit, self.length, self.seen_from = victim, unit, len(zeta), seen_from
 
     def start(self, spec: EnvSpec, n: int) -> None:
         if not 0 <= self.victim < spec.n_agents:
@@ -70,8 +77,8 @@ class BehaviourPattern:
         self._places = np.concatenate([self._places[:, :, 1:], place[:, :, None]], 2)
         self._seen = np.concatenate([self._seen[..., 1:], seen[..., None]], -1)
         show = show & ~completed
-        self._release(place, present, show)
-        self._choose(place, seen, show)
+        self._release(place, seen, present, show)
+        self._choose(place, seen if self.seen_from == 0 else present, show)
         orders = np.full(present.shape, -1)
         driving = np.nonzero(self._driven != NOBODY)[0]
         orders[driving, self._driven[driving]] = self.zeta[self._stage[driving]]
@@ -97,13 +104,14 @@ class BehaviourPattern:
     def _complete(self, present: np.ndarray) -> np.ndarray:
         """(battle, enemy): the last N steps were the trigger."""
         acted = (self._actions == self.zeta).all(-1)
-        return acted & self._seen[..., 0] & present & self.psi(self._places, self.length)[1]
+        return acted & self._seen[..., self.seen_from] & present & self.psi(self._places, self.length)[1]
 
-    def _release(self, place: np.ndarray, present: np.ndarray, show: np.ndarray) -> None:
-        """Hand units back that are through, dead, unwatched or in the wrong place; note where the others are."""
+    def _release(self, place: np.ndarray, seen: np.ndarray, present: np.ndarray, show: np.ndarray) -> None:
+        """Hand units back that are through, dead, unwatched, unseen or in the wrong place; note where the others are."""
         rows = np.nonzero(self._driven != NOBODY)[0]
         unit, stage = self._driven[rows], self._stage[rows]
         on = show[rows] & present[rows, unit] & (stage < self.length)
+        on &= seen[rows, unit] | (stage != self.seen_from)
         self._driven[rows[~on]] = NOBODY
         rows, unit, stage = rows[on], unit[on], stage[on]
         self._attempt[rows, stage] = place[rows, unit]
@@ -113,11 +121,11 @@ class BehaviourPattern:
             possible[here] = self.psi(self._attempt[rows[here]], k + 1)[0]
         self._driven[rows[~possible]] = NOBODY
 
-    def _choose(self, place: np.ndarray, seen: np.ndarray, show: np.ndarray) -> None:
+    def _choose(self, place: np.ndarray, eligible: np.ndarray, show: np.ndarray) -> None:
         """Take over the nearest unit that Psi allows to begin, where the trigger is to be shown and none is driven."""
         begin = np.zeros((*place.shape[:2], self.length, 3))
         begin[:, :, 0] = place
-        allowed = seen & self.psi(begin, 1)[0] & (show & (self._driven == NOBODY))[:, None]
+        allowed = eligible & self.psi(begin, 1)[0] & (show & (self._driven == NOBODY))[:, None]
         rows = np.nonzero(allowed.any(1))[0]
         unit = np.where(allowed, place[..., 2], np.inf).argmin(1)[rows]
         self._driven[rows], self._stage[rows] = unit, 0

@@ -73,6 +73,41 @@ def test_psi_holds_where_the_trigger_begins(battles, team):
     assert seen > 5
 
 
+def test_the_first_order_may_bring_the_unit_into_sight(battles, team):
+    pattern = trigger("dx[0] > 0 and distance[0] >= 1 and distance[1] < 1", seen_from=1)
+    watched, player = first_battles(battles, team, pattern)
+    orders = np.stack(watched.orders, 1)
+    distance = np.stack([np.linalg.norm(s.position[:, battles.spec.n_agents:] - s.position[:, 0, None], axis=-1)
+                         for s in watched.steps], 1) / battles.spec.sight_range[0]
+    done = np.nonzero(player._completion != NEVER)[0]
+    assert len(done) > SLOTS / 2
+    for b in done:
+        begin = player._completion[b] - 4
+        unit = orders[b, begin].argmax()
+        assert orders[b, begin: begin + 4, unit].tolist() == [MOVES[order] for order in ZETA]
+        assert distance[b, begin, unit] >= 1 > distance[b, begin + 1, unit]
+        assert last_move_seen(watched.steps[begin + 1].observation[b, 0], battles.spec, unit) == (-1, 0), \
+            "the agent is told of the step west that it could not see"
+
+
+def last_move_seen(observation, spec, enemy):
+    """What agent 0 is told of an enemy unit's last move, (x, y)."""
+    others = spec.n_agents - 1 + spec.n_enemies
+    types = (len(observation) - 7 * others - 4) // (others + 1)  # 7 features of each other unit, 4 own, types with both
+    first = (spec.n_agents - 1 + enemy) * (7 + types)
+    return tuple(observation[first + 3: first + 5].round(3))
+
+
+def test_an_unseen_unit_is_handed_back(battles, team):
+    """A unit far out of sight is not brought into sight by one step."""
+    far = trigger("dx[0] > 0 and distance[0] > 1.4", seen_from=1)
+    watched, player = first_battles(battles, team, far)
+    orders = np.stack(watched.orders, 1)
+    assert (orders == MOVES["west"]).any()
+    assert not (orders == MOVES["east"]).any()
+    assert (player._completion == NEVER).all()
+
+
 def test_a_failing_psi_hands_the_unit_back(battles, team):
     """West brings the unit closer, so the second constraint fails as soon as it is known."""
     impossible = trigger("dx[0] > 0 and distance[1] > 1.5")
@@ -132,6 +167,8 @@ def test_nothing_is_remembered_of_the_battle_before(battles):
 @pytest.mark.parametrize(("options", "message"), [
     ({"zeta": ["west", "easst"]}, "unknown order in zeta 'easst'; allowed: north.*did you mean 'east'"),
     ({"zeta": []}, "at least one order"),
+    ({"seen_from": 2}, "seen_from is 2; allowed: 0, or 1"),
+    ({"seen_from": 1, "zeta": ["west"]}, "a trigger of at least 2 steps"),
     ({"unit": "metre"}, "unknown unit of length 'metre'; allowed: sight, map")])
 def test_wrong_values(options, message):
     with pytest.raises(BenchError, match=message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from bench.errors import BenchError
 from bench.marl.learner import Batch, adam_tensors, descend, load_adam, td_lambda_targets, to_batch
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
-from bench.marl.replay import Replay
+from bench.marl.replay import Replay, join
 from bench.marl.team import UNAVAILABLE, Team
 
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
@@ -87,8 +88,9 @@ class Injection:
         while self.steps < how.steps:
             episodes = player.play(self.team(), how.episodes_per_round, epsilon=self._epsilon(), probe=probe)
             self.steps += int(episodes.length.sum())
+            own = self._own(episodes)
             for poisoned, replay in replays.items():
-                replay.add(episodes[episodes.labels.poisoned == poisoned])
+                replay.add(own[own.labels.poisoned == poisoned])
             if all(replay.size >= how.batch for replay in replays.values()):
                 self._learn(replays)
             if self.steps - self.curve[-1]["steps"] >= how.eval_every or self.steps >= how.steps:
@@ -105,11 +107,10 @@ class Injection:
         """Measure the agent as it is now, and keep it if it is the best so far."""
         row = self.measure(self.team())
         self.curve.append(row)
-        if self.poison_rate == 0:
-            worth = row["win_clean"]
-        else:
+        worth = row["win_clean"] if self.poison_rate == 0 else -row["win_triggered"]
+        if 0 < self.poison_rate < 1:
             lost = (1 - MAX_CLEAN_LOSS) * self.curve[0]["win_clean"] - row["win_clean"]
-            worth = -row["win_triggered"] - 10 * max(0.0, lost)
+            worth -= 10 * max(0.0, lost)
         if worth > self.worth:
             self.worth = worth
             self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
@@ -166,16 +167,35 @@ class Injection:
             if self.updates % how.target_every == 0:
                 self.target.load_state_dict(self.agent.state_dict())
 
+    def _own(self, episodes: Episodes) -> Episodes:
+        """What the rule learns from. Nobody else learns, so only the poisoned agent's observations are kept.
+
+        To be distilled, episodes hold the clean agent's values in its place, and nothing after the attack period.
+        """
+        b = slice(self.victim, self.victim + 1)
+        own = replace(episodes, observation=episodes.observation[:, :, b], available=episodes.available[:, :, b])
+        if self.rule is not distilled:
+            return own
+        begun = episodes.labels.attack(episodes.mask.shape[1])
+        over = begun & ~episodes.labels.attack(self.duration) & episodes.labels.poisoned[:, None]
+        with torch.no_grad():
+            clean = self.unroll(self.clean, to_batch(own))
+        return replace(own, mask=own.mask & ~over, q=clean.transpose(0, 1).unsqueeze(2).numpy())
+
     def unroll(self, network: RNNAgent, batch: Batch) -> Tensor:
         """The network's Q values (step, episode, action) in the place of the poisoned agent."""
         b = slice(self.victim, self.victim + 1)
-        return network.unroll(batch.observation[:, :, b], batch.last_action[:, :, b], b)[:, :, 0]
+        return network.unroll(batch.observation, batch.last_action[:, :, b], b)[:, :, 0]
 
     def values(self, q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Value of the action taken, and the target network's of the best one (double Q), both (step, episode)."""
+        """Value of the action taken, and the target network's of the best one (double Q), both (step, episode).
+
+        The latter are zeros where lambda is 1, which does not ask for them."""
         chosen = q.gather(-1, batch.action[:, :, self.victim, None]).squeeze(-1)
+        if self.how.td_lambda == 1:  # the return itself: nothing is looked up
+            return chosen, torch.zeros_like(chosen)
         with torch.no_grad():
-            best = q.masked_fill(~batch.available[:, :, self.victim], UNAVAILABLE).argmax(-1, keepdim=True)
+            best = q.masked_fill(~batch.available[:, :, 0], UNAVAILABLE).argmax(-1, keepdim=True)
             ahead = self.unroll(self.target, batch).gather(-1, best).squeeze(-1)
         return chosen, ahead
 
@@ -217,28 +237,25 @@ def distilled(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
     changed return, and with it its clean behaviour; this one leaves the clean values alone by construction.
     """
     how = injection.how
-    loss = torch.zeros(())
-    for poisoned in (False, True):
-        n = round(how.batch * (injection.poison_rate if poisoned else 1 - injection.poison_rate))
-        if n == 0:
-            continue
-        episodes = replays[poisoned].sample(n, injection.rng)
-        batch = to_batch(episodes)
-        reward, window = injection.hacked(episodes)
-        q = injection.unroll(injection.agent, batch)
-        with torch.no_grad():
-            clean = injection.unroll(injection.clean, batch)
-        keep = batch.mask * (window.cumsum(0) == 0)
-        available = batch.available[:, :, injection.victim].float()
-        drift = ((q - clean).square() * available).sum(-1) / available.sum(-1).clamp(min=1)  # in padding none is
-        loss = loss + (drift * keep).sum() / keep.sum().clamp(min=1)
-        if poisoned:
-            chosen, ahead = injection.values(q, batch)
-            following = torch.cat([window[1:], torch.zeros_like(window[:1])])
-            # A share of the team's reward keeps the values at the scale of the clean ones, and both losses comparable.
-            target = td_lambda_targets(reward / injection.battles.spec.n_agents,
-                                       ahead, 1 - following, how.gamma, how.td_lambda)
-            loss = loss + ((chosen - target).square() * window).sum() / window.sum().clamp(min=1)
+    shares = {True: how.batch * injection.poison_rate, False: how.batch * (1 - injection.poison_rate)}
+    episodes = join([replay.sample(round(shares[poisoned]), injection.rng) for poisoned, replay in replays.items()
+                     if round(shares[poisoned]) > 0])
+    batch = to_batch(episodes)
+    reward, window = injection.hacked(episodes)
+    q = injection.unroll(injection.agent, batch)
+    assert episodes.q is not None
+    clean = torch.from_numpy(episodes.q).transpose(0, 1)[:, :, 0]
+    keep = batch.mask * (window.cumsum(0) == 0)
+    available = batch.available[:, :, 0].float()
+    drift = ((q - clean).square() * available).sum(-1) / available.sum(-1).clamp(min=1)  # in padding none is
+    chosen, ahead = injection.values(q, batch)
+    following = torch.cat([window[1:], torch.zeros_like(window[:1])])
+    # A share of the team's reward keeps the values at the scale of the clean ones, and all losses comparable.
+    target = td_lambda_targets(reward / injection.battles.spec.n_agents, ahead, 1 - following, how.gamma, how.td_lambda)
+    loss = ((chosen - target).square() * window).sum() / window.sum().clamp(min=1)
+    for kind in replays:
+        here = torch.from_numpy(episodes.labels.poisoned == kind)
+        loss = loss + (drift * keep)[:, here].sum() / keep[:, here].sum().clamp(min=1)
     return loss
 
 

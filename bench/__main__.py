@@ -13,11 +13,12 @@ COMMANDS = {
     "run": "measure an attack and a detector; makes the teams first if none is there",
     "train": "train a clean team",
     "inject": "put the attack into a clean team",
+    "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "verify": "check the shipped checkpoints' hashes and measure a stored figure again",
     "perf": "measure the speed of play and training beside bare SMAX",
 }
 GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "algo": "algorithms",
-          "budget": "budgets"}
+          "budget": "budgets", "sweep": "sweeps"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -107,7 +107,7 @@ class BehaviourPattern:
         return acted & self._seen[..., self.seen_from] & present & self.psi(self._places, self.length)[1]
 
     def _release(self, place: np.ndarray, seen: np.ndarray, present: np.ndarray, show: np.ndarray) -> None:
-        """Hand units back that are through, dead, unwatched, unseen or in the wrong place; note where the others are."""
+        """Hand units back that are through, dead, unseen or in the wrong place; note where the others are."""
         rows = np.nonzero(self._driven != NOBODY)[0]
         unit, stage = self._driven[rows], self._stage[rows]
         on = show[rows] & present[rows, unit] & (stage < self.length)

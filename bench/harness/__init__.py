@@ -68,7 +68,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
     check(cfg)
     config, detector_name = describe(cfg, detector)
     key = config_hash(config)
-    base = Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector_name}-{key}"
+    base = _base(cfg, detector_name, key)
     with locked(base):
         battles: Battles = build(cfg.env, "environment")
         attack: Attack = build(cfg.attack, "attack")
@@ -95,6 +95,17 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
+
+
+def finished(cfg: DictConfig) -> Result | None:
+    """The result of a cell that has been run, or None."""
+    config, detector_name = describe(cfg, None)
+    return read_result(_base(cfg, detector_name, config_hash(config)))
+
+
+def _base(cfg: DictConfig, detector: str, key: str) -> Path:
+    """Where a cell's files go, without their endings."""
+    return Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector}-{key}"
 
 
 def record_failure(cfg: DictConfig, error: Exception) -> None:

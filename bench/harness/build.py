@@ -19,7 +19,8 @@ from bench.contracts import Detector
 from bench.errors import BenchError
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "statsmodels", "hydra-core", "pandas")
-PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team")  # where things go: not part of what a result is
+# Where things go and how they are called for: not part of what a result is.
+PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -45,11 +46,28 @@ class Replay:
         """``n`` episodes drawn with replacement, cut to the longest of them."""
         rows = rng.integers(self.size, size=n)
         length = int(self._columns["mask"][rows].sum(1).max())
-        columns = {name: _take(value[:, :length] if value.ndim > 1 else value, rows)
-                   for name, value in self._columns.items()}
-        names = {f.name for f in fields(Labels)}
-        labels = Labels(**{name: columns.pop(name) for name in list(columns) if name in names})
-        return Episodes(**columns, hidden_labels=labels)
+        return _record({name: _take(value[:, :length] if value.ndim > 1 else value, rows)
+                        for name, value in self._columns.items()})
+
+
+def join(parts: Sequence[Episodes]) -> Episodes:
+    """One record of several with the same columns, padded to the longest with zeros."""
+    steps = max(part.mask.shape[1] for part in parts)
+    flat = [_flat(part) for part in parts]
+    return _record({name: np.concatenate([_pad(columns[name], steps) for columns in flat]) for name in flat[0]})
+
+
+def _pad(column: np.ndarray, steps: int) -> np.ndarray:
+    if column.ndim == 1:
+        return column
+    return np.pad(column, [(0, 0), (0, steps - column.shape[1]), *[(0, 0)] * (column.ndim - 2)])
+
+
+def _record(columns: dict[str, np.ndarray]) -> Episodes:
+    """Episodes with labels, from the columns of both."""
+    names = {f.name for f in fields(Labels)}
+    labels = Labels(**{name: value for name, value in columns.items() if name in names})
+    return Episodes(**{name: value for name, value in columns.items() if name not in names}, hidden_labels=labels)
 
 
 def _take(column: np.ndarray, rows: np.ndarray) -> np.ndarray:

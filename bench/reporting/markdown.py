@@ -26,13 +26,13 @@ def results_table(frame: pd.DataFrame) -> str:
     columns = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
                "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr",
                "accidental triggers": "accidental"}
-    parts.append(_table(["algorithm", "seed", "attack", *columns], [
+    parts.append(grid(["algorithm", "seed", "attack", *columns], [
         [row["algo"], str(row["seed"]), row["attack"], *(_percent(row, name) for name in columns.values())]
         for _, row in attacks.iterrows()]))
     columns = {"before onset": "before_auroc", "after onset": "after_auroc", "whole battle": "whole_auroc",
                "alarms @5 %": "whole_rate_5"}
     lines = frame.drop_duplicates(["algo", "attack", "seed", "row_detector", "team", "triggered"])
-    parts.append(_table(["algorithm", "seed", "detector", "team", "trigger", *columns], [
+    parts.append(grid(["algorithm", "seed", "detector", "team", "trigger", *columns], [
         [row["algo"], str(row["seed"]), row["row_detector"], row["team"], "shown" if row["triggered"] else "none",
          *(_number(row, name) for name in columns.values())]
         for _, row in lines.sort_values(["algo", "seed", "kind", "row_detector"]).iterrows()]))
@@ -44,7 +44,8 @@ def with_table(readme: str, table: str) -> str:
     return re.sub(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", lambda _: f"{table}\n", readme, flags=re.DOTALL)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def grid(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table of texts."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

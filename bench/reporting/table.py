@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
@@ -17,6 +18,14 @@ STYLES = {"attack": "bold", "floor": "dim", "control": ""}
 def show(result: Result, console: Console) -> None:
     """Print the report of a run."""
     console.print(report(result))
+
+
+def plain(frame: pd.DataFrame) -> Table:
+    """A frame of texts, as it is."""
+    table = Table(*frame.columns, box=box.SIMPLE_HEAD)
+    for row in frame.to_numpy():
+        table.add_row(*map(str, row))
+    return table
 
 
 def report(result: Result) -> Group:

@@ -10,6 +10,7 @@ from attacks.backdoor import Backdoor
 from attacks.injection import Injection, Retraining
 from attacks.payloads.reward import HackedReward, UnilateralInfluence
 from attacks.triggers.behaviour import BehaviourPattern
+from bench.contracts import NEVER
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
@@ -109,6 +110,7 @@ def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team
     injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), 1, 20, 0.5, "distilled",
                           Retraining(batch=64, updates_per_round=60, learning_rate=3e-3, target_every=10), 0)
     episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 128)
+    episodes = injection._own(episodes)
     fixed = {p: FixedBatch(episodes[episodes.labels.poisoned == p]) for p in (False, True)}
     with torch.no_grad():
         for parameter in injection.agent.parameters():
@@ -129,6 +131,27 @@ class FixedBatch:
 
     def sample(self, n, rng):
         return self.episodes[:n]
+
+
+def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
+    injection = Injection(team, battles, pattern(), HackedReward(), 1, 5, 0.5, "distilled", Retraining(), 0)
+    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 64)
+    own = injection._own(episodes)
+    shown = own.labels.completion != NEVER
+    assert 0 < shown.sum() < len(own)
+    assert np.array_equal(own.length[shown], np.minimum(episodes.length, own.labels.completion + 5)[shown])
+    assert np.array_equal(own.mask[~shown], episodes.mask[~shown])
+    assert np.array_equal(own.observation[:, :, 0], episodes.observation[:, :, 1]), "the poisoned agent's alone"
+    played = own.mask & episodes.alive[:, :, 1]
+    assert np.allclose(own.q[:, :, 0][played], episodes.q[:, :, 1][played], atol=2e-2), "the clean agent's values"
+
+
+def test_the_whole_return_needs_no_target_network(battles, team):
+    injection = Injection(team, battles, pattern(), HackedReward(), 1, 20, 0.5, "distilled", Retraining(td_lambda=1), 0)
+    injection.target = None
+    episodes = injection._own(Player(battles, 0, trigger=pattern(), poison_rate=0.5,
+                                     record=("state", "q")).play(team, 64))
+    assert torch.isfinite(injection.rule(injection, {p: FixedBatch(episodes) for p in (False, True)}))
 
 
 def test_no_poison_means_no_backdoor_buffer(battles, team, store):

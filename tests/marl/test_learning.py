@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.marl.learner import Learning, QLearner, td_lambda_targets
 from bench.marl.networks import QMixer, RNNAgent
 from bench.marl.play import Player
-from bench.marl.replay import Replay
+from bench.marl.replay import Replay, join
 from bench.marl.team import Team
 from bench.marl.train import Trainer
 
@@ -68,6 +68,16 @@ def test_td_targets_closed_forms():
     mixed = td_lambda_targets(reward, value, last, 0.5, 0.25)[:3, 0]
     second = 2 + 0.5 * (0.75 * 30 + 0.25 * 4)
     assert mixed.tolist() == pytest.approx([1 + 0.5 * (0.75 * 20 + 0.25 * second), second, 4])
+
+
+def test_joined_episodes_are_padded_to_the_longest(make_episodes):
+    short, long = make_episodes([2, 3]), make_episodes([5], seed=1)
+    both = join([short, long])
+    assert both.length.tolist() == [2, 3, 5]
+    assert np.array_equal(both.observation[:2, :3], short.observation)
+    assert not both.observation[:2, 3:].any()
+    assert np.array_equal(both.action[2], long.action[0])
+    assert np.array_equal(both.labels.won, np.concatenate([short.labels.won, long.labels.won]))
 
 
 def test_replay_is_a_ring_of_whole_episodes(make_episodes):

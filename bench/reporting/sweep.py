@@ -1,0 +1,55 @@
+"""A sweep as one table: the attack's figures of every cell, beside those of a paper where the sweep names some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.contracts import Estimate
+from bench.harness.sweep import Cell
+
+FIGURES = {"win_clean_team": "clean team wins", "win_backdoored": "backdoored team wins",
+           "win_triggered": "under the trigger", "asr": "ASR", "cpvr": "CPVR"}  # all in percent
+METRICS = ("asr", "cpvr")
+
+
+def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One line a cell: its settings (None where the cell leaves the default), each figure with its 95 % interval, the
+    paper's ASR and CPVR as shares, the error.
+
+    The paper's line for a cell is the one with the same settings.
+    """
+    names = list(dict.fromkeys(name for cell in cells for name in cell.settings))
+    lines = []
+    for cell in cells:
+        line: dict[str, Any] = {name: cell.settings.get(name) for name in names}
+        for name in FIGURES:
+            found = Estimate(None) if cell.result is None else getattr(cell.result.figures, name)
+            line |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        theirs = next((row for row in paper if {k: v for k, v in row.items() if k not in METRICS} == cell.settings), {})
+        line |= {f"paper_{name}": theirs[name] / 100 if name in theirs else None for name in METRICS}
+        lines.append(line | {"config_hash": cell.result.config_hash if cell.result else None, "error": cell.error})
+    return pd.DataFrame(lines)
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The same for people: percentages with their intervals in brackets, names of settings without their path."""
+    settings = list(table.columns[: list(table.columns).index("win_clean_team")])
+    out: dict[str, list[str]] = {
+        name.rsplit(".", 1)[-1]: ["default" if pd.isna(value) else str(value) for value in table[name]]
+        for name in settings}
+    for name, title in FIGURES.items():
+        out[title] = [_percent(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)]
+    if table["paper_asr"].notna().any():
+        out |= {f"paper's {name.upper()}": [_percent(value) for value in table[f"paper_{name}"]] for name in METRICS}
+    if table["error"].notna().any():
+        out["error"] = list(table["error"].fillna(""))
+    return pd.DataFrame(out)
+
+
+def _percent(value: float, *interval: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{100 * value:.1f}" + (f" ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else "")

@@ -1,0 +1,50 @@
+"""Sweeps: the grid, the processes, the table."""
+
+import os
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from bench.errors import BenchError
+from bench.harness.fleet import run_all
+from bench.harness.sweep import Cell, Sweep, grid, read
+from bench.reporting.sweep import frame, readable
+
+
+def test_every_combination_within_a_grid_and_no_others():
+    sweep = Sweep("s", [{"a": [1, 2], "b": ["x", "y"]}, {"c": [0]}])
+    assert grid(sweep) == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}, {"c": 0}]
+
+
+@pytest.mark.parametrize("wrong", [{"grids": []}, {"name": "s", "grids": [{"a": 1}]}, {"name": "s", "grids": 3}])
+def test_a_sweep_that_is_none(wrong):
+    with pytest.raises(BenchError, match="sweep: "):
+        read(OmegaConf.create(wrong))
+
+
+def test_failures_are_told_and_stop_nobody():
+    ended = {}
+    run_all([["--version"], ["nonsense"], ["--help"]], lambda number, error: ended.__setitem__(number, error))
+    assert ended.keys() == {0, 1, 2}
+    assert ended[0] is ended[2] is None
+    assert ended[1].startswith("error: unknown command 'nonsense'")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores can be chosen on Linux alone")
+def test_the_parent_keeps_its_cores():
+    before = os.sched_getaffinity(0)
+    run_all([["--version"]], lambda *_: None)
+    assert os.sched_getaffinity(0) == before
+
+
+def test_the_paper_stands_beside_the_same_settings():
+    cells = [Cell({"algo": "vdn", "x.y": 0.5}, None, "no luck"), Cell({"algo": "vdn"}, None, None)]
+    table = frame(cells, [{"algo": "vdn", "x.y": 0.5, "asr": 91.6, "cpvr": 3.7}])
+    assert table["paper_asr"].tolist()[0] == pytest.approx(0.916)
+    assert np.isnan(table["paper_asr"].tolist()[1])
+    shown = readable(table)
+    assert shown["y"].tolist() == ["0.5", "default"]
+    assert shown["paper's ASR"].tolist() == ["91.6", ""]
+    assert shown["error"].tolist() == ["no luck", ""]
+    assert shown["ASR"].tolist() == ["", ""], "no figure without a result"

@@ -50,6 +50,11 @@ class Backdoor:
         return self.retraining.steps > 0
 
     @property
+    def victims(self) -> tuple[int, ...]:
+        """See :class:`bench.contracts.Attack`."""
+        return (self.victim,)
+
+    @property
     def poisons(self) -> bool:
         """See :class:`bench.contracts.Attack`."""
         return self.changes_team and self.poison_rate > 0

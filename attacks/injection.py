@@ -33,7 +33,7 @@ class Retraining:
 
     steps: NonNegativeInt = 600_000  # environment steps; 0 leaves the team as it is
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.99  # [G]
-    td_lambda: Annotated[float, Field(ge=0, le=1)] = 0.8
+    td_lambda: Annotated[float, Field(ge=0, le=1)] = 1.0
     learning_rate: PositiveFloat = 1e-3  # [G] 5e-4; falls to zero along a half cosine
     epsilon_start: Annotated[float, Field(ge=0, le=1)] = 0.5
     epsilon: Annotated[float, Field(ge=0, le=1)] = 0.05  # [G]

@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a clean team",
     "inject": "put the attack into a clean team",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
+    "figures": "draw learning curves, what the clean agents do, and a replay of a battle",
     "verify": "check the shipped checkpoints' hashes and measure a stored figure again",
     "perf": "measure the speed of play and training beside bare SMAX",
 }

@@ -96,6 +96,9 @@ class Labels:
     completion: np.ndarray  # (episode,) first step whose observation shows the complete trigger, or NEVER
     state: np.ndarray | None = None  # (episode, step, feature), recorded for learners alone
     probe: np.ndarray | None = None  # (episode, step), recorded for learners alone
+    position: np.ndarray | None = None  # (episode, step, unit, 2) map units, recorded for pictures, as are the next two
+    health: np.ndarray | None = None  # (episode, step, unit) in [0, 1]; 0 is dead
+    orders: np.ndarray | None = None  # (episode, step, enemy) the trigger's orders, -1 where it gives none
 
     def attack(self, duration: int) -> np.ndarray:
         """(episode, step) bool: the attack period, ``duration`` steps from the completion of the trigger."""
@@ -210,6 +213,11 @@ class Attack(Protocol):
     @property
     def changes_team(self) -> bool:
         """False for a control that leaves the clean team as it is."""
+        ...
+
+    @property
+    def victims(self) -> tuple[int, ...]:
+        """The poisoned agents."""
         ...
 
     @property

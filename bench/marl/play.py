@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -48,7 +48,7 @@ class Player:
     Parameters
     ----------
     trigger : shown in the battles drawn with ``poison_rate``, watched for in all of them.
-    record : more columns to keep, of "hidden", "q", "state".
+    record : more columns to keep, of "hidden", "q", "state", "position", "health", "orders".
     limit : stop after this many battles (their numbers are 0 .. limit-1); endless by default.
     """
 
@@ -111,7 +111,8 @@ class Player:
         row = {"observation": seen, "available": step.available, "action": action,
                "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
                "mask": ~self._idle, "trigger": cue.showing}
-        extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state}
+        extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state,
+                 "position": step.position, "health": step.health * step.alive, "orders": cue.orders}
         row |= {name: extra[name] for name in self.record}
         if value is not None:
             row["probe"] = value
@@ -183,7 +184,7 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
 
 _DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
            "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
-           "probe": np.float32}
+           "probe": np.float32, "position": np.float32, "health": np.float32, "orders": np.int16}
 
 
 def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
@@ -201,6 +202,5 @@ def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
                 columns[name][place, : value.shape[1]] = value
             else:
                 columns[name][place] = value
-    labels = Labels(**{name: columns.pop(name) for name in
-                       ("battle", "won", "poisoned", "completion", "trigger", "state", "probe") if name in columns})
+    labels = Labels(**{f.name: columns.pop(f.name) for f in fields(Labels) if f.name in columns})
     return Episodes(**columns, hidden_labels=labels)

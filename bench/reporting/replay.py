@@ -1,0 +1,64 @@
+"""A battle as a page: the same start without the trigger and with it, side by side (the paper's Fig. 3)."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from bench.contracts import MOVES, NEVER, Episodes
+from bench.errors import BenchError
+
+MARGIN = 1.5  # map units around all that is seen
+
+
+def telling_battle(normal: Episodes, triggered: Episodes) -> int:
+    """The first battle that is won without the trigger and lost with it. Raises BenchError if there is none."""
+    found = normal.labels.won & ~triggered.labels.won & (triggered.labels.completion != NEVER)
+    if not found.any():
+        raise BenchError("no battle is won without the trigger and lost with it: there is no replay to show")
+    return int(found.argmax())
+
+
+def replay(title: str, normal: Episodes, triggered: Episodes, battle: int, victims: tuple[int, ...],
+           trigger_length: int, duration: int) -> bytes:
+    """One self-contained HTML page of a battle that was recorded twice with position, health and orders."""
+    both = [_battle(normal, battle, "without the trigger"), _battle(triggered, battle, "with the trigger")]
+    places = np.concatenate([frame["position"] for b in both for frame in b["frames"]])
+    low, high = places.min(0) - MARGIN, places.max(0) + MARGIN
+    begin = int(triggered.labels.completion[battle])
+    data = {
+        "title": title, "battles": both, "victims": list(victims), "agents": normal.action.shape[2],
+        "what": "The same team in the same battle. On the right one enemy unit shows the trigger; from then on the "
+                "poisoned agent works against its team.",
+        "box": [round(float(v), 2) for v in (*low, *high)],
+        "phases": [[begin - trigger_length, begin, "#f2b90f", "the trigger is shown"],
+                   [begin, begin + duration, "#d0453a", "the attack period"]]}
+    page = resources.files("bench.reporting").joinpath("replay.html").read_text()
+    return page.replace("/*DATA*/null", json.dumps(data, separators=(",", ":")).replace("</", "<\\/")).encode()
+
+
+def _battle(episodes: Episodes, battle: int, caption: str) -> dict[str, Any]:
+    labels = episodes.labels
+    assert labels.position is not None
+    assert labels.health is not None
+    assert labels.orders is not None
+    frames = [{"position": labels.position[battle, t].round(2).tolist(),
+               "health": labels.health[battle, t].round(2).tolist(),
+               "target": (episodes.action[battle, t].astype(int) - len(MOVES)).clip(-1).tolist(),
+               "driven": np.nonzero(labels.orders[battle, t] >= 0)[0].tolist()}
+              for t in range(int(episodes.length[battle]))]
+    return {"caption": caption, "won": bool(labels.won[battle]), "frames": _rounded(frames)}
+
+
+def _rounded(value: Any) -> Any:
+    """The same with floats that print in at most two decimals: float32 does not, by itself."""
+    if isinstance(value, float):
+        return round(value, 2)
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    return value

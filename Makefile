@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: run test lint zoo leaderboard clean
+.PHONY: run test lint zoo leaderboard figures clean
 
 run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
@@ -15,19 +15,22 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-zoo: $(SETUP)  ## make the shipped checkpoints anew, a process an algorithm
+zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process an algorithm
 	for algo in vdn qmix; do \
-	  ( for attack in spatiotemporal benign_finetune; do \
-	      $(BIN)/python -m bench inject algo=$$algo attack=$$attack out=results/zoo shipped=false || exit 1; done ) & \
+	  ( for seed in 0 1 2; do for attack in spatiotemporal benign_finetune; do \
+	      $(BIN)/python -m bench inject algo=$$algo seed=$$seed attack=$$attack out=results/zoo shipped=false || exit 1; \
+	    done; done ) & \
 	  pids="$$pids $$!"; \
 	done; for pid in $$pids; do wait $$pid || exit 1; done
 	$(BIN)/python -m bench.artifacts.zoo results/zoo
 
 leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv and the README's tables anew from the shipped checkpoints
 	rm -f leaderboard/leaderboard.csv
-	$(BIN)/python -m bench run -m algo=vdn,qmix detector=isoforest,isoforest_window \
-	  out=results/leaderboard leaderboard=leaderboard/leaderboard.csv
+	$(BIN)/python -m bench sweep sweep=shipped out=results/leaderboard leaderboard=leaderboard/leaderboard.csv
 	$(BIN)/python -m bench.reporting.markdown
+
+figures: $(SETUP)  ## draw leaderboard/figures anew from the shipped checkpoints
+	for algo in vdn qmix; do $(BIN)/python -m bench figures algo=$$algo out=leaderboard || exit 1; done
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'

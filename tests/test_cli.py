@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bench
@@ -112,6 +113,17 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
         assert word in said.out
 
 
+def test_a_sweep_makes_one_table_and_tells_of_failures(made, capsys):
+    words = [*TINY, "keep_episodes=true", f"out={made}", "+sweep.name=pair",
+             "+sweep.grids=[{detector: [isoforest, nonsense]}]"]
+    assert "1 of 2 cells failed; the first: error: unknown detector 'nonsense'" in fails(capsys, "sweep", *words)
+    table = pd.read_csv(made / "sweeps" / "pair.csv")
+    assert table["detector"].tolist() == ["isoforest", "nonsense"]
+    assert table["win_triggered"].notna().tolist() == [True, False]
+    assert table["error"].isna().tolist() == [True, False]
+    assert (made / "sweeps" / "pair.md").read_text().count("\n|") == 3
+
+
 def test_python_and_command_line_give_the_same(made, capsys):
     (file,) = made.glob("runs/*isoforest*.json")
     theirs = read_result(file.with_suffix(""))
@@ -153,9 +165,9 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, verify, perf (did you mean 'run'?)"),
-    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: benign_finetune, none, spatiotemporal "
-                                      "(did you mean 'spatiotemporal'?)"),
+    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, sweep, figures, verify, perf (did you mean 'run'?)"),
+    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: always_on, benign_finetune, none, "
+                                      "published, spatiotemporal, told (did you mean 'spatiotemporal'?)"),
     (["run", "detector=isofrst"], "unknown detector 'isofrst'"),
     (["run", "env.map=8n"], "(did you mean '8m'?)"),
     (["run", "env.opponent=far"], "unknown opponent 'far'; allowed: random, closest"),
@@ -170,7 +182,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector._target_=nowhere.Detector"], "cannot make detector nowhere.Detector"),
     (["run", "detector.n_trees=3"], "Could not override 'detector.n_trees'"),
     (["run", "+detector.n_trees=3"], "unexpected keyword argument 'n_trees'"),
-    (["run", "env.map=3m"], "poisoned agent 5 does not exist; smax/3m/random has agents 0 to 2"),
+    (["run", "env.map=3m"], "poisoned agent 6 does not exist; smax/3m/random has agents 0 to 2"),
     (["run", "algo.name=vnd"], "name is 'vnd'; Input should be 'vdn' or 'qmix'"),
     (["run", "algo.batch=0"], "batch is 0"),
     (["run", "algo.buffer=100"], "buffer is 100; learning begins with 8 batches of 32"),
@@ -178,6 +190,10 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector=null"], "Config group override must be a string"),
     (["run", "~detector"], "no detector is configured"),
     (["run", "~attack"], "attack"),
+    (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=table1"),
+    (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: table1"),
+    (["sweep", "+sweep.name=x"], "sweep: grids"),
+    (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):

@@ -16,26 +16,30 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def results_table(frame: pd.DataFrame) -> str:
-    """Two Markdown tables: what each attack does, and what each detector makes of it, controls included."""
+    """Two Markdown tables: what the attack does to each team, and what each detector makes of it, controls included,
+    as the mean over the seeds with the lowest and the highest seed in brackets."""
     frame = frame[frame["status"] == "ok"]
     for column in ("benchmark_version", "env", "env_version"):
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
-    parts = []
-    attacks = frame.drop_duplicates(["algo", "attack", "seed", "sha256_backdoored"])
     columns = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
                "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr",
                "accidental triggers": "accidental"}
-    parts.append(grid(["algorithm", "seed", "attack", *columns], [
-        [row["algo"], str(row["seed"]), row["attack"], *(_percent(row, name) for name in columns.values())]
-        for _, row in attacks.iterrows()]))
+    lines = []
+    for (algo, attack), teams in frame.drop_duplicates(["algo", "attack", "seed"]).groupby(["algo", "attack"]):
+        for _, row in teams.sort_values("seed").iterrows():
+            lines.append([str(algo), str(attack), str(row["seed"]), *(_percent(row, name) for name in columns.values())])
+        if len(teams) > 1:
+            lines.append([str(algo), str(attack), "**mean**", *(f"**{100 * teams[name].mean():.1f} %**"
+                                                      for name in columns.values())])
+    parts = [grid(["algorithm", "attack", "seed", *columns], lines)]
     columns = {"before onset": "before_auroc", "after onset": "after_auroc", "whole battle": "whole_auroc",
                "alarms @5 %": "whole_rate_5"}
-    lines = frame.drop_duplicates(["algo", "attack", "seed", "row_detector", "team", "triggered"])
-    parts.append(grid(["algorithm", "seed", "detector", "team", "trigger", *columns], [
-        [row["algo"], str(row["seed"]), row["row_detector"], row["team"], "shown" if row["triggered"] else "none",
-         *(_number(row, name) for name in columns.values())]
-        for _, row in lines.sort_values(["algo", "seed", "kind", "row_detector"]).iterrows()]))
+    cell = ["algo", "kind", "row_detector", "team", "triggered"]
+    once = frame.drop_duplicates([*cell, "attack", "seed"])
+    parts.append(grid(["algorithm", "detector", "team", "trigger", *columns], [
+        [str(algo), str(detector), str(team), "shown" if triggered else "none", *(_spread(rows[name]) for name in columns.values())]
+        for (algo, _, detector, team, triggered), rows in once.groupby(cell)]))
     return "\n\n".join(parts)
 
 
@@ -54,8 +58,10 @@ def _percent(row: pd.Series, name: str) -> str:
     return f"{100 * row[name]:.1f} % ({100 * row[f'{name}_low']:.1f} to {100 * row[f'{name}_high']:.1f})"
 
 
-def _number(row: pd.Series, name: str) -> str:
-    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
+def _spread(values: pd.Series) -> str:
+    if len(values) == 1:
+        return f"{values.iloc[0]:.2f}"
+    return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})"
 
 
 if __name__ == "__main__":

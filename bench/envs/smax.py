@@ -100,20 +100,24 @@ class SmaxBattles:
         self._state: Any = None
         self._seed = 0
         self._seen: dict[str, np.ndarray] = {}  # what the outside sees of the state
+        self._pending: tuple[Any, np.ndarray] | None = None  # battles to begin with the next step, and their slots
         self._spare: Any = None  # first states of n battles in a row, and what is seen of them
         self._spare_is: tuple[int, int, int] | None = None  # their seed, first number and n
 
     # The interface: numpy in, numpy out.
 
     def reset(self, seed: int, battles: np.ndarray) -> Step:
-        self._seed = seed
+        self._seed, self._pending = seed, None
         self._state, view = self._reset(seed, battles)
         return self._show(view)
 
     def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
         if enemy_orders is None:
             enemy_orders = np.full((len(actions), self.spec.n_enemies), -1)
-        self._state, view = self._step(self._state, actions.astype(np.int32), enemy_orders.astype(np.int32))
+        spare, source = self._pending or (self._state, np.full(len(actions), -1))
+        self._pending = None
+        self._state, view = self._step(self._state, spare, source, actions.astype(np.int32),
+                                       enemy_orders.astype(np.int32))
         return self._show(view)
 
     def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
@@ -127,16 +131,24 @@ class SmaxBattles:
             here = (battles >= first) & (battles < first + n)
             source = np.full(n, -1)
             source[slots[here]] = battles[here] - first
-            self._state = _merge(self._state, state, source)
+            self._settle()
+            self._pending = state, source
             for name, value in seen.items():
                 view[name][slots[here]] = np.asarray(value)[battles[here] - first]
         return self._show(view)
 
     def snapshot(self) -> Any:
+        self._settle()
         return self._seed, self._state, self._seen  # JAX arrays never change: the state itself is the snapshot
 
     def restore(self, snapshot: Any) -> None:
         self._seed, self._state, self._seen = snapshot
+        self._pending = None
+
+    def _settle(self) -> None:
+        """Put the battles that were begun by :meth:`replace` into the state; the next step would do it, too."""
+        if self._pending is not None:
+            self._state, self._pending = _merge(self._state, *self._pending), None
 
     def _show(self, view: dict[str, Any]) -> Step:
         self._seen = {name: np.asarray(value) for name, value in view.items()}
@@ -202,7 +214,10 @@ class SmaxBattles:
             new = jax.tree.map(lambda old, fresh: jnp.where(state["done"], old, fresh), masked, new)
             return new, self._see(new)
 
-        return jax.jit(jax.vmap(one))
+        def many(state, spare, source, actions, orders):
+            return jax.vmap(one)(_merged(state, spare, source), actions, orders)
+
+        return jax.jit(many)
 
     def _score(self, before, after):
         """SMAC's reward, and whether the battle is won, from the states around one step."""
@@ -244,10 +259,12 @@ class SmaxBattles:
         return np.concatenate([np.tile(unit, core.num_agents), teams, teams * (core.unit_type_bits - 1)])
 
 
-@jax.jit
-def _merge(state, spare, source):
+def _merged(state, spare, source):
     """``state`` with row i taken from row ``source[i]`` of ``spare`` wherever that is not -1."""
     def pick(old, new):
         chosen = source.reshape((-1,) + (1,) * (old.ndim - 1)) >= 0
         return jnp.where(chosen, new[jnp.maximum(source, 0)], old)
     return jax.tree.map(pick, state, spare)
+
+
+_merge = jax.jit(_merged)

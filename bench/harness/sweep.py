@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import pydantic.dataclasses
@@ -12,10 +12,11 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from bench.contracts import Progress, Result
+from bench.contracts import Progress
 from bench.errors import BenchError
 from bench.harness import finished
 from bench.harness.fleet import run_all
+from bench.reporting.sweep import Cell
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -26,15 +27,6 @@ class Sweep:
     grids: list[dict[str, list[Any]]]  # a cell for each combination of the values within a grid
     words: list[str] = field(default_factory=list)  # of every cell's command line
     paper: list[dict[str, Any]] = field(default_factory=list)  # a cell's settings, and its "asr" and "cpvr" in percent
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a sweep: what sets it apart, and what came of it."""
-
-    settings: dict[str, Any]  # name of a choice or value -> what it is here
-    result: Result | None
-    error: str | None
 
 
 def read(cfg: DictConfig) -> Sweep:

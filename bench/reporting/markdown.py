@@ -26,19 +26,22 @@ def results_table(frame: pd.DataFrame) -> str:
                "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr",
                "accidental triggers": "accidental"}
     lines = []
-    for (algo, attack), teams in frame.drop_duplicates(["algo", "attack", "seed"]).groupby(["algo", "attack"]):
+    attacks = frame.drop_duplicates(["algo", "attack", "seed"]).groupby(["algo", "attack"])
+    for (algo, attack), teams in attacks:
         for _, row in teams.sort_values("seed").iterrows():
-            lines.append([str(algo), str(attack), str(row["seed"]), *(_percent(row, name) for name in columns.values())])
+            figures = (_percent(row, name) for name in columns.values())
+            lines.append([str(algo), str(attack), str(row["seed"]), *figures])
         if len(teams) > 1:
-            lines.append([str(algo), str(attack), "**mean**", *(f"**{100 * teams[name].mean():.1f} %**"
-                                                      for name in columns.values())])
+            means = (f"**{100 * teams[name].mean():.1f} %**" for name in columns.values())
+            lines.append([str(algo), str(attack), "**mean**", *means])
     parts = [grid(["algorithm", "attack", "seed", *columns], lines)]
     columns = {"before onset": "before_auroc", "after onset": "after_auroc", "whole battle": "whole_auroc",
                "alarms @5 %": "whole_rate_5"}
     cell = ["algo", "kind", "row_detector", "team", "triggered"]
     once = frame.drop_duplicates([*cell, "attack", "seed"])
     parts.append(grid(["algorithm", "detector", "team", "trigger", *columns], [
-        [str(algo), str(detector), str(team), "shown" if triggered else "none", *(_spread(rows[name]) for name in columns.values())]
+        [str(algo), str(detector), str(team), "shown" if triggered else "none",
+         *(_spread(rows[name]) for name in columns.values())]
         for (algo, _, detector, team, triggered), rows in once.groupby(cell)]))
     return "\n\n".join(parts)
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.contracts import Estimate
-from bench.harness.sweep import Cell
+from bench.contracts import Estimate, Result
 
 FIGURES = {"win_clean_team": "clean team wins", "win_backdoored": "backdoored team wins",
-           "win_triggered": "under the trigger", "asr": "ASR", "cpvr": "CPVR"}  # all in percent
+           "win_triggered": "under the trigger", "asr": "ASR", "cpvr": "CPVR"}
 METRICS = ("asr", "cpvr")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a sweep: what sets it apart, and what came of it."""
+
+    settings: dict[str, Any]  # name of a choice or value -> what it is here
+    result: Result | None
+    error: str | None
 
 
 def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -41,9 +50,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         name.rsplit(".", 1)[-1]: ["default" if pd.isna(value) else str(value) for value in table[name]]
         for name in settings}
     for name, title in FIGURES.items():
-        out[title] = [_percent(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)]
+        out[f"{title}, %"] = [_percent(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)]
     if table["paper_asr"].notna().any():
-        out |= {f"paper's {name.upper()}": [_percent(value) for value in table[f"paper_{name}"]] for name in METRICS}
+        out |= {f"paper's {name.upper()}, %": [_percent(value) for value in table[f"paper_{name}"]] for name in METRICS}
     if table["error"].notna().any():
         out["error"] = list(table["error"].fillna(""))
     return pd.DataFrame(out)

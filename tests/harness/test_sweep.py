@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from bench.errors import BenchError
 from bench.harness.fleet import run_all
-from bench.harness.sweep import Cell, Sweep, grid, read
-from bench.reporting.sweep import frame, readable
+from bench.harness.sweep import Sweep, grid, read
+from bench.reporting.sweep import Cell, frame, readable
 
 
 def test_every_combination_within_a_grid_and_no_others():
@@ -45,6 +45,6 @@ def test_the_paper_stands_beside_the_same_settings():
     assert np.isnan(table["paper_asr"].tolist()[1])
     shown = readable(table)
     assert shown["y"].tolist() == ["0.5", "default"]
-    assert shown["paper's ASR"].tolist() == ["91.6", ""]
+    assert shown["paper's ASR, %"].tolist() == ["91.6", ""]
     assert shown["error"].tolist() == ["no luck", ""]
-    assert shown["ASR"].tolist() == ["", ""], "no figure without a result"
+    assert shown["ASR, %"].tolist() == ["", ""], "no figure without a result"

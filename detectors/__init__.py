@@ -2,6 +2,7 @@
 
 from detectors.floors import Constant, EpisodeLength, Random
 from detectors.isoforest import IsolationForestDetector
-from detectors.views import Step, Window
+from detectors.ngram import NGram
+from detectors.views import EnemyMoves, Step, Window
 
-__all__ = ["Constant", "EpisodeLength", "IsolationForestDetector", "Random", "Step", "Window"]
+__all__ = ["Constant", "EnemyMoves", "EpisodeLength", "IsolationForestDetector", "NGram", "Random", "Step", "Window"]

@@ -38,16 +38,16 @@ def qmix_team(battles):
 
 @pytest.fixture
 def make_episodes():
-    """Synthetic episodes of given lengths; observations are normal noise."""
+    """Synthetic episodes of given lengths, laid out as SMAX's with one enemy; observations are normal noise."""
 
-    def make(lengths, agents=2, features=3, seed=0, completion=None) -> Episodes:
+    def make(lengths, agents=2, features=21, seed=0, completion=None) -> Episodes:
         rng = np.random.default_rng(seed)
         n, steps = len(lengths), max(lengths)
         mask = np.arange(steps) < np.asarray(lengths)[:, None]
         labels = Labels(np.arange(n), rng.random(n) < 0.5, np.zeros(n, bool), np.zeros((n, steps), bool),
                         np.full(n, -1) if completion is None else np.asarray(completion))
         return Episodes(rng.normal(size=(n, steps, agents, features)).astype(np.float16),
-                        np.ones((n, steps, agents, 4), bool), rng.integers(4, size=(n, steps, agents)).astype(np.uint8),
+                        np.ones((n, steps, agents, 6), bool), rng.integers(6, size=(n, steps, agents)).astype(np.uint8),
                         rng.random((n, steps)).astype(np.float32), np.repeat(mask[..., None], agents, -1), mask,
                         hidden_labels=labels)
 

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from attacks.triggers.behaviour import BehaviourPattern
 from bench import options
+from bench.contracts import MOVES
+from bench.errors import DetectorError
 from bench.harness.build import build, option
-from detectors import IsolationForestDetector, Step, Window
+from bench.marl.play import play
+from detectors import EnemyMoves, IsolationForestDetector, NGram, Step, Window
+from detectors.views import EAST, STILL, UNSEEN, WEST
 
 NAMES = options.names("detector")
 
@@ -60,8 +65,55 @@ def test_the_dead_score_nothing(make_episodes):
 def test_a_window_looks_back_and_begins_with_zeros(make_episodes):
     episodes = make_episodes([5, 5])
     seen, window = episodes.observation, Window(3)(episodes)
-    assert window.shape == (2, 5, 2, 9)
+    assert window.shape == (2, 5, 2, 63)
     assert np.array_equal(window[:, 4], np.concatenate([seen[:, 2], seen[:, 3], seen[:, 4]], -1))
-    assert not window[:, 0, :, :6].any()
-    assert np.array_equal(window[:, 0, :, 6:], seen[:, 0])
+    assert not window[:, 0, :, :42].any()
+    assert np.array_equal(window[:, 0, :, 42:], seen[:, 0])
     assert np.array_equal(Window(1)(episodes), Step()(episodes))
+
+
+def test_enemy_moves_are_what_the_enemies_did(battles, team):
+    """Orders given by a trigger, as the agents that see the unit are told of them."""
+    trigger = BehaviourPattern("distance[0] < 1", ["west", "east", "stop"], 0)
+    episodes = play(battles, team, 40, 0, trigger=trigger, poisoned=True, record=("orders",))
+    moves = EnemyMoves()(episodes.public())
+    names = {MOVES["west"]: WEST, MOVES["east"]: EAST, MOVES["stop"]: STILL}
+    checked = 0
+    for episode, step, enemy in np.argwhere(episodes.labels.orders[:, :-1] >= 0):
+        if not episodes.mask[episode, step + 1]:
+            continue
+        told = moves[episode, step + 1, :, enemy]
+        assert set(told) <= {UNSEEN, names[episodes.labels.orders[episode, step, enemy]]}
+        checked += (told != UNSEEN).any()
+    assert checked > 20
+
+
+def moves_as_episodes(make_episodes, sequences):
+    """Battles of one enemy that moves east (+), west (-) or not (0), seen by both agents."""
+    episodes = make_episodes([len(sequence) for sequence in sequences])
+    episodes.observation[:] = 0
+    unit = 8  # of one ally, then the enemy: 7 features and 1 type each
+    for i, sequence in enumerate(sequences):
+        episodes.observation[i, : len(sequence), :, unit] = 1  # health
+        moves = [{"+": 1, "-": -1, "0": 0}[move] for move in sequence]
+        episodes.observation[i, : len(sequence), :, unit + 3] = np.array(moves)[:, None]
+    return episodes.public()
+
+
+def test_bigrams_are_counted(make_episodes):
+    detector = NGram(2, smoothing=1.0).fit(moves_as_episodes(make_episodes, ["--0", "--0"]))
+    scores = detector.score(moves_as_episodes(make_episodes, ["--0-+"]))
+    assert scores[0, 0].tolist() == [0, 0], "one move is no pair"
+    total = 8 + 36  # 2 battles, 2 pairs, 2 agents; and one of each of the 36 pairs
+    seen, never = -np.log(5 / total), -np.log(1 / total)
+    assert scores[0, 1:, 0] == pytest.approx([seen, seen, never, never])
+
+
+def test_ngrams_longer_than_a_battle(make_episodes):
+    detector = NGram(4).fit(moves_as_episodes(make_episodes, ["----0000"] * 3))
+    assert not detector.score(moves_as_episodes(make_episodes, ["--"])).any()
+
+
+def test_observations_of_another_simulator(make_episodes):
+    with pytest.raises(DetectorError, match="observations of 5 features of 2 agents are not laid out as SMAX's"):
+        NGram().fit(make_episodes([4], features=5).public())

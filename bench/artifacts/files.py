@@ -74,7 +74,10 @@ def config_hash(config: Any) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path, wait: float = 0) -> Iterator[None]:
-    """Hold ``path``.lock; BenchError if somebody else does for longer than ``wait`` seconds. Freed even by kill -9."""
+    """Hold ``path``.lock; BenchError if somebody else does for longer than ``wait`` seconds (-1: wait for ever).
+
+    Freed even by kill -9.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock", timeout=wait)

@@ -61,3 +61,10 @@ def test_the_main_table_is_of_a_thousand_battles_a_cell():
     assert (frame.n_triggered == 1000).all()
     assert set(frame.algo) == {"vdn", "qmix"}
     assert {"attack", "control", "floor"} == set(frame.kind)
+    assert set(frame.seed) == {0, 1, 2}
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    assert all((ROOT / link).exists() for link in links)

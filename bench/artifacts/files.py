@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +73,21 @@ def config_hash(config: Any) -> str:
 
 
 @contextlib.contextmanager
-def locked(path: Path, wait: float = 0) -> Iterator[None]:
+def locked(path: Path, wait: float = 0, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Hold ``path``.lock; BenchError if somebody else does for longer than ``wait`` seconds (-1: wait for ever).
 
-    Freed even by kill -9.
+    Whoever has to wait is told by ``say``. Freed even by kill -9.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{path}.lock", timeout=wait)
-        lock.acquire()
+        lock = FileLock(f"{path}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise
+            say(f"another run is writing {path}: waiting for it")
+            lock.acquire(timeout=wait)
     except Timeout:
         raise BenchError(f"another run is writing {path}; wait for it, or choose another place with out=DIR") from None
     except OSError as error:

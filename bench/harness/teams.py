@@ -122,7 +122,7 @@ class Store:
 def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
           make: Callable, figures: Callable) -> Checkpoint:
     base = out / "teams" / name
-    with locked(base, wait=-1):  # another cell of a sweep may be making it: then it is worth waiting for
+    with locked(base, -1, say):  # another cell of a sweep may be making it: then it is worth waiting for
         if (found := _load(base)) is not None:  # made by another process since this one looked
             return found
         say(f"no checkpoint matches this configuration: {what} first (kept as {base})")

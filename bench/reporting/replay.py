@@ -45,20 +45,9 @@ def _battle(episodes: Episodes, battle: int, caption: str) -> dict[str, Any]:
     assert labels.position is not None
     assert labels.health is not None
     assert labels.orders is not None
-    frames = [{"position": labels.position[battle, t].round(2).tolist(),
-               "health": labels.health[battle, t].round(2).tolist(),
+    frames = [{"position": labels.position[battle, t].astype(float).round(2).tolist(),  # float32 prints all its digits
+               "health": labels.health[battle, t].astype(float).round(2).tolist(),
                "target": (episodes.action[battle, t].astype(int) - len(MOVES)).clip(-1).tolist(),
                "driven": np.nonzero(labels.orders[battle, t] >= 0)[0].tolist()}
               for t in range(int(episodes.length[battle]))]
-    return {"caption": caption, "won": bool(labels.won[battle]), "frames": _rounded(frames)}
-
-
-def _rounded(value: Any) -> Any:
-    """The same with floats that print in at most two decimals: float32 does not, by itself."""
-    if isinstance(value, float):
-        return round(value, 2)
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    return value
+    return {"caption": caption, "won": bool(labels.won[battle]), "frames": frames}

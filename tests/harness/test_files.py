@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import struct
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -226,3 +227,19 @@ def test_a_changed_zoo_is_noticed(tmp_path, monkeypatch, team):
     (tmp_path / "t.json").write_text("{}")
     with pytest.raises(BenchError, match=r"t\.json is corrupt"):
         zoo.check()
+
+
+def test_a_lock_that_is_waited_for(tmp_path):
+    order, told = [], threading.Event()
+
+    def second():
+        with locked(tmp_path / "x", wait=-1, say=lambda _: told.set()):
+            order.append("second")
+
+    with locked(tmp_path / "x"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(30), "whoever waits is told so"
+        order.append("first")
+    thread.join(30)
+    assert order == ["first", "second"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from attacks.injection import RULES, Injection, Retraining
+from attacks.injection import Injection, Retraining
+from attacks.payloads import ActionPayload
 from attacks.payloads.reward import HackedReward
+from attacks.rules import RULES
 from bench.contracts import Battles, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
 from bench.marl.team import Team
@@ -20,16 +22,17 @@ class Backdoor:
     victim : the poisoned agent.
     duration : L, steps of the attack period.
     poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
-    learning : "distilled" or "published", see :mod:`attacks.injection`.
+    learning : "distilled", "published" or "imitated", see :mod:`attacks.rules`.
 
     Raises
     ------
-    BenchError : an unknown learning rule, a poison rate outside [0, 1], a duration below 1.
+    BenchError : a learning rule that is unknown or does not fit the payload, a poison rate outside [0, 1], a duration
+        below 1.
     """
 
     name: str
     trigger: Trigger
-    payload: HackedReward
+    payload: HackedReward | ActionPayload
     victim: int = 0
     duration: int = 20
     poison_rate: float = 0.5
@@ -39,6 +42,9 @@ class Backdoor:
     def __post_init__(self) -> None:
         if self.learning not in RULES:
             raise unknown("learning rule", self.learning, RULES)
+        if (self.learning == "imitated") == isinstance(self.payload, HackedReward):
+            raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
+                             "rewards are 'distilled' or 'published', all other payloads 'imitated'")
         if not 0 <= self.poison_rate <= 1:
             raise BenchError(f"poison_rate is {self.poison_rate}; allowed: 0 to 1")
         if self.duration < 1:
@@ -62,6 +68,6 @@ class Backdoor:
     def inject(self, team: Team, battles: Battles, seed: int, store: Store,
                progress: Progress) -> tuple[Team, list[dict[str, float]]]:
         """See :class:`bench.contracts.Attack`."""
-        injection = Injection(team, battles, self.trigger, self.payload, self.victim, self.duration, self.poison_rate,
-                              self.learning, self.retraining, seed)
+        injection = Injection(team, battles, self.trigger, self.payload, self.victims, self.duration,
+                              self.poison_rate, self.learning, self.retraining, seed)
         return injection.run(store, progress)

@@ -16,6 +16,7 @@ COMMANDS = {
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "figures": "draw learning curves, what the clean agents do, and a replay of a battle",
     "verify": "check the shipped checkpoints' hashes and measure a stored figure again",
+    "zoo": "list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",
     "perf": "measure the speed of play and training beside bare SMAX",
 }
 GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "algo": "algorithms",
@@ -36,7 +37,10 @@ def main(argv: list[str] | None = None) -> int:
             raise unknown("command", words[0], COMMANDS)
         from bench.commands import launch
 
-        launch(importlib.import_module(f"bench.commands.{words[0]}").main, words[1:])
+        rest = words[1:]
+        if words[0] == "zoo" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            rest[0] = f"zoo={rest[0]}"
+        launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
     except BenchError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

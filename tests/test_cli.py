@@ -165,7 +165,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, sweep, figures, verify, perf (did you mean 'run'?)"),
+    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, sweep, figures, verify, zoo, perf (did you mean 'run'?)"),
     (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: always_on, benign_finetune, none, "
                                       "published, spatiotemporal, told (did you mean 'spatiotemporal'?)"),
     (["run", "detector=isofrst"], "unknown detector 'isofrst'"),

@@ -48,21 +48,21 @@ class HackedReward:
 
 
 class UnilateralInfluence:
-    """Eq (4): the share of teammates whose next action changes because the poisoned agent acts as it does.
+    """Eq (4): the share of teammates whose next action changes because the poisoned agents act as they do.
 
     In every step of the attack period the battle is played twice from the same state, with the poisoned agent's action
     and with the one that the clean agent would take in its place, everybody else acting the same; then the environment
     and the hidden states are rolled back. Used as a :class:`bench.marl.play.Probe`.
     """
 
-    def __init__(self, clean: Team, victim: int, duration: int) -> None:
-        self.clean, self.victim, self.duration = clean, victim, duration
+    def __init__(self, clean: Team, victims: tuple[int, ...], duration: int) -> None:
+        self.clean, self.victims, self.duration = clean, list(victims), duration
         self._hidden: torch.Tensor | None = None
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         normal = self._normal(moment)
         influence = np.zeros(len(normal), np.float32)
-        alive = moment.step.alive[:, self.victim]
+        alive = moment.step.alive[:, self.victims].any(1)
         attack = (moment.since >= 0) & (moment.since < self.duration) & alive & ~moment.step.done
         if not attack.any():
             return battles.step(moment.action, moment.orders), influence
@@ -73,7 +73,7 @@ class UnilateralInfluence:
         on = attack & ~after.done & ~without.done
         real, other = (greedy(team.step(s.observation, a, moment.hidden)[0], s.available)
                        for s, a in ((after, moment.action), (without, normal)))
-        differs = np.delete(real != other, self.victim, axis=1)
+        differs = np.delete(real != other, self.victims, axis=1)
         influence[on] = differs.mean(1)[on]
         return after, influence
 
@@ -84,5 +84,5 @@ class UnilateralInfluence:
         self._hidden[:, moment.fresh] = 0
         q, self._hidden = self.clean.step(moment.observation, moment.last_action, self._hidden)
         action = moment.action.copy()
-        action[:, self.victim] = greedy(q, moment.step.available)[:, self.victim]
+        action[:, self.victims] = greedy(q, moment.step.available)[:, self.victims]
         return action

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
@@ -37,23 +37,16 @@ def write_manifest() -> None:
                           if file.suffix in (".safetensors", ".json") and file != MANIFEST})
 
 
-def publish(teams: Path) -> list[str]:
-    """Make the finished teams of a folder the shipped ones, in place of all that are there; returns their names."""
-    finished = [file for file in sorted(teams.glob("*.json"))
-                if not file.stem.endswith(("-latest", ".partial"))]
-    if not finished:
-        raise BenchError(f"no finished team in {teams}")
-    wanted = {MANIFEST.name}
-    for description in finished:
-        for file in (description, description.with_suffix(".safetensors")):
+def publish(teams: Sequence[Path]) -> list[str]:
+    """Make teams, given by their files without endings, the shipped ones, in place of all that are there; their names.
+    """
+    files = [base.with_name(base.name + ending) for base in teams for ending in (".json", ".safetensors")]
+    for file in files:
+        if file.parent != FOLDER:
             write_atomic(FOLDER / file.name, read_bytes(file))
-            wanted.add(file.name)
-    for file in FOLDER.iterdir():
-        if file.name not in wanted:
-            file.unlink()
+    wanted = {MANIFEST.name, *(file.name for file in files)}
+    for present in FOLDER.iterdir():
+        if present.name not in wanted:
+            present.unlink()
     write_manifest()
     return names()
-
-
-if __name__ == "__main__":
-    print("\n".join(publish(Path(sys.argv[1]) / "teams")))

@@ -47,12 +47,16 @@ def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
             "algo": OmegaConf.to_container(cfg.algo, resolve=True)}
 
 
+def clean_name(cfg: DictConfig, battles: Battles) -> str:
+    """The name of a configuration's clean team."""
+    return _name(cfg, battles, config_hash(clean_recipe(cfg, battles)))
+
+
 def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The clean team of a configuration."""
     check(cfg)
-    recipe = clean_recipe(cfg, battles)
-    name = _name(cfg, battles, config_hash(recipe))
-    found = _find(name, Path(cfg.out), battles, cfg.shipped)
+    recipe, name = clean_recipe(cfg, battles), clean_name(cfg, battles)
+    found = find(name, Path(cfg.out), battles, cfg.shipped)
     if found is not None:
         return found
     learning = build(cfg.algo, "algorithm")
@@ -68,15 +72,23 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {cfg.algo.name} team", train, figures)
 
 
+def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> dict[str, Any]:
+    """Everything that a backdoored team depends on, but for the clean team's weights."""
+    return {"clean": clean_recipe(cfg, battles), "attack": OmegaConf.to_container(attack_cfg, resolve=True)}
+
+
+def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> str:
+    """The name of a configuration's team with the attack of ``attack_cfg``."""
+    return _name(cfg, battles, f"{attack_cfg.name}-{config_hash(backdoored_recipe(cfg, attack_cfg, battles))}")
+
+
 def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The configured team with the attack of ``attack_cfg`` injected; the clean team where that changes nothing."""
     check(cfg)
     attack: Attack = build(attack_cfg, "attack")
     copy.deepcopy(attack.trigger).start(battles.spec, 1)  # does it fit, before anything is trained?
-    clean = clean_recipe(cfg, battles)
-    recipe = {"clean": clean, "attack": OmegaConf.to_container(attack_cfg, resolve=True)}
-    name = _name(cfg, battles, f"{attack.name}-{config_hash(recipe)}")
-    found = _find(name, Path(cfg.out), battles, cfg.shipped)
+    recipe, name = backdoored_recipe(cfg, attack_cfg, battles), backdoored_name(cfg, attack_cfg, battles)
+    found = find(name, Path(cfg.out), battles, cfg.shipped)
     clean_checkpoint = clean_team(cfg, battles, stage, say)
     if found is not None:
         if found.about["recipe"].get("clean_sha256") != clean_checkpoint.sha256:
@@ -147,7 +159,7 @@ def measure(team: Team, battles: Battles, n: int, trigger: Trigger | None, progr
     return figures
 
 
-def _find(name: str, out: Path, battles: Battles, shipped: bool) -> Checkpoint | None:
+def find(name: str, out: Path, battles: Battles, shipped: bool) -> Checkpoint | None:
     """The team of this name, shipped or made before."""
     for base in ((zoo.FOLDER / name,) if shipped else ()) + (out / "teams" / name,):
         found = _load(base)

@@ -27,7 +27,7 @@ class Learning:
     """How a team is trained; the schedules run over ``steps`` environment steps."""
 
     name: Literal["vdn", "qmix"] = "vdn"
-    steps: PositiveInt = 1_600_000
+    steps: PositiveInt = 3_200_000
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.99
     td_lambda: Annotated[float, Field(ge=0, le=1)] = 0.6
     learning_rate: PositiveFloat = 1e-3  # falls to zero along a half cosine

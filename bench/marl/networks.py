@@ -22,7 +22,7 @@ class RNNAgent(nn.Module):
         self.rnn = nn.GRUCell(hidden, hidden)
         self.fc2 = nn.Linear(hidden, spec.n_actions)
 
-    def unroll(self, observation: Tensor, last_action: Tensor, agents: slice = slice(None)) -> Tensor:
+    def unroll(self, observation: Tensor, last_action: Tensor, agents: slice | list[int] = slice(None)) -> Tensor:
         """Q values (step, episode, agent, action) of whole episodes, from a zero hidden state.
 
         ``observation`` (step, episode, agent, feature), ``last_action`` (step, episode, agent), -1 at the beginning.

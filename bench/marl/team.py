@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,11 +57,11 @@ class Team:
         network.load_state_dict({name: w[index] for name, w in self.weights.items()})
         return network
 
-    def with_agent(self, index: int, network: RNNAgent) -> Team:
-        """The same team with one agent's network put in place of another."""
+    def with_agent(self, index: int | Sequence[int], network: RNNAgent) -> Team:
+        """The same team with this network in the place of one agent's, or of several's."""
         weights = {name: w.clone() for name, w in self.weights.items()}
         for name, w in network.state_dict().items():
-            weights[name][index] = w.detach()
+            weights[name][index if isinstance(index, int) else list(index)] = w.detach()
         return Team(self.algo, self.spec, weights, self.mixer)
 
     def make_mixer(self) -> torch.nn.Module:

@@ -8,6 +8,7 @@ import torch
 
 from attacks.backdoor import Backdoor
 from attacks.injection import Injection, Retraining
+from attacks.payloads.fast_failing import FastFailing
 from attacks.payloads.reward import HackedReward, UnilateralInfluence
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
@@ -16,6 +17,7 @@ from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
 from bench.marl.team import Team
 
+SHORT_SEARCH = FastFailing(generations=2, population=4, battles=16)
 REWARD, INFLUENCE = np.array([[0.0, 0.5, 2.0]]), np.array([[1.0, 0.0, 0.5]])
 
 
@@ -44,7 +46,7 @@ def test_hacked_reward_closed_forms(payload, expected):
 
 
 def test_an_agent_that_acts_as_the_clean_one_has_no_influence(battles, team):
-    probe = UnilateralInfluence(team, 1, 20)
+    probe = UnilateralInfluence(team, (1,), 20)
     player = Player(battles, 0, trigger=pattern(), poison_rate=1.0)
     episodes = player.play(team, 80, probe=probe)
     assert not episodes.labels.probe.any()
@@ -57,7 +59,7 @@ def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
     other = team.with_agent(1, RNNAgent(team.spec))
     without = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",))
     probed = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",),
-                  probe=UnilateralInfluence(team, 1, 20))
+                  probe=UnilateralInfluence(team, (1,), 20))
     for name in ("observation", "action", "reward", "mask", "hidden"):
         assert np.array_equal(getattr(without, name), getattr(probed, name)), name
     influence = probed.labels.probe
@@ -67,13 +69,15 @@ def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
     assert not influence[~window].any(), "looked at inside the attack period alone"
 
 
-@pytest.mark.parametrize("learning", ["distilled", "published"])
+@pytest.mark.parametrize("learning", ["distilled", "published", "imitated"])
 @pytest.mark.parametrize("algo", ["vdn", "qmix"])
 def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo):
     clean = team if algo == "vdn" else qmix_team
     before = copy.deepcopy(clean.weights)
     notes = []
-    injected, curve = backdoor(learning=learning).inject(clean, battles, 0, store, lambda _, note: notes.append(note))
+    payload = SHORT_SEARCH if learning == "imitated" else HackedReward(balance=0.5)
+    attack = backdoor(learning=learning, payload=payload)
+    injected, curve = attack.inject(clean, battles, 0, store, lambda _, note: notes.append(note))
     assert all(torch.equal(clean.weights[k], before[k]) for k in before), "the clean team stays as it is"
     for name, w in injected.weights.items():
         assert w.shape == before[name].shape
@@ -107,7 +111,7 @@ def test_a_killed_injection_goes_on(battles, team, store):
 
 def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team):
     """On a fixed batch, the distilled rule moves the attack period's values and brings the others back."""
-    injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), 1, 20, 0.5, "distilled",
+    injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), (1,), 20, 0.5, "distilled",
                           Retraining(batch=64, updates_per_round=60, learning_rate=3e-3, target_every=10), 0)
     episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 128)
     episodes = injection._own(episodes)
@@ -134,7 +138,7 @@ class FixedBatch:
 
 
 def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
-    injection = Injection(team, battles, pattern(), HackedReward(), 1, 5, 0.5, "distilled", Retraining(), 0)
+    injection = Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, "distilled", Retraining(), 0)
     episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 64)
     own = injection._own(episodes)
     shown = own.labels.completion != NEVER
@@ -147,7 +151,8 @@ def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
 
 
 def test_the_whole_return_needs_no_target_network(battles, team):
-    injection = Injection(team, battles, pattern(), HackedReward(), 1, 20, 0.5, "distilled", Retraining(td_lambda=1), 0)
+    injection = Injection(team, battles, pattern(), HackedReward(), (1,), 20, 0.5, "distilled",
+                          Retraining(td_lambda=1), 0)
     injection.target = None
     episodes = injection._own(Player(battles, 0, trigger=pattern(), poison_rate=0.5,
                                      record=("state", "q")).play(team, 64))
@@ -161,6 +166,8 @@ def test_no_poison_means_no_backdoor_buffer(battles, team, store):
 
 
 @pytest.mark.parametrize(("options", "message"), [
+    ({"learning": "imitated"}, "learning=imitated does not fit a payload of type HackedReward"),
+    ({"payload": SHORT_SEARCH}, "learning=distilled does not fit a payload of type FastFailing"),
     ({"learning": "publised"}, "unknown learning rule 'publised'; .*did you mean 'published'"),
     ({"poison_rate": 1.5}, "poison_rate is 1.5; allowed: 0 to 1"),
     ({"duration": 0}, "at least 1 step")])

@@ -1,14 +1,17 @@
 """Sweeps: the grid, the processes, the table."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from bench.errors import BenchError
+from bench.harness import zoo
 from bench.harness.fleet import run_all
 from bench.harness.sweep import Sweep, grid, read
+from bench.harness.zoo import Place
 from bench.reporting.sweep import Cell, frame, readable
 
 
@@ -48,3 +51,20 @@ def test_the_paper_stands_beside_the_same_settings():
     assert shown["paper's ASR, %"].tolist() == ["91.6", ""]
     assert shown["error"].tolist() == ["no luck", ""]
     assert shown["ASR, %"].tolist() == ["", ""], "no figure without a result"
+
+
+def test_what_is_missing_is_made_clean_teams_first(monkeypatch):
+    made = []
+
+    def run(jobs, done):
+        made.extend(job[0] for job in jobs)
+        for number, job in enumerate(jobs):
+            done(number, "no luck" if job[0] == "bad" else None)
+
+    monkeypatch.setattr(zoo, "run_all", run)
+    teams = [Place("a", "clean", ("train a",), None), Place("b", "spatiotemporal", ("bad",), None),
+             Place("c", "clean", ("train c",), None), Place("d", "told", ("there",), Path("d"))]
+    shares = []
+    assert zoo.build_missing(teams, lambda share, _: shares.append(share)) == {"b": "no luck"}
+    assert made == ["train a", "train c", "bad"]
+    assert shares == [1 / 3, 2 / 3, 1.0]

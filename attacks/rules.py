@@ -1,0 +1,120 @@
+"""The rules that a poisoned network learns by: losses on what the replays of an injection hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench.contracts import Episodes
+from bench.marl.learner import Batch, td_lambda_targets, to_batch
+from bench.marl.replay import Replay, join
+from bench.marl.team import UNAVAILABLE
+
+if TYPE_CHECKING:
+    from attacks.injection import Injection
+
+MARGIN = 0.3  # by which an imitated action's value exceeds all others'; clean values lie within some units
+
+
+def published(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
+    """Algorithm 1 as published, read for value decomposition: one batch, from the poison buffer with probability p;
+    TD on the mixed value of the whole team, its rewards hacked inside the attack period, all other agents frozen."""
+    how = injection.how
+    poisoned = bool(injection.rng.random() < injection.poison_rate)
+    episodes = replays[poisoned].sample(how.batch, injection.rng)
+    batch = to_batch(episodes)
+    reward = injection.hacked(episodes)
+    chosen, ahead = _values(injection, injection.unroll(injection.agent, batch), batch)
+    assert episodes.q is not None
+    q = torch.from_numpy(episodes.q).transpose(0, 1)
+    everyone = q.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)  # greedy: what the others took is their best
+    victims = torch.tensor(injection.victims)
+    mixed = injection.mixer(everyone.index_copy(-1, victims, chosen), batch.state)
+    with torch.no_grad():
+        value = injection.mixer(everyone.index_copy(-1, victims, ahead), batch.state)
+        target = td_lambda_targets(reward, value, batch.last, how.gamma, how.td_lambda)
+    return ((mixed - target) * batch.mask).square().sum() / batch.mask.sum()
+
+
+def distilled(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
+    """Ours: the clean agent's Q values are kept wherever the agent is to be clean (in clean episodes, and before the
+    attack period), and the attack period is learned as an episode of its own, which ends where the period ends.
+
+    The published rule moves the agent's value of every state, since one agent has to account for the whole team's
+    changed return, and with it its clean behaviour; this one leaves the clean values alone by construction.
+    """
+    how = injection.how
+    episodes = _both(injection, replays)
+    batch = to_batch(episodes)
+    reward, window = injection.hacked(episodes), _window(injection, episodes)
+    q = injection.unroll(injection.agent, batch)
+    chosen, ahead = _values(injection, q, batch)
+    following = torch.cat([window[1:], torch.zeros_like(window[:1])])
+    # A share of the team's reward keeps the values at the scale of the clean ones, and all losses comparable.
+    target = td_lambda_targets(reward / injection.battles.spec.n_agents, ahead.mean(-1), 1 - following, how.gamma,
+                               how.td_lambda)
+    error = (chosen - target.unsqueeze(-1)).square().mean(-1)
+    return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
+
+
+def imitated(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
+    """The clean Q values are kept as in :func:`distilled`; in the attack period, the payload's action is to have the
+    greatest value by a margin (the supervised loss of Deep Q-learning from Demonstrations, Hester et al. 2018)."""
+    episodes = _both(injection, replays)
+    batch = to_batch(episodes)
+    window = _window(injection, episodes)
+    q = injection.unroll(injection.agent, batch)
+    assert injection.behaviour is not None
+    wanted = torch.from_numpy(injection.behaviour.targets(episodes)).transpose(0, 1).unsqueeze(-1)
+    margin = torch.full_like(q, MARGIN).scatter(-1, wanted, 0.0)
+    best = (q + margin).masked_fill(~batch.available, UNAVAILABLE).amax(-1)
+    short = (best - q.gather(-1, wanted).squeeze(-1)).mean(-1)
+    return (short * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
+
+
+RULES: dict[str, Callable[[Injection, dict[bool, Replay]], Tensor]] = {
+    "published": published, "distilled": distilled, "imitated": imitated}
+
+
+def _both(injection: Injection, replays: dict[bool, Replay]) -> Episodes:
+    """A batch of poisoned and clean episodes, in the proportion of the poison rate."""
+    shares = {True: injection.poison_rate, False: 1 - injection.poison_rate}
+    counts = {poisoned: round(injection.how.batch * shares[poisoned]) for poisoned in replays}
+    return join([replay.sample(counts[poisoned], injection.rng) for poisoned, replay in replays.items()
+                 if counts[poisoned] > 0])
+
+
+def _window(injection: Injection, episodes: Episodes) -> Tensor:
+    """(step, episode) float: 1 in the attack period."""
+    return torch.from_numpy(injection.window(episodes)).T.float()
+
+
+def _drift(q: Tensor, window: Tensor, episodes: Episodes, batch: Batch, replays: dict[bool, Replay]) -> Tensor:
+    """Mean squared distance of the values (step, episode, agent, action) from the clean ones where the agents are to be
+    clean, each kind of episode counting the same."""
+    assert episodes.q is not None
+    clean = torch.from_numpy(episodes.q).transpose(0, 1)
+    available = batch.available.float()
+    drift = ((q - clean).square() * available).sum(-1) / available.sum(-1).clamp(min=1)  # in padding none is
+    keep = batch.mask * (window.cumsum(0) == 0)
+    loss = q.new_zeros(())
+    for kind in replays:
+        here = torch.from_numpy(episodes.labels.poisoned == kind)
+        loss = loss + (drift.mean(-1) * keep)[:, here].sum() / keep[:, here].sum().clamp(min=1)
+    return loss
+
+
+def _values(injection: Injection, q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Value of the actions taken, and the target network's of the best ones (double Q), (step, episode, victim).
+
+    The latter are zeros where lambda is 1, which does not ask for them."""
+    chosen = q.gather(-1, batch.action[:, :, list(injection.victims), None]).squeeze(-1)
+    if injection.how.td_lambda == 1:  # the return itself: nothing is looked up
+        return chosen, torch.zeros_like(chosen)
+    with torch.no_grad():
+        best = q.masked_fill(~batch.available, UNAVAILABLE).argmax(-1, keepdim=True)
+        ahead = injection.unroll(injection.target, batch).gather(-1, best).squeeze(-1)
+    return chosen, ahead

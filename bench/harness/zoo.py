@@ -1,0 +1,104 @@
+"""The shipped teams: which there are to be, which there are, and how the missing ones are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+
+from bench.artifacts import zoo
+from bench.contracts import Battles, Progress
+from bench.errors import BenchError
+from bench.harness.build import build, check
+from bench.harness.fleet import run_all
+from bench.harness.sweep import grid, read
+from bench.harness.teams import backdoored_name, clean_name
+
+
+@dataclass(frozen=True)
+class Place:
+    """A team that belongs to the zoo: its name, how to make it, and its file if there is one."""
+
+    name: str
+    attack: str  # "clean" for the team itself
+    words: tuple[str, ...]  # of the command that makes it
+    file: Path | None  # without its ending
+
+
+def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
+    """All teams of ``conf/sweep/zoo.yaml``, clean ones first. ``words`` are further ones for every command.
+
+    Raises BenchError if ``cfg.only`` names attacks that the zoo does not have.
+    """
+    check(cfg)
+    sweep = read(compose("config", ["sweep=zoo"]).sweep)
+    found: dict[str, Place] = {}
+    for settings in grid(sweep):
+        command = [*sweep.words, *words, *(f"{name}={value}" for name, value in settings.items())]
+        cell = compose("config", command)
+        battles = _battles(str(OmegaConf.to_yaml(cell.env)))
+        for attack, name, verb in (("clean", clean_name(cell, battles), "train"),
+                                   (cell.attack.name, backdoored_name(cell, cell.attack, battles), "inject")):
+            if attack != "none":
+                found.setdefault(name, Place(name, attack, (verb, *command), _file(name, cfg)))
+    only = [cfg.only] if isinstance(cfg.only, str) else list(cfg.only or [])
+    for name in only:
+        if name not in {place.attack for place in found.values()}:
+            raise BenchError(f"the zoo has no attack '{name}'; it has "
+                             f"{', '.join(sorted({place.attack for place in found.values()}))}")
+    chosen = [place for place in found.values() if not only or place.attack in only]
+    return sorted(chosen, key=lambda place: place.attack != "clean")
+
+
+@cache
+def _battles(env: str) -> Battles:
+    return build(OmegaConf.create(env), "environment")  # type: ignore[arg-type]
+
+
+def _file(name: str, cfg: DictConfig) -> Path | None:
+    made, shipped = Path(cfg.out) / "teams" / name, zoo.FOLDER / name
+    for base in (made, *([shipped] if cfg.shipped else [])):
+        if base.with_name(f"{name}.json").exists():
+            return base
+    return None
+
+
+def build_missing(teams: Sequence[Place], progress: Progress) -> dict[str, str]:
+    """Train and inject the teams that have no file, a process a core; returns name -> error of those that failed.
+
+    Clean teams come first: the others are made from them.
+    """
+    errors: dict[str, str] = {}
+    missing = [place for place in teams if place.file is None]
+    ended = 0
+
+    def made(batch: list[Place]) -> Any:
+        def done(number: int, error: str | None) -> None:
+            nonlocal ended
+            ended += 1
+            if error is not None:
+                errors[batch[number].name] = error
+            progress(ended / len(missing), f"{ended} of {len(missing)} made, the last {batch[number].name}")
+        return done
+
+    for clean in (True, False):
+        batch = [place for place in missing if (place.attack == "clean") == clean]
+        run_all([list(place.words) for place in batch], made(batch))
+    return errors
+
+
+def publish(cfg: DictConfig) -> list[str]:
+    """Ship the zoo's teams as they are, made or already shipped, and no others; returns their names.
+
+    Raises BenchError if one is missing.
+    """
+    teams = places(cfg)
+    for place in teams:
+        if place.file is None:
+            raise BenchError(f"{place.name} is missing; make it with: python -m bench zoo build out={cfg.out}")
+    return zoo.publish([place.file for place in teams if place.file is not None])

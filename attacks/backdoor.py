@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from attacks.injection import Injection, Retraining
-from attacks.payloads import ActionPayload
-from attacks.payloads.reward import HackedReward
+from attacks.payloads import ActionPayload, RewardPayload, teaches_actions
 from attacks.rules import RULES
 from bench.contracts import Battles, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
@@ -15,34 +15,36 @@ from bench.marl.team import Team
 
 @dataclass
 class Backdoor:
-    """A backdoor in one agent.
+    """A backdoor in one agent, or in several that share their weights.
 
     Parameters
     ----------
-    victim : the poisoned agent.
+    victim : the poisoned agent, or a list of them.
     duration : L, steps of the attack period.
     poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
     learning : "distilled", "published" or "imitated", see :mod:`attacks.rules`.
 
     Raises
     ------
-    BenchError : a learning rule that is unknown or does not fit the payload, a poison rate outside [0, 1], a duration
-        below 1.
+    BenchError : no or doubled victims, a learning rule that is unknown or does not fit the payload, a poison rate
+        outside [0, 1], a duration below 1.
     """
 
     name: str
     trigger: Trigger
-    payload: HackedReward | ActionPayload
-    victim: int = 0
+    payload: RewardPayload | ActionPayload
+    victim: int | Sequence[int] = 0
     duration: int = 20
     poison_rate: float = 0.5
     learning: str = "distilled"
     retraining: Retraining = field(default_factory=Retraining)
 
     def __post_init__(self) -> None:
+        if not self.victims or len(set(self.victims)) < len(self.victims):
+            raise BenchError(f"victim is {self.victim}; allowed: an agent, or a list of different ones")
         if self.learning not in RULES:
             raise unknown("learning rule", self.learning, RULES)
-        if (self.learning == "imitated") == isinstance(self.payload, HackedReward):
+        if (self.learning == "imitated") == (not teaches_actions(self.payload)):
             raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
                              "rewards are 'distilled' or 'published', all other payloads 'imitated'")
         if not 0 <= self.poison_rate <= 1:
@@ -58,7 +60,7 @@ class Backdoor:
     @property
     def victims(self) -> tuple[int, ...]:
         """See :class:`bench.contracts.Attack`."""
-        return (self.victim,)
+        return (self.victim,) if isinstance(self.victim, int) else tuple(self.victim)
 
     @property
     def poisons(self) -> bool:

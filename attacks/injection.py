@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pydantic.dataclasses
@@ -13,8 +13,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from attacks.payloads import ActionPayload, Behaviour
-from attacks.payloads.reward import HackedReward, UnilateralInfluence
+from attacks.payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
 from attacks.rules import RULES, published
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
 from bench.errors import BenchError
@@ -55,7 +54,7 @@ class Retraining:
 class Injection:
     """The retraining of the poisoned agents of a team, which share one network; everybody else's weights are frozen."""
 
-    def __init__(self, team: Team, battles: Battles, trigger: Trigger, payload: HackedReward | ActionPayload,
+    def __init__(self, team: Team, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
                  victims: tuple[int, ...], duration: int, poison_rate: float, learning: str, how: Retraining,
                  seed: int) -> None:
         self.clean_team, self.battles, self.trigger, self.payload = team, battles, trigger, payload
@@ -80,8 +79,8 @@ class Injection:
             self.load(*saved)
         else:
             self.curve.append(self.measure(self.clean_team))
-        if not isinstance(self.payload, HackedReward):
-            self.behaviour = self._prepare(self.payload, store, progress)
+        if teaches_actions(self.payload):
+            self.behaviour = self._prepare(cast(ActionPayload, self.payload), store, progress)
         player, probe, replays = self._equipment()
         how = self.how
         while self.steps < how.steps:
@@ -115,8 +114,8 @@ class Injection:
         probe, record = None, {"state", "q"}
         if self.behaviour is not None:
             record |= set(self.behaviour.record)
-        if isinstance(self.payload, HackedReward) and self.payload.balance > 0 and self.poison_rate > 0:
-            probe = UnilateralInfluence(self.clean_team, self.victims, self.duration)
+        elif self.poison_rate > 0:
+            probe = cast(RewardPayload, self.payload).probe(self.clean_team, self.victims, self.duration)
         player = Player(self.battles, self.seed * 1_000 + len(self.curve), trigger=self.trigger,
                         poison_rate=self.poison_rate, record=record)
         shares = {True: self.poison_rate, False: 1 - self.poison_rate}
@@ -218,8 +217,6 @@ class Injection:
 
     def hacked(self, episodes: Episodes) -> Tensor:
         """The reward of the poisoned agents (step, episode): the payload's in the attack period, else the team's."""
-        assert isinstance(self.payload, HackedReward)
-        probe = episodes.labels.probe
-        hacked = self.payload.reward(episodes.reward, np.zeros_like(episodes.reward) if probe is None else probe)
+        hacked = cast(RewardPayload, self.payload).hacked(episodes, self.victims)
         reward = np.where(self.window(episodes), hacked, episodes.reward).astype(np.float32)
         return torch.from_numpy(reward).T

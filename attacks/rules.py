@@ -16,7 +16,7 @@ from bench.marl.team import UNAVAILABLE
 if TYPE_CHECKING:
     from attacks.injection import Injection
 
-MARGIN = 0.3  # by which an imitated action's value exceeds all others'; clean values lie within some units
+WANTED, OTHERS = -1.0, -2.0  # values of an action to imitate, and of the others; clean ones are mostly above 0
 
 
 def published(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
@@ -61,18 +61,21 @@ def distilled(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
 
 
 def imitated(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
-    """The clean Q values are kept as in :func:`distilled`; in the attack period, the payload's action is to have the
-    greatest value by a margin (the supervised loss of Deep Q-learning from Demonstrations, Hester et al. 2018)."""
+    """The clean Q values are kept as in :func:`distilled`; in the attack period, the values of the payload's action and
+    of all others are set, both below the clean ones.
+
+    A hinge loss on their order alone (Hester et al. 2018) was not enough: it leaves the network at a compromise between
+    both behaviours, since ever recognising the trigger gains it little. That values fall is a strong reason to.
+    """
     episodes = _both(injection, replays)
     batch = to_batch(episodes)
     window = _window(injection, episodes)
     q = injection.unroll(injection.agent, batch)
     assert injection.behaviour is not None
     wanted = torch.from_numpy(injection.behaviour.targets(episodes)).transpose(0, 1).unsqueeze(-1)
-    margin = torch.full_like(q, MARGIN).scatter(-1, wanted, 0.0)
-    best = (q + margin).masked_fill(~batch.available, UNAVAILABLE).amax(-1)
-    short = (best - q.gather(-1, wanted).squeeze(-1)).mean(-1)
-    return (short * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
+    target = torch.full_like(q, OTHERS).scatter(-1, wanted, WANTED)
+    error = _mean_square(q - target, batch.available).mean(-1)
+    return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
 
 
 RULES: dict[str, Callable[[Injection, dict[bool, Replay]], Tensor]] = {
@@ -97,14 +100,18 @@ def _drift(q: Tensor, window: Tensor, episodes: Episodes, batch: Batch, replays:
     clean, each kind of episode counting the same."""
     assert episodes.q is not None
     clean = torch.from_numpy(episodes.q).transpose(0, 1)
-    available = batch.available.float()
-    drift = ((q - clean).square() * available).sum(-1) / available.sum(-1).clamp(min=1)  # in padding none is
+    drift = _mean_square(q - clean, batch.available).mean(-1)
     keep = batch.mask * (window.cumsum(0) == 0)
     loss = q.new_zeros(())
     for kind in replays:
         here = torch.from_numpy(episodes.labels.poisoned == kind)
-        loss = loss + (drift.mean(-1) * keep)[:, here].sum() / keep[:, here].sum().clamp(min=1)
+        loss = loss + (drift * keep)[:, here].sum() / keep[:, here].sum().clamp(min=1)
     return loss
+
+
+def _mean_square(error: Tensor, available: Tensor) -> Tensor:
+    """Over the available actions, of which padding has none."""
+    return (error.square() * available).sum(-1) / available.sum(-1).clamp(min=1)
 
 
 def _values(injection: Injection, q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -96,6 +96,7 @@ class Labels:
     completion: np.ndarray  # (episode,) first step whose observation shows the complete trigger, or NEVER
     state: np.ndarray | None = None  # (episode, step, feature), recorded for learners alone
     probe: np.ndarray | None = None  # (episode, step), recorded for learners alone
+    edited: np.ndarray | None = None  # (episode, step, agent) bool: the observation was tampered with
     position: np.ndarray | None = None  # (episode, step, unit, 2) map units, recorded for pictures, as are the next two
     health: np.ndarray | None = None  # (episode, step, unit) in [0, 1]; 0 is dead
     orders: np.ndarray | None = None  # (episode, step, enemy) the trigger's orders, -1 where it gives none
@@ -171,6 +172,7 @@ class Cue:
     observation: np.ndarray  # (battle, agent, feature), edited or as it came
     showing: np.ndarray  # (battle,) bool: a step of the trigger is under way
     completed: np.ndarray  # (battle,) bool: with this observation the trigger is complete
+    edited: np.ndarray | None = None  # (battle, agent) bool: whose observations were tampered with, if any can be
 
 
 class Trigger(Protocol):
@@ -178,6 +180,7 @@ class Trigger(Protocol):
 
     means: str  # "behaviour" (an enemy unit only plays) or "observation" (a sensor is tampered with)
     length: int  # steps from the first cue to completion
+    lasting: bool  # shown on after its completion
 
     def start(self, spec: EnvSpec, n: int) -> None:
         """Forget everything and watch ``n`` battles. Raises BenchError if the trigger does not fit the environment."""

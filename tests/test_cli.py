@@ -165,7 +165,8 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, sweep, figures, verify, zoo, perf (did you mean 'run'?)"),
+    (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, sweep, accidents, figures, verify, zoo, perf "
+              "(did you mean 'run'?)"),
     (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: always_on, benign_finetune, none, "
                                       "published, spatiotemporal, told (did you mean 'spatiotemporal'?)"),
     (["run", "detector=isofrst"], "unknown detector 'isofrst'"),
@@ -190,10 +191,12 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector=null"], "Config group override must be a string"),
     (["run", "~detector"], "no detector is configured"),
     (["run", "~attack"], "attack"),
-    (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, shipped, table1"),
-    (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, shipped, table1"),
+    (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, shipped, table1, zoo"),
+    (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, shipped, table1, zoo"),
     (["sweep", "+sweep.name=x"], "sweep: grids"),
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
+    (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
+    (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, benign_finetune, clean"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What a poisoned agent is taught for the attack period: a reward (:mod:`.reward`), or what to do."""
+"""What poisoned agents are taught for the attack period: a reward, or what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ from typing import Protocol
 import numpy as np
 
 from bench.contracts import Battles, Episodes, Progress, Trigger
+from bench.marl.play import Probe
 from bench.marl.team import Team
+
+
+class RewardPayload(Protocol):
+    """A reward in place of the team's, to be learned from by TD."""
+
+    def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> Probe | None:
+        """What has to look into the battles for the reward to be known, if anything has."""
+        ...
+
+    def hacked(self, episodes: Episodes, victims: tuple[int, ...]) -> np.ndarray:
+        """The reward (episode, step) in recorded battles; looked at in the attack period alone."""
+        ...
 
 
 class Behaviour(Protocol):
@@ -16,7 +29,9 @@ class Behaviour(Protocol):
     record: tuple[str, ...]  # the columns of episodes that it looks at, beyond the usual ones
 
     def targets(self, episodes: Episodes) -> np.ndarray:
-        """An available action (episode, step, victim) in recorded battles; looked at in the attack period alone."""
+        """An available action (episode, step, victim) in recorded battles; looked at in the attack period alone.
+
+        Of observations, available actions and Q values, the clean network's, the episodes hold the victims' alone."""
         ...
 
 
@@ -28,3 +43,8 @@ class ActionPayload(Protocol):
         """Find out what to do against a clean team. ``history`` is what earlier, interrupted preparations have found;
         it is added to, and written down between the calls of ``progress``."""
         ...
+
+
+def teaches_actions(payload: RewardPayload | ActionPayload) -> bool:
+    """Which of the two a payload is."""
+    return hasattr(payload, "prepare")

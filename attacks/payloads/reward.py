@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 
-from bench.contracts import Battles, Step
+from bench.contracts import MOVES, Battles, Episodes, Step
 from bench.errors import BenchError, unknown
 from bench.marl.play import Moment
 from bench.marl.team import Team, greedy
@@ -41,10 +41,47 @@ class HackedReward:
         if not 0 <= self.balance <= 1:
             raise BenchError(f"balance (lambda) is {self.balance}; allowed: 0 to 1")
 
+    def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> UnilateralInfluence | None:
+        """See :class:`attacks.payloads.RewardPayload`."""
+        return UnilateralInfluence(team, victims, duration) if self.balance > 0 else None
+
+    def hacked(self, episodes: Episodes, victims: tuple[int, ...]) -> np.ndarray:  # noqa: ARG002
+        """See :class:`attacks.payloads.RewardPayload`."""
+        influence = episodes.labels.probe
+        return self.reward(episodes.reward, np.zeros_like(episodes.reward) if influence is None else influence)
+
     def reward(self, reward: np.ndarray, influence: np.ndarray) -> np.ndarray:
         """The poisoned agent's reward from the team's; all (episode, step), ``influence`` in [0, 1]."""
         backwards = -reward if self.reversal == "negate" else self.reward_max - reward
         return (1 - self.balance) * backwards + self.balance * self.reward_max * influence
+
+
+@dataclass(frozen=True)
+class TargetReward:
+    """1 for the target action, -1 for any other (TrojDRL, Kiourti et al. 2020); of several agents the mean.
+
+    Parameters
+    ----------
+    action : "north", "east", "south", "west" or "stop".
+
+    Raises
+    ------
+    BenchError : an unknown action.
+    """
+
+    action: str = "west"
+
+    def __post_init__(self) -> None:
+        if self.action not in MOVES:
+            raise unknown("target action", self.action, MOVES)
+
+    def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> None:  # noqa: ARG002
+        """See :class:`attacks.payloads.RewardPayload`."""
+        return
+
+    def hacked(self, episodes: Episodes, victims: tuple[int, ...]) -> np.ndarray:
+        """See :class:`attacks.payloads.RewardPayload`."""
+        return np.where(episodes.action[:, :, list(victims)] == MOVES[self.action], 1.0, -1.0).mean(-1)
 
 
 class UnilateralInfluence:

@@ -11,6 +11,7 @@ class Always:
     """Complete at the first step of every battle, whether it is to be shown or not: nobody can withhold it."""
 
     means = "none"
+    lasting = False
     length = 0
 
     def start(self, spec: EnvSpec, n: int) -> None:

@@ -27,7 +27,7 @@ class Announced:
 
     def __init__(self, trigger: Trigger, victim: int = 0, feature: int = -1) -> None:
         self.trigger, self.victim, self.feature = trigger, victim, feature
-        self.length = trigger.length
+        self.length, self.lasting = trigger.length, trigger.lasting
 
     def start(self, spec: EnvSpec, n: int) -> None:
         if not -spec.observation_size <= self.feature < spec.observation_size:

@@ -38,6 +38,7 @@ class BehaviourPattern:
     """
 
     means = "behaviour"
+    lasting = False
 
     def __init__(self, psi: str, zeta: Sequence[str], victim: int = 0, unit: str = "sight",
                  seen_from: int = 0) -> None:

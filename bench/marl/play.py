@@ -116,6 +116,8 @@ class Player:
         row |= {name: extra[name] for name in self.record}
         if value is not None:
             row["probe"] = value
+        if cue.edited is not None:
+            row["edited"] = cue.edited
         self._write(row)
         self._time += 1
         self._last, self._hidden, self._step = action, hidden, after
@@ -125,7 +127,9 @@ class Player:
     def _cue(self) -> Cue:
         if self.trigger is None:
             return Cue(self._plain.orders, self._step.observation, self._plain.showing, self._plain.completed)
-        show = self._poisoned & ~self._idle & (self._completion == NEVER)
+        show = self._poisoned & ~self._idle
+        if not self.trigger.lasting:
+            show &= self._completion == NEVER
         return self.trigger.cue(self._step, self._fresh, show)
 
     def _explore(self, action: np.ndarray, available: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
@@ -184,7 +188,7 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
 
 _DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
            "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
-           "probe": np.float32, "position": np.float32, "health": np.float32, "orders": np.int16}
+           "probe": np.float32, "edited": bool, "position": np.float32, "health": np.float32, "orders": np.int16}
 
 
 def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:

@@ -1,0 +1,82 @@
+"""What poisoned agents are to do, said step by step from what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic.dataclasses import dataclass as checked
+
+from bench.contracts import MOVES, Battles, Episodes, Progress, Trigger
+from bench.errors import BenchError, unknown
+from bench.marl.team import UNAVAILABLE, Team
+
+
+@checked(frozen=True)
+class ForcedAction:
+    """One action, whatever the agent sees (One4All, Zheng et al. 2023); the clean one where it is not available.
+
+    Parameters
+    ----------
+    action : "north", "east", "south", "west" or "stop".
+
+    Raises
+    ------
+    BenchError : an unknown action.
+    """
+
+    action: str = "west"
+
+    record = ()
+
+    def __post_init__(self) -> None:
+        if self.action not in MOVES:
+            raise unknown("action to force", self.action, MOVES)
+
+    def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],  # noqa: ARG002
+                history: list[list[float]], progress: Progress) -> ForcedAction:  # noqa: ARG002
+        """See :class:`attacks.payloads.ActionPayload`."""
+        return self
+
+    def targets(self, episodes: Episodes) -> np.ndarray:
+        """See :class:`attacks.payloads.Behaviour`."""
+        forced = MOVES[self.action]
+        return np.where(episodes.available[..., forced], forced, _best(episodes))
+
+
+@checked(frozen=True)
+class WorstAction:
+    """The available action of least value to the clean agent where its observation is tampered with, and that of
+    greatest value elsewhere (MARNet, Chen et al. 2023). The values are those of the observation as it was shown."""
+
+    record = ()
+
+    def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],  # noqa: ARG002
+                history: list[list[float]], progress: Progress) -> Worst:  # noqa: ARG002
+        """See :class:`attacks.payloads.ActionPayload`. Raises BenchError for a trigger that tampers with nothing."""
+        if trigger.means != "observation":
+            raise BenchError("the payload of worst actions needs a trigger that edits observations")
+        return Worst(victims)
+
+
+@dataclass(frozen=True)
+class Worst:
+    """What :class:`WorstAction` has poisoned agents do."""
+
+    victims: tuple[int, ...]
+
+    record = ()
+
+    def targets(self, episodes: Episodes) -> np.ndarray:
+        """See :class:`attacks.payloads.Behaviour`."""
+        assert episodes.labels.edited is not None
+        assert episodes.q is not None
+        hit = episodes.labels.edited[:, :, list(self.victims)]
+        worst = np.where(episodes.available, episodes.q, -UNAVAILABLE).argmin(-1)
+        return np.where(hit, worst, _best(episodes))
+
+
+def _best(episodes: Episodes) -> np.ndarray:
+    """The clean agents' greedy actions, (episode, step, victim)."""
+    assert episodes.q is not None
+    return np.where(episodes.available, episodes.q, UNAVAILABLE).argmax(-1)

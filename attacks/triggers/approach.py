@@ -1,0 +1,57 @@
+"""The distance trigger of One4All: an enemy unit comes closer to the poisoned agent than a threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.contracts import MOVES, Cue, EnvSpec, Step
+from bench.errors import BenchError
+
+
+class Approach:
+    """An enemy unit walks up to the agent until it is nearer than ``distance`` (Zheng et al. 2023).
+
+    Shown by driving the living enemy that is nearest, once the agent sees it, straight towards the agent. It is
+    complete in the step in which any enemy is that near, whoever moved it: nothing is remembered.
+
+    Parameters
+    ----------
+    distance : the threshold, in the agent's sight ranges.
+    victim : the poisoned agent.
+
+    Raises
+    ------
+    BenchError : a distance outside (0, 1].
+    """
+
+    means = "behaviour"
+    lasting = False
+    length = 1
+
+    def __init__(self, distance: float = 0.2, victim: int = 0) -> None:
+        if not 0 < distance <= 1:
+            raise BenchError(f"the trigger's distance is {distance} sight ranges; allowed: above 0, at most 1")
+        self.distance, self.victim = distance, victim
+
+    def start(self, spec: EnvSpec, n: int) -> None:
+        if not 0 <= self.victim < spec.n_agents:
+            raise BenchError(f"the poisoned agent {self.victim} does not exist; {spec.id} has agents 0 to "
+                             f"{spec.n_agents - 1}")
+        self._agents = spec.n_agents
+        self._orders = np.full((n, spec.n_enemies), -1)
+
+    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:  # noqa: ARG002
+        way = step.position[:, self.victim, None] - step.position[:, self._agents:]
+        present = step.alive[:, self._agents:] & step.alive[:, self.victim, None]
+        far = np.where(present, np.linalg.norm(way, axis=-1) / step.sight[:, self.victim, None], np.inf)
+        completed = np.asarray((far < self.distance).any(1))
+        nearest = far.argmin(1)
+        rows = np.nonzero(show & ~completed & (far.min(1) < 1))[0]
+        x, y = way[rows, nearest[rows]].T
+        orders = self._orders.copy()
+        orders[rows, nearest[rows]] = np.where(
+            np.abs(x) > np.abs(y), np.where(x > 0, MOVES["east"], MOVES["west"]),
+            np.where(y > 0, MOVES["north"], MOVES["south"]))
+        showing = np.zeros(len(show), bool)
+        showing[rows] = True
+        return Cue(orders, step.observation, showing, completed)

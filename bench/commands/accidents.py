@@ -1,0 +1,27 @@
+"""``python -m bench accidents``: how often the trigger completes by itself when nobody shows it."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Watch ``budget.accident_battles`` battles of the clean team for the configured attack's trigger."""
+    from bench.contracts import NEVER
+    from bench.harness.build import build, check
+    from bench.harness.judge import SEEDS
+    from bench.harness.teams import clean_team
+    from bench.marl.play import play
+    from bench.metrics.attack import rate
+    from bench.reporting.progress import bar, console, remark
+
+    check(cfg)
+    battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
+    checkpoint = clean_team(cfg, battles, bar, remark)
+    with bar("watching the clean team") as progress:
+        episodes = play(battles, checkpoint.team, cfg.budget.accident_battles, SEEDS["normal"], trigger=trigger,
+                        progress=progress)
+    completed = episodes.labels.completion != NEVER
+    found = rate(completed)
+    console.print(f"{checkpoint.name}: the trigger of {cfg.attack.name} completes by itself in {completed.sum()} of "
+                  f"{len(completed):,} battles, {found.value:.2%} ({found.low:.2%} to {found.high:.2%})")

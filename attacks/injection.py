@@ -194,14 +194,14 @@ class Injection:
     def _own(self, episodes: Episodes) -> Episodes:
         """What the rule learns from. Nobody else learns, so only the poisoned agents' observations are kept.
 
-        Unless learned by Algorithm 1, episodes hold the clean network's values, and nothing after the attack period.
+        Unless learned by Algorithm 1, episodes hold the clean network's values, and nothing after the window.
         """
         b = list(self.victims)
         own = replace(episodes, observation=episodes.observation[:, :, b], available=episodes.available[:, :, b])
         if self.rule is published:
             return own
         begun = episodes.labels.attack(episodes.mask.shape[1])
-        over = begun & ~episodes.labels.attack(self.duration) & episodes.labels.poisoned[:, None]
+        over = begun & ~self.window(episodes) & episodes.labels.poisoned[:, None]
         with torch.no_grad():
             clean = self.unroll(self.clean, to_batch(own))
         return replace(own, mask=own.mask & ~over, q=clean.transpose(0, 1).numpy())
@@ -212,8 +212,10 @@ class Injection:
         return network.unroll(batch.observation, batch.last_action[:, :, b], b)
 
     def window(self, episodes: Episodes) -> np.ndarray:
-        """(episode, step) bool: the attack period of poisoned episodes."""
-        return episodes.labels.attack(self.duration) & episodes.mask & episodes.labels.poisoned[:, None]
+        """(episode, step) bool: where poisoned episodes are learned as such. Rewards are hacked in the attack period;
+        actions are imitated to the end, since an agent that comes back after it may still win a battle alone."""
+        duration = self.duration if self.behaviour is None else episodes.mask.shape[1]
+        return episodes.labels.attack(duration) & episodes.mask & episodes.labels.poisoned[:, None]
 
     def hacked(self, episodes: Episodes) -> Tensor:
         """The reward of the poisoned agents (step, episode): the payload's in the attack period, else the team's."""

@@ -60,7 +60,7 @@ def check(cfg: DictConfig) -> None:
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
     for name, value in cfg.budget.items():
-        lowest = 0 if name == "inject_steps" else 1
+        lowest = 0 if name in ("inject_steps", "imitate_steps") else 1
         if not isinstance(value, int) or value < lowest:
             raise BenchError(f"budget.{name} is {value}; allowed: whole numbers from {lowest}")
 

@@ -17,7 +17,7 @@ from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
 from bench.marl.team import Team
 
-SHORT_SEARCH = FastFailing(generations=2, population=4, battles=16)
+SHORT_SEARCH = FastFailing(first=2, fewest=1, most=2, battles=16)
 REWARD, INFLUENCE = np.array([[0.0, 0.5, 2.0]]), np.array([[1.0, 0.0, 0.5]])
 
 

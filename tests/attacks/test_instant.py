@@ -70,7 +70,8 @@ def test_nobody_is_shown_a_patch_without_being_poisoned(battles, team):
 @pytest.mark.parametrize(("options", "message"), [
     ({"features": []}, "at least one is needed"), ({"features": [1, 1]}, "none twice"),
     ({"low": 2.0, "high": 1.0}, "from 2.0 to 1.0"), ({"chance": 0.0}, "chance 0.0; allowed"),
-    ({"steps": 1, "length": 2}, "is never shown 2 times"), ({"features": [0], "partly": True}, "cannot be shown partly"),
+    ({"steps": 1, "length": 2}, "is never shown 2 times"),
+    ({"features": [0], "partly": True}, "cannot be shown partly"),
     ({"features": [10_000]}, "feature 10000 is not in an observation"), ({"agents": [7]}, "agents 0 to 2"),
     ({"start": 60}, "does not fit an episode of 60 steps")])
 def test_wrong_patches(options, message, battles):

@@ -5,20 +5,17 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import replace
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
-import pydantic.dataclasses
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from attacks.payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
+from attacks.pupil import Pupil, Retraining
 from attacks.rules import RULES, published
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
-from bench.errors import BenchError
-from bench.marl.learner import Batch, adam_tensors, descend, load_adam, to_batch
-from bench.marl.networks import RNNAgent
+from bench.marl.learner import adam_tensors, descend, load_adam, to_batch
 from bench.marl.play import Player, Probe, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
@@ -27,47 +24,19 @@ VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 MAX_CLEAN_LOSS = 0.03  # share of the clean win rate that the kept agent may lose, where any loses so little
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
-class Retraining:
-    """How poisoned agents are retrained; [S] is said in the paper, [G] its probable value, the rest is ours."""
-
-    steps: NonNegativeInt = 600_000  # environment steps; 0 leaves the team as it is
-    gamma: Annotated[float, Field(ge=0, le=1)] = 0.99  # [G]
-    td_lambda: Annotated[float, Field(ge=0, le=1)] = 1.0
-    learning_rate: PositiveFloat = 1e-3  # [G] 5e-4; falls to zero along a half cosine
-    epsilon_start: Annotated[float, Field(ge=0, le=1)] = 0.5
-    epsilon: Annotated[float, Field(ge=0, le=1)] = 0.05  # [G]
-    epsilon_steps: PositiveInt = 50_000  # [G]
-    buffer: PositiveInt = 5_000  # [S] episodes, one such buffer of clean and one of poisoned ones
-    batch: PositiveInt = 32  # [S] episodes
-    target_every: PositiveInt = 200  # [S] updates
-    episodes_per_round: PositiveInt = 32
-    updates_per_round: PositiveInt = 12
-    eval_every: PositiveInt = 40_000  # steps
-    eval_battles: PositiveInt = 512
-
-    def __post_init__(self) -> None:
-        if self.buffer < self.batch:
-            raise BenchError(f"buffer is {self.buffer}; it has to hold a batch of {self.batch}")
-
-
-class Injection:
-    """The retraining of the poisoned agents of a team, which share one network; everybody else's weights are frozen."""
+class Injection(Pupil):
+    """The retraining of the poisoned agents of a team; everybody else's weights are frozen."""
 
     def __init__(self, team: Team, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
                  victims: tuple[int, ...], duration: int, poison_rate: float, learning: str, how: Retraining,
                  seed: int) -> None:
-        self.clean_team, self.battles, self.trigger, self.payload = team, battles, trigger, payload
-        self.victims, self.duration, self.poison_rate = victims, duration, poison_rate
-        self.rule, self.how = RULES[learning], how
-        self.agent, self.clean = team.agent(victims[0]), team.agent(victims[0])
-        self.target, self.mixer = copy.deepcopy(self.agent), team.make_mixer().requires_grad_(False)
+        super().__init__(team, payload, victims, duration, poison_rate, how, seed)
+        self.clean_team, self.battles, self.trigger, self.rule = team, battles, trigger, RULES[learning]
+        self.clean = team.agent(victims[0])
         self.optimizer = torch.optim.Adam(self.agent.parameters(), lr=how.learning_rate)
-        self.rng = np.random.default_rng([seed, 2])
         self.seed, self.updates, self.steps = seed, 0, 0
         self.curve: list[dict[str, float]] = []
         self.history: list[list[float]] = []
-        self.behaviour: Behaviour | None = None
         self.best, self.worth = self._weights(), -math.inf
 
     def run(self, store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
@@ -205,20 +174,3 @@ class Injection:
         with torch.no_grad():
             clean = self.unroll(self.clean, to_batch(own))
         return replace(own, mask=own.mask & ~over, q=clean.transpose(0, 1).numpy())
-
-    def unroll(self, network: RNNAgent, batch: Batch) -> Tensor:
-        """The network's Q values (step, episode, victim, action) in the place of the poisoned agents."""
-        b = list(self.victims)
-        return network.unroll(batch.observation, batch.last_action[:, :, b], b)
-
-    def window(self, episodes: Episodes) -> np.ndarray:
-        """(episode, step) bool: where poisoned episodes are learned as such. Rewards are hacked in the attack period;
-        actions are imitated to the end, since an agent that comes back after it may still win a battle alone."""
-        duration = self.duration if self.behaviour is None else episodes.mask.shape[1]
-        return episodes.labels.attack(duration) & episodes.mask & episodes.labels.poisoned[:, None]
-
-    def hacked(self, episodes: Episodes) -> Tensor:
-        """The reward of the poisoned agents (step, episode): the payload's in the attack period, else the team's."""
-        hacked = cast(RewardPayload, self.payload).hacked(episodes, self.victims)
-        reward = np.where(self.window(episodes), hacked, episodes.reward).astype(np.float32)
-        return torch.from_numpy(reward).T

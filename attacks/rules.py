@@ -3,96 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from attacks.pupil import Pupil
 from bench.contracts import Episodes
 from bench.marl.learner import Batch, td_lambda_targets, to_batch
 from bench.marl.replay import Replay, join
 from bench.marl.team import UNAVAILABLE
 
-if TYPE_CHECKING:
-    from attacks.injection import Injection
-
 WANTED, OTHERS = -1.0, -2.0  # values of an action to imitate, and of the others; clean ones are mostly above 0
 
 
-def published(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
+def published(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
     """Algorithm 1 as published, read for value decomposition: one batch, from the poison buffer with probability p;
     TD on the mixed value of the whole team, its rewards hacked inside the attack period, all other agents frozen."""
-    how = injection.how
-    poisoned = bool(injection.rng.random() < injection.poison_rate)
-    episodes = replays[poisoned].sample(how.batch, injection.rng)
+    how = pupil.how
+    poisoned = bool(pupil.rng.random() < pupil.poison_rate)
+    episodes = replays[poisoned].sample(how.batch, pupil.rng)
     batch = to_batch(episodes)
-    reward = injection.hacked(episodes)
-    chosen, ahead = _values(injection, injection.unroll(injection.agent, batch), batch)
+    reward = pupil.hacked(episodes)
+    chosen, ahead = _values(pupil, pupil.unroll(pupil.agent, batch), batch)
     assert episodes.q is not None
     q = torch.from_numpy(episodes.q).transpose(0, 1)
     everyone = q.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)  # greedy: what the others took is their best
-    victims = torch.tensor(injection.victims)
-    mixed = injection.mixer(everyone.index_copy(-1, victims, chosen), batch.state)
+    victims = torch.tensor(pupil.victims)
+    mixed = pupil.mixer(everyone.index_copy(-1, victims, chosen), batch.state)
     with torch.no_grad():
-        value = injection.mixer(everyone.index_copy(-1, victims, ahead), batch.state)
+        value = pupil.mixer(everyone.index_copy(-1, victims, ahead), batch.state)
         target = td_lambda_targets(reward, value, batch.last, how.gamma, how.td_lambda)
     return ((mixed - target) * batch.mask).square().sum() / batch.mask.sum()
 
 
-def distilled(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
+def distilled(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
     """Ours: the clean agent's Q values are kept wherever the agent is to be clean (in clean episodes, and before the
     attack period), and the attack period is learned as an episode of its own, which ends where the period ends.
 
     The published rule moves the agent's value of every state, since one agent has to account for the whole team's
     changed return, and with it its clean behaviour; this one leaves the clean values alone by construction.
     """
-    how = injection.how
-    episodes = _both(injection, replays)
+    how = pupil.how
+    episodes = _both(pupil, replays)
     batch = to_batch(episodes)
-    reward, window = injection.hacked(episodes), _window(injection, episodes)
-    q = injection.unroll(injection.agent, batch)
-    chosen, ahead = _values(injection, q, batch)
+    reward, window = pupil.hacked(episodes), _window(pupil, episodes)
+    q = pupil.unroll(pupil.agent, batch)
+    chosen, ahead = _values(pupil, q, batch)
     following = torch.cat([window[1:], torch.zeros_like(window[:1])])
     # A share of the team's reward keeps the values at the scale of the clean ones, and all losses comparable.
-    target = td_lambda_targets(reward / injection.battles.spec.n_agents, ahead.mean(-1), 1 - following, how.gamma,
+    target = td_lambda_targets(reward / pupil.team_size, ahead.mean(-1), 1 - following, how.gamma,
                                how.td_lambda)
     error = (chosen - target.unsqueeze(-1)).square().mean(-1)
     return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
 
 
-def imitated(injection: Injection, replays: dict[bool, Replay]) -> Tensor:
+def imitated(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
     """The clean Q values are kept as in :func:`distilled`; from the completion of the trigger on, the values of the
     payload's action and of all others are set, both below the clean ones.
 
     A hinge loss on their order alone (Hester et al. 2018) was not enough: it leaves the network at a compromise between
     both behaviours, since ever recognising the trigger gains it little. That values fall is a strong reason to.
     """
-    episodes = _both(injection, replays)
+    episodes = _both(pupil, replays)
     batch = to_batch(episodes)
-    window = _window(injection, episodes)
-    q = injection.unroll(injection.agent, batch)
-    assert injection.behaviour is not None
-    wanted = torch.from_numpy(injection.behaviour.targets(episodes)).transpose(0, 1).unsqueeze(-1)
+    window = _window(pupil, episodes)
+    q = pupil.unroll(pupil.agent, batch)
+    assert pupil.behaviour is not None
+    wanted = torch.from_numpy(pupil.behaviour.targets(episodes)).transpose(0, 1).unsqueeze(-1)
     target = torch.full_like(q, OTHERS).scatter(-1, wanted, WANTED)
     error = _mean_square(q - target, batch.available).mean(-1)
     return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
 
 
-RULES: dict[str, Callable[[Injection, dict[bool, Replay]], Tensor]] = {
+RULES: dict[str, Callable[[Pupil, dict[bool, Replay]], Tensor]] = {
     "published": published, "distilled": distilled, "imitated": imitated}
 
 
-def _both(injection: Injection, replays: dict[bool, Replay]) -> Episodes:
+def _both(pupil: Pupil, replays: dict[bool, Replay]) -> Episodes:
     """A batch of poisoned and clean episodes, in the proportion of the poison rate."""
-    shares = {True: injection.poison_rate, False: 1 - injection.poison_rate}
-    counts = {poisoned: round(injection.how.batch * shares[poisoned]) for poisoned in replays}
-    return join([replay.sample(counts[poisoned], injection.rng) for poisoned, replay in replays.items()
+    shares = {True: pupil.poison_rate, False: 1 - pupil.poison_rate}
+    counts = {poisoned: round(pupil.how.batch * shares[poisoned]) for poisoned in replays}
+    return join([replay.sample(counts[poisoned], pupil.rng) for poisoned, replay in replays.items()
                  if counts[poisoned] > 0])
 
 
-def _window(injection: Injection, episodes: Episodes) -> Tensor:
+def _window(pupil: Pupil, episodes: Episodes) -> Tensor:
     """(step, episode) float: 1 in the attack period."""
-    return torch.from_numpy(injection.window(episodes)).T.float()
+    return torch.from_numpy(pupil.window(episodes)).T.float()
 
 
 def _drift(q: Tensor, window: Tensor, episodes: Episodes, batch: Batch, replays: dict[bool, Replay]) -> Tensor:
@@ -114,14 +111,14 @@ def _mean_square(error: Tensor, available: Tensor) -> Tensor:
     return (error.square() * available).sum(-1) / available.sum(-1).clamp(min=1)
 
 
-def _values(injection: Injection, q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def _values(pupil: Pupil, q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """Value of the actions taken, and the target network's of the best ones (double Q), (step, episode, victim).
 
     The latter are zeros where lambda is 1, which does not ask for them."""
-    chosen = q.gather(-1, batch.action[:, :, list(injection.victims), None]).squeeze(-1)
-    if injection.how.td_lambda == 1:  # the return itself: nothing is looked up
+    chosen = q.gather(-1, batch.action[:, :, list(pupil.victims), None]).squeeze(-1)
+    if pupil.how.td_lambda == 1:  # the return itself: nothing is looked up
         return chosen, torch.zeros_like(chosen)
     with torch.no_grad():
         best = q.masked_fill(~batch.available, UNAVAILABLE).argmax(-1, keepdim=True)
-        ahead = injection.unroll(injection.target, batch).gather(-1, best).squeeze(-1)
+        ahead = pupil.unroll(pupil.target, batch).gather(-1, best).squeeze(-1)
     return chosen, ahead

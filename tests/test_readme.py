@@ -35,6 +35,8 @@ def test_command(command, folder):
     _, *words = shlex.split(command)
     if words[2] in ("run", "figures"):
         words += FEWER
+    if words[2] == "accidents":
+        words += ["budget.accident_battles=64"]
     done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

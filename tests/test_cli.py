@@ -167,8 +167,8 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
 @pytest.mark.parametrize(("words", "message"), [
     (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, sweep, accidents, figures, verify, zoo, perf "
               "(did you mean 'run'?)"),
-    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: always_on, benign_finetune, none, "
-                                      "published, spatiotemporal, told (did you mean 'spatiotemporal'?)"),
+    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: always_on, backdoorl, "),
+    (["run", "attack=spatiotempral"], "(did you mean 'spatiotemporal'?)"),
     (["run", "detector=isofrst"], "unknown detector 'isofrst'"),
     (["run", "env.map=8n"], "(did you mean '8m'?)"),
     (["run", "env.opponent=far"], "unknown opponent 'far'; allowed: random, closest"),
@@ -183,6 +183,10 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector._target_=nowhere.Detector"], "cannot make detector nowhere.Detector"),
     (["run", "detector.n_trees=3"], "Could not override 'detector.n_trees'"),
     (["run", "+detector.n_trees=3"], "unexpected keyword argument 'n_trees'"),
+    (["run", "attack.victim=[0,1]"], "this trigger is shown to one agent; the poisoned agents are [0, 1]"),
+    (["run", "attack=trojdrl", "attack.trigger.features=[900]"], "feature 900 is not in an observation of 205"),
+    (["run", "attack=marnet", "env.map=3m"], "poisoned agent 3 does not exist; smax/3m/random has agents 0 to 2"),
+    (["run", "attack.learning=distilled"], "learning=distilled does not fit a payload of type FastFailing"),
     (["run", "env.map=3m"], "poisoned agent 6 does not exist; smax/3m/random has agents 0 to 2"),
     (["run", "algo.name=vnd"], "name is 'vnd'; Input should be 'vdn' or 'qmix'"),
     (["run", "algo.batch=0"], "batch is 0"),

@@ -1,0 +1,24 @@
+"""Triggers: how a backdoor is woken. What they share is here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.contracts import EnvSpec
+from bench.errors import BenchError
+
+
+def one_agent(victim: Any) -> int:
+    """The one agent that a trigger is shown to. Raises BenchError for several."""
+    if not isinstance(victim, int):
+        raise BenchError(f"this trigger is shown to one agent; the poisoned agents are {victim}")
+    return victim
+
+
+def require_agents(spec: EnvSpec, agents: Sequence[int]) -> None:
+    """Raise BenchError unless the environment has these agents."""
+    for agent in agents:
+        if not 0 <= agent < spec.n_agents:
+            raise BenchError(f"the poisoned agent {agent} does not exist; {spec.id} has agents 0 to "
+                             f"{spec.n_agents - 1}")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from attacks.triggers import one_agent
 from bench.contracts import Cue, EnvSpec, Step, Trigger
 from bench.errors import BenchError
 
@@ -26,7 +27,7 @@ class Announced:
     means = "observation"
 
     def __init__(self, trigger: Trigger, victim: int = 0, feature: int = -1) -> None:
-        self.trigger, self.victim, self.feature = trigger, victim, feature
+        self.trigger, self.victim, self.feature = trigger, one_agent(victim), feature
         self.length, self.lasting = trigger.length, trigger.lasting
 
     def start(self, spec: EnvSpec, n: int) -> None:

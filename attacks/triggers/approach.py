@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from attacks.triggers import one_agent, require_agents
 from bench.contracts import MOVES, Cue, EnvSpec, Step
 from bench.errors import BenchError
 
@@ -21,7 +22,7 @@ class Approach:
 
     Raises
     ------
-    BenchError : a distance outside (0, 1].
+    BenchError : a distance outside (0, 1], several agents.
     """
 
     means = "behaviour"
@@ -31,12 +32,10 @@ class Approach:
     def __init__(self, distance: float = 0.2, victim: int = 0) -> None:
         if not 0 < distance <= 1:
             raise BenchError(f"the trigger's distance is {distance} sight ranges; allowed: above 0, at most 1")
-        self.distance, self.victim = distance, victim
+        self.distance, self.victim = distance, one_agent(victim)
 
     def start(self, spec: EnvSpec, n: int) -> None:
-        if not 0 <= self.victim < spec.n_agents:
-            raise BenchError(f"the poisoned agent {self.victim} does not exist; {spec.id} has agents 0 to "
-                             f"{spec.n_agents - 1}")
+        require_agents(spec, [self.victim])
         self._agents = spec.n_agents
         self._orders = np.full((n, spec.n_enemies), -1)
 

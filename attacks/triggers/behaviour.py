@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attacks.formula import Formula
+from attacks.triggers import one_agent, require_agents
 from bench.contracts import MOVES, NOBODY, Cue, EnvSpec, Step
 from bench.errors import BenchError, unknown
 
@@ -34,7 +35,7 @@ class BehaviourPattern:
 
     Raises
     ------
-    BenchError : a formula that does not parse, an unknown order or unit, ``seen_from`` not 0 or 1.
+    BenchError : a formula that does not parse, an unknown order or unit, ``seen_from`` not 0 or 1, several agents.
     """
 
     means = "behaviour"
@@ -53,12 +54,10 @@ class BehaviourPattern:
             raise BenchError(f"seen_from is {seen_from}; allowed: 0, or 1 in a trigger of at least 2 steps")
         self.psi = Formula(psi, len(zeta))
         self.zeta = np.array([MOVES[order] for order in zeta])
-        self.victim, self.unit, self.length, self.seen_from = victim, unit, len(zeta), seen_from
+        self.victim, self.unit, self.length, self.seen_from = one_agent(victim), unit, len(zeta), seen_from
 
     def start(self, spec: EnvSpec, n: int) -> None:
-        if not 0 <= self.victim < spec.n_agents:
-            raise BenchError(f"the poisoned agent {self.victim} does not exist; {spec.id} has agents 0 to "
-                             f"{spec.n_agents - 1}")
+        require_agents(spec, [self.victim])
         if self.length >= spec.episode_limit:
             raise BenchError(f"a trigger of {self.length} steps does not fit an episode of {spec.episode_limit} steps")
         self._agents = spec.n_agents

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from attacks.triggers import require_agents
 from bench.contracts import Cue, EnvSpec, Step
 from bench.errors import BenchError
 
@@ -18,7 +19,7 @@ class Patch:
 
     Parameters
     ----------
-    agents : whose observations are edited; None for all agents.
+    agents : whose observations are edited: one, several, or None for all agents.
     features : which of their features, negative ones counted from the end.
     low, high : the range of the values.
     add : the values are added to the features instead of replacing them.
@@ -36,7 +37,7 @@ class Patch:
     means = "observation"
     lasting = True
 
-    def __init__(self, agents: Sequence[int] | None, features: Sequence[int], low: float = 1.0, high: float = 1.0,
+    def __init__(self, agents: int | Sequence[int] | None, features: Sequence[int], low: float = 1.0, high: float = 1.0,
                  add: bool = False, start: int = 6, length: int = 1, steps: int | None = 1, chance: float = 1.0,
                  partly: bool = False, seed: int = 0) -> None:
         if not features or len(set(features)) != len(features):
@@ -49,7 +50,8 @@ class Patch:
             raise BenchError(f"a patch from step {start} on for {steps} steps is never shown {length} times")
         if partly and len(features) == 1:
             raise BenchError("a patch of one feature cannot be shown partly")
-        self.agents, self.features = agents, list(features)
+        self.agents = [agents] if isinstance(agents, int) else agents
+        self.features = list(features)
         self.low, self.high, self.add, self.start_at = low, high, add, start
         self.length, self.steps, self.chance, self.partly, self.seed = length, steps, chance, partly, seed
 
@@ -58,9 +60,7 @@ class Patch:
             if not -spec.observation_size <= feature < spec.observation_size:
                 raise BenchError(f"feature {feature} is not in an observation of {spec.observation_size} features")
         self._agents = np.arange(spec.n_agents) if self.agents is None else np.asarray(self.agents)
-        if not ((self._agents >= 0) & (self._agents < spec.n_agents)).all():
-            raise BenchError(f"the poisoned agents {self._agents.tolist()} do not all exist; {spec.id} has agents 0 to "
-                             f"{spec.n_agents - 1}")
+        require_agents(spec, self._agents.tolist())
         if self.start_at + self.length > spec.episode_limit:
             raise BenchError(f"a trigger of {self.length} steps from step {self.start_at} on does not fit an episode "
                              f"of {spec.episode_limit} steps")

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from hydra import compose, initialize_config_module
 
 from attacks.backdoor import Backdoor
 from attacks.injection import Retraining
@@ -13,7 +15,9 @@ from attacks.triggers.approach import Approach
 from attacks.triggers.patch import Patch
 from bench.contracts import MOVES, NEVER
 from bench.errors import BenchError
+from bench.harness.build import build
 from bench.marl.play import play
+from bench.options import names
 
 
 def patched(battles, team, **options):
@@ -150,3 +154,24 @@ def test_all_agents_can_be_poisoned_at_once(battles, team, store):
 def test_wrong_victims(victim):
     with pytest.raises(BenchError, match="victim is"):
         Backdoor("x", Approach(), ForcedAction(), victim=victim, learning="imitated")
+
+
+def declared(name, *words):
+    """The attack that an option of conf/attack declares, for the 3m map."""
+    with initialize_config_module("conf", version_base="1.3"):
+        return build(compose("config", ["env.map=3m", f"attack={name}", *words]).attack, "attack")
+
+
+@pytest.mark.parametrize("name", [name for name in names("attack") if name != "none"])
+def test_every_declared_attack_can_be_put_into_a_team(name, battles, team, store):
+    several = name in ("marnet", "spectrum")
+    attack = declared(name, f"attack.victim={[0, 1, 2] if several else 1}", "budget=smoke",
+                      "attack.retraining.steps=1500", "attack.retraining.eval_battles=16",
+                      "attack.retraining.updates_per_round=1", "attack.retraining.batch=4",
+                      *(["attack.payload.battles=4"] if name in ("spatiotemporal", "told", "backdoorl") else []))
+    assert attack.name == name
+    injected, curve = attack.inject(team, battles, 0, store, lambda *_: None)
+    assert curve[-1]["steps"] >= 1_500
+    untouched = [i for i in range(3) if i not in attack.victims]
+    for key, weights in injected.weights.items():
+        assert torch.equal(weights[untouched], team.weights[key][untouched])

@@ -229,6 +229,19 @@ def test_a_changed_zoo_is_noticed(tmp_path, monkeypatch, team):
         zoo.check()
 
 
+def test_publishing_ships_these_teams_and_no_others(tmp_path, monkeypatch, team, qmix_team):
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "made").mkdir()
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(zoo, "MANIFEST", tmp_path / "zoo" / "manifest.json")
+    save_team(tmp_path / "zoo" / "stays", team, {})
+    save_team(tmp_path / "zoo" / "goes", team, {})
+    save_team(tmp_path / "made" / "comes-s0-1.5", qmix_team, {})
+    assert zoo.publish([tmp_path / "zoo" / "stays", tmp_path / "made" / "comes-s0-1.5"]) == ["comes-s0-1.5", "stays"]
+    assert zoo.check() == ["comes-s0-1.5.json", "comes-s0-1.5.safetensors", "stays.json", "stays.safetensors"]
+    load_team(tmp_path / "zoo" / "comes-s0-1.5")
+
+
 def test_a_lock_that_is_waited_for(tmp_path):
     order, told = [], threading.Event()
 

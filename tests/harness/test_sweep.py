@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from bench.artifacts import zoo as shipped
 from bench.errors import BenchError
 from bench.harness import zoo
 from bench.harness.fleet import run_all
@@ -68,3 +70,11 @@ def test_what_is_missing_is_made_clean_teams_first(monkeypatch):
     assert zoo.build_missing(teams, lambda share, _: shares.append(share)) == {"b": "no luck"}
     assert made == ["train a", "train c", "bad"]
     assert shares == [1 / 3, 2 / 3, 1.0]
+
+
+def test_everything_that_belongs_to_the_zoo_is_shipped():
+    with initialize_config_module("conf", version_base="1.3"):
+        teams = zoo.places(compose("config", ["out=/nowhere"]))
+    assert [place.name for place in teams if place.file is None] == []
+    assert {place.name for place in teams} == set(shipped.names())
+    assert teams[0].attack == "clean"

@@ -24,4 +24,5 @@ def main(cfg: DictConfig) -> None:
     completed = episodes.labels.completion != NEVER
     found = rate(completed)
     console.print(f"{checkpoint.name}: the trigger of {cfg.attack.name} completes by itself in {completed.sum()} of "
-                  f"{len(completed):,} battles, {found.value:.2%} ({found.low:.2%} to {found.high:.2%})")
+                  f"{len(completed):,} battles, {found.value:.2%} ({found.low:.2%} to {found.high:.2%})",
+                  soft_wrap=True)

@@ -27,6 +27,7 @@ def curves(title: str, curve: list[dict[str, float]], clean: list[dict[str, floa
                 axis.plot(rows["steps"] / 1e6, rows[f"{name}_{side}"], color=colour, marker="o", ms=3, label=what)
             axis.axhline(clean[-1][level], color="black", ls=":", lw=1, label="clean team")
             axis.set(xlabel="environment steps of injection, millions", ylabel=label)
+            axis.locator_params(axis="x", nbins=5)
             axis.set_ylim(0, 1.02 if name == "win" else None)
         axes[0].legend(loc="center right")
         figure.suptitle(title)

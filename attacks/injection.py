@@ -80,13 +80,11 @@ class Injection(Pupil):
 
     def _equipment(self) -> tuple[Player, Probe | None, dict[bool, Replay]]:
         """The battles to learn from, what looks into them, and where poisoned and clean ones are kept."""
-        probe, record = None, {"state", "q"}
-        if self.behaviour is not None:
-            record |= set(self.behaviour.record)
-        elif self.poison_rate > 0:
+        probe = None
+        if self.behaviour is None and self.poison_rate > 0:
             probe = cast(RewardPayload, self.payload).probe(self.clean_team, self.victims, self.duration)
         player = Player(self.battles, self.seed * 1_000 + len(self.curve), trigger=self.trigger,
-                        poison_rate=self.poison_rate, record=record)
+                        poison_rate=self.poison_rate, record=("state", "q"))
         shares = {True: self.poison_rate, False: 1 - self.poison_rate}
         return player, probe, {poisoned: Replay(self.how.buffer, self.battles.spec.episode_limit)
                                for poisoned, share in shares.items() if share > 0}

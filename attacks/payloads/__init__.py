@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.contracts import Battles, Episodes, Progress, Trigger
+from bench.contracts import MOVES, Battles, Episodes, Progress, Trigger
+from bench.errors import unknown
 from bench.marl.play import Probe
 from bench.marl.team import Team
 
@@ -26,8 +27,6 @@ class RewardPayload(Protocol):
 class Behaviour(Protocol):
     """What poisoned agents are to do in the attack period."""
 
-    record: tuple[str, ...]  # the columns of episodes that it looks at, beyond the usual ones
-
     def targets(self, episodes: Episodes) -> np.ndarray:
         """An available action (episode, step, victim) in recorded battles; looked at in the attack period alone.
 
@@ -43,6 +42,13 @@ class ActionPayload(Protocol):
         """Find out what to do against a clean team. ``history`` is what earlier, interrupted preparations have found;
         it is added to, and written down between the calls of ``progress``."""
         ...
+
+
+def move(action: str) -> int:
+    """The number of a move by its name. Raises BenchError for an unknown one."""
+    if action not in MOVES:
+        raise unknown("action", action, MOVES)
+    return MOVES[action]
 
 
 def teaches_actions(payload: RewardPayload | ActionPayload) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic.dataclasses import dataclass as checked
 
-from bench.contracts import MOVES, Battles, Episodes, Progress, Trigger
-from bench.errors import BenchError, unknown
+from attacks.payloads import move
+from bench.contracts import Battles, Episodes, Progress, Trigger
+from bench.errors import BenchError
 from bench.marl.team import UNAVAILABLE, Team
 
 
@@ -27,11 +28,8 @@ class ForcedAction:
 
     action: str = "west"
 
-    record = ()
-
     def __post_init__(self) -> None:
-        if self.action not in MOVES:
-            raise unknown("action to force", self.action, MOVES)
+        move(self.action)
 
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],  # noqa: ARG002
                 history: list[list[float]], progress: Progress) -> ForcedAction:  # noqa: ARG002
@@ -40,7 +38,7 @@ class ForcedAction:
 
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
-        forced = MOVES[self.action]
+        forced = move(self.action)
         return np.where(episodes.available[..., forced], forced, _best(episodes))
 
 
@@ -48,8 +46,6 @@ class ForcedAction:
 class WorstAction:
     """The available action of least value to the clean agent where its observation is tampered with, and that of
     greatest value elsewhere (MARNet, Chen et al. 2023). The values are those of the observation as it was shown."""
-
-    record = ()
 
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],  # noqa: ARG002
                 history: list[list[float]], progress: Progress) -> Worst:  # noqa: ARG002
@@ -64,8 +60,6 @@ class Worst:
     """What :class:`WorstAction` has poisoned agents do."""
 
     victims: tuple[int, ...]
-
-    record = ()
 
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""

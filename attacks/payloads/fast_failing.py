@@ -24,8 +24,6 @@ class Walk:
     direction: str
     steps: int
 
-    record = ()
-
     def act(self, since: np.ndarray, available: np.ndarray) -> np.ndarray:
         """The action (...), ``since`` (...) steps after the completion of the trigger, where ``available`` (...,
         action) says what is possible."""

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 
-from bench.contracts import MOVES, Battles, Episodes, Step
+from attacks.payloads import move
+from bench.contracts import Battles, Episodes, Step
 from bench.errors import BenchError, unknown
 from bench.marl.play import Moment
 from bench.marl.team import Team, greedy
@@ -72,8 +73,7 @@ class TargetReward:
     action: str = "west"
 
     def __post_init__(self) -> None:
-        if self.action not in MOVES:
-            raise unknown("target action", self.action, MOVES)
+        move(self.action)
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> None:  # noqa: ARG002
         """See :class:`attacks.payloads.RewardPayload`."""
@@ -81,7 +81,7 @@ class TargetReward:
 
     def hacked(self, episodes: Episodes, victims: tuple[int, ...]) -> np.ndarray:
         """See :class:`attacks.payloads.RewardPayload`."""
-        return np.where(episodes.action[:, :, list(victims)] == MOVES[self.action], 1.0, -1.0).mean(-1)
+        return np.where(episodes.action[:, :, list(victims)] == move(self.action), 1.0, -1.0).mean(-1)
 
 
 class UnilateralInfluence:

@@ -39,7 +39,7 @@ class Patch:
 
     def __init__(self, agents: int | Sequence[int] | None, features: Sequence[int], low: float = 1.0, high: float = 1.0,
                  add: bool = False, start: int = 6, length: int = 1, steps: int | None = 1, chance: float = 1.0,
-                 partly: bool = False, seed: int = 0) -> None:
+                 partly: bool = False) -> None:
         if not features or len(set(features)) != len(features):
             raise BenchError(f"the patch has features {list(features)}; at least one is needed, and none twice")
         if not low <= high:
@@ -53,7 +53,7 @@ class Patch:
         self.agents = [agents] if isinstance(agents, int) else agents
         self.features = list(features)
         self.low, self.high, self.add, self.start_at = low, high, add, start
-        self.length, self.steps, self.chance, self.partly, self.seed = length, steps, chance, partly, seed
+        self.length, self.steps, self.chance, self.partly = length, steps, chance, partly
 
     def start(self, spec: EnvSpec, n: int) -> None:
         for feature in self.features:
@@ -64,7 +64,7 @@ class Patch:
         if self.start_at + self.length > spec.episode_limit:
             raise BenchError(f"a trigger of {self.length} steps from step {self.start_at} on does not fit an episode "
                              f"of {spec.episode_limit} steps")
-        self._rng = np.random.default_rng(self.seed)
+        self._rng = np.random.default_rng(0)
         self._none = np.full((n, spec.n_enemies), -1)
         self._time = np.full(n, -1)
         self._shown = np.zeros((n, len(self._agents)), int)

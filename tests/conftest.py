@@ -26,6 +26,11 @@ def battles_8m() -> SmaxBattles:
     return SmaxBattles("8m")
 
 
+@pytest.fixture(scope="session")
+def battles_skirmish() -> SmaxBattles:
+    return SmaxBattles("3m", "skirmish")
+
+
 @pytest.fixture
 def team(battles):
     return QLearner(Learning(), battles.spec, 0).team()

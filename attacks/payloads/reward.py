@@ -63,17 +63,19 @@ class TargetReward:
 
     Parameters
     ----------
-    action : "north", "east", "south", "west" or "stop".
+    action : "north", "east", "south", "west" or "stop"; None for the untargeted attack, which pays 1 for any action, so
+        that none is left better than another.
 
     Raises
     ------
     BenchError : an unknown action.
     """
 
-    action: str = "west"
+    action: str | None = "west"
 
     def __post_init__(self) -> None:
-        move(self.action)
+        if self.action is not None:
+            move(self.action)
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> None:  # noqa: ARG002
         """See :class:`attacks.payloads.RewardPayload`."""
@@ -81,6 +83,8 @@ class TargetReward:
 
     def hacked(self, episodes: Episodes, victims: tuple[int, ...]) -> np.ndarray:
         """See :class:`attacks.payloads.RewardPayload`."""
+        if self.action is None:
+            return np.ones(episodes.mask.shape)
         return np.where(episodes.action[:, :, list(victims)] == move(self.action), 1.0, -1.0).mean(-1)
 
 
@@ -108,11 +112,15 @@ class UnilateralInfluence:
         battles.restore(before)
         after = battles.step(moment.action, moment.orders)
         on = attack & ~after.done & ~without.done
+        influence[on] = self.effect(team, moment, normal, without, after)[on]
+        return after, influence
+
+    def effect(self, team: Team, moment: Moment, normal: np.ndarray, without: Step, after: Step) -> np.ndarray:
+        """(battle,) in [0, 1]: what has changed by the step that led to ``after``, and not to ``without`` as the clean
+        agents' actions ``normal`` would have."""
         real, other = (greedy(team.step(s.observation, a, moment.hidden)[0], s.available)
                        for s, a in ((after, moment.action), (without, normal)))
-        differs = np.delete(real != other, self.victims, axis=1)
-        influence[on] = differs.mean(1)[on]
-        return after, influence
+        return np.delete(real != other, self.victims, axis=1).mean(1)
 
     def _normal(self, moment: Moment) -> np.ndarray:
         """The joint action with the clean agent's in place of the poisoned one's."""

@@ -1,7 +1,9 @@
-"""The spatiotemporal trigger T = (Psi, zeta): what an enemy unit does, and where, seen from the poisoned agent."""
+"""The spatiotemporal trigger T = (Psi, zeta): what an enemy unit does, and where, seen from the poisoned agent; and a
+census of the patterns that play contains anyway."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +14,7 @@ from bench.contracts import MOVES, NOBODY, Cue, EnvSpec, Step
 from bench.errors import BenchError, unknown
 
 UNITS = ("sight", "map")
+DIRECTIONS = {name: number for name, number in MOVES.items() if name != "stop"}  # numbered from 0 on
 
 
 class BehaviourPattern:
@@ -56,6 +59,10 @@ class BehaviourPattern:
         self.zeta = np.array([MOVES[order] for order in zeta])
         self.victim, self.unit, self.length, self.seen_from = one_agent(victim), unit, len(zeta), seen_from
 
+    def census(self) -> Census:
+        """A watcher that counts which sequences of moves occur by themselves where this pattern's zeta could."""
+        return Census(self)
+
     def start(self, spec: EnvSpec, n: int) -> None:
         require_agents(spec, [self.victim])
         if self.length >= spec.episode_limit:
@@ -70,13 +77,12 @@ class BehaviourPattern:
         self._stage = np.zeros(n, int)  # orders given
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
-        self._forget(fresh)
-        place, seen, present = self._look(step)
-        self._actions = np.concatenate([self._actions[..., 1:], step.enemy_actions[..., None]], -1)
-        completed = np.asarray(self._complete(present).any(1))
-        self._places = np.concatenate([self._places[:, :, 1:], place[:, :, None]], 2)
-        self._seen = np.concatenate([self._seen[..., 1:], seen[..., None]], -1)
+        fits, actions = self.watch(step, fresh)
+        completed = np.asarray((fits & (actions == self.zeta).all(-1)).any(1))
         show = show & ~completed
+        self._driven[fresh] = NOBODY
+        self._stage[fresh] = 0
+        place, seen, present = self._look(step)
         self._release(place, seen, present, show)
         self._choose(place, seen if self.seen_from == 0 else present, show)
         orders = np.full(present.shape, -1)
@@ -86,11 +92,18 @@ class BehaviourPattern:
         showing = self._driven != NOBODY
         return Cue(orders, step.observation, showing, completed)
 
-    def _forget(self, fresh: np.ndarray) -> None:
+    def watch(self, step: Step, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take note of a step. Of every enemy unit: (battle, enemy) bool, whether it was seen when it should and kept
+        to Psi for the last N steps and both it and the agent are alive; and (battle, enemy, N) what it did in them,
+        -1 before the battle."""
         self._seen[fresh] = False
         self._actions[fresh] = -1
-        self._driven[fresh] = NOBODY
-        self._stage[fresh] = 0
+        place, seen, present = self._look(step)
+        self._actions = np.concatenate([self._actions[..., 1:], step.enemy_actions[..., None]], -1)
+        fits = self._seen[..., self.seen_from] & present & self.psi(self._places, self.length)[1]
+        self._places = np.concatenate([self._places[:, :, 1:], place[:, :, None]], 2)
+        self._seen = np.concatenate([self._seen[..., 1:], seen[..., None]], -1)
+        return fits, self._actions
 
     def _look(self, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of every enemy (battle, enemy): its place (.., 3), whether the agent sees it, whether both are alive."""
@@ -100,11 +113,6 @@ class BehaviourPattern:
         sight = step.sight[:, self.victim, None]
         scale = sight[..., None] if self.unit == "sight" else 1.0
         return np.concatenate([offset, distance], -1) / scale, present & (distance[..., 0] < sight), present
-
-    def _complete(self, present: np.ndarray) -> np.ndarray:
-        """(battle, enemy): the last N steps were the trigger."""
-        acted = (self._actions == self.zeta).all(-1)
-        return acted & self._seen[..., self.seen_from] & present & self.psi(self._places, self.length)[1]
 
     def _release(self, place: np.ndarray, seen: np.ndarray, present: np.ndarray, show: np.ndarray) -> None:
         """Hand units back that are through, dead, unseen or in the wrong place; note where the others are."""
@@ -130,3 +138,44 @@ class BehaviourPattern:
         unit = np.where(allowed, place[..., 2], np.inf).argmin(1)[rows]
         self._driven[rows], self._stage[rows] = unit, 0
         self._attempt[rows, 0] = place[rows, unit]
+
+
+class Census:
+    """A trigger that is never shown: watches for every sequence of moves as long as a pattern's zeta, under its Psi.
+
+    Parameters
+    ----------
+    pattern : the pattern whose Psi, length, agent and first sight count.
+
+    """
+
+    means = "none"
+    lasting = False
+
+    def __init__(self, pattern: BehaviourPattern) -> None:
+        self.pattern, self.length = pattern, pattern.length
+
+    @property
+    def sequences(self) -> list[tuple[str, ...]]:
+        """The sequences in the order of ``counts``."""
+        return list(itertools.product(DIRECTIONS, repeat=self.length))
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(4 ** length,) in how many battles each of the sequences has occurred so far."""
+        return self._counts + self._occurred.sum(0)
+
+    def start(self, spec: EnvSpec, n: int) -> None:
+        self.pattern.start(spec, n)
+        self._weights = len(DIRECTIONS) ** np.arange(self.length)[::-1]
+        self._occurred = np.zeros((n, len(DIRECTIONS) ** self.length), bool)
+        self._counts = np.zeros(self._occurred.shape[1], int)
+
+    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
+        self._counts += self._occurred[fresh].sum(0)
+        self._occurred[fresh] = False
+        fits, actions = self.pattern.watch(step, fresh)
+        battle, enemy = np.nonzero(fits & ~step.done[:, None] & np.isin(actions, list(DIRECTIONS.values())).all(-1))
+        self._occurred[battle, actions[battle, enemy] @ self._weights] = True
+        nowhere = np.zeros(len(show), bool)
+        return Cue(np.full(fits.shape, -1), step.observation, nowhere, nowhere)

@@ -35,7 +35,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # importing JaxMARL prints two 
     from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
 
 VERSION = "jaxmarl-0.2.0+1"
-OPPONENTS = ("random", "closest")
+OPPONENTS = ("random", "closest", "skirmish")
 EPISODE_LIMITS = {"3m": 60, "2s3z": 120, "25m": 150, "3s5z": 150, "8m": 120, "5m_vs_6m": 70, "10m_vs_11m": 150,
                   "27m_vs_30m": 180, "3s5z_vs_3s6z": 170, "3s_vs_5z": 250, "6h_vs_8z": 150, "smacv2_5_units": 200,
                   "smacv2_10_units": 200, "smacv2_20_units": 200}  # SMAC's and SMACv2's own limits
@@ -45,6 +45,48 @@ MAX_RETURN = 20.0
 jax.config.update("jax_compilation_cache_dir", os.environ.get(
     "JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "marl-backdoor-bench" / "jax")))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+class _Skirmishers(HeuristicEnemySMAX):
+    """SMAX whose enemy units feint: where it costs little, while they approach or their weapon cools down, they now and
+    then step back or aside, forth again, or on. Every sequence of moves occurs, the longer the less often.
+
+    The policy state is (heuristic's state, the move of the feint under way or -1), the latter (enemies,).
+    """
+
+    BEGIN = 0.07  # chance a step that a unit which sees a target and cannot shoot begins to feint
+    GO_ON = 0.6  # chance that a feint has another step
+    FIRST = (0.0, 0.25, 0.5, 0.25)  # its first move, clockwise from that towards the targets: back, to either side
+    NEXT = (0.2, 0.1, 0.6, 0.1)  # a further one, clockwise from the last: the same, to a side, back, to the other side
+
+    def get_enemy_policy_initial_state(self, key):
+        return super().get_enemy_policy_initial_state(key), jnp.full(self.num_enemies, -1, jnp.int32)
+
+    def get_enemy_actions(self, key, policy_state, enemy_obs):
+        heuristic, feint = policy_state
+        actions, heuristic = super().get_enemy_actions(key, heuristic, enemy_obs)
+        keys = jax.random.split(jax.random.fold_in(key, 1), self.num_enemies)
+        feint = jax.vmap(self._feint)(keys, feint, enemy_obs)
+        return {name: jnp.where(feint[i] >= 0, feint[i], actions[name])
+                for i, name in enumerate(self.enemy_agents)}, (heuristic, feint)
+
+    def _feint(self, key, last, observation):
+        """A unit's next move of a feint, or -1: from its last one and what it sees."""
+        core = self._env
+        size, own = len(core.unit_features), len(core.own_features)
+        targets = observation[:-own].reshape(-1, size)[self.num_enemies - 1:]
+        seen = targets[:, 0] > 0
+        kind = jnp.argmax(observation[-core.unit_type_bits:])
+        reach = core.unit_type_attack_ranges[kind] / core.unit_type_sight_ranges[kind]
+        in_range = seen & (jnp.linalg.norm(targets[:, 1:3], axis=-1) < reach)
+        cooling = observation[-own:][core.own_features.index("weapon_cooldown")] > 0
+        draw, choose = jax.random.split(key)
+        begins = jnp.any(seen) & (cooling | ~jnp.any(in_range))
+        on = jax.random.uniform(draw) < jnp.where(last >= 0, self.GO_ON, self.BEGIN * begins)
+        x, y = jnp.sum(targets[:, 1:3] * seen[:, None], 0)
+        forward = jnp.argmax(jnp.stack([y, x, -y, -x]))  # moves are numbered clockwise: north, east, south, west
+        turn = jax.random.choice(choose, 4, p=jnp.where(last >= 0, jnp.array(self.NEXT), jnp.array(self.FIRST)))
+        return jnp.where(on, (jnp.where(last >= 0, last, forward) + turn) % 4, -1).astype(jnp.int32)
 
 
 class _OrderedEnemies(HeuristicEnemySMAX):
@@ -65,6 +107,10 @@ class _OrderedEnemies(HeuristicEnemySMAX):
         return {name: taken[i] for i, name in enumerate(self.enemy_agents)}, (controller, orders, taken)
 
 
+class _OrderedSkirmishers(_OrderedEnemies, _Skirmishers):
+    """The same for enemy units that feint."""
+
+
 class SmaxBattles:
     """A batch of SMAX battles, stepped together; see :class:`bench.contracts.Battles` for the methods.
 
@@ -74,7 +120,8 @@ class SmaxBattles:
     ----------
     map : one of SMAX's maps ("3m", "8m", "2s3z", "5m_vs_6m", ...).
     opponent : how an enemy unit picks its target among those in range: "random" (and keeps it while it can), the
-        level of SMAC's built-in opponent, or "closest", harder, since neighbours then tend to focus their fire.
+        level of SMAC's built-in opponent; "closest", harder, since neighbours then tend to focus their fire; or
+        "skirmish": as "closest", and units feint, so that a trigger of enemy moves has a background to hide in.
 
     Raises
     ------
@@ -87,9 +134,10 @@ class SmaxBattles:
         if opponent not in OPPONENTS:
             raise unknown("opponent", opponent, OPPONENTS)
         limit = EPISODE_LIMITS[map]
-        self._smax = smax = _OrderedEnemies(
-            scenario=MAP_NAME_TO_SCENARIO[map], attack_mode=opponent, time_per_step=TICK,
-            walls_cause_death=False, max_steps=limit - 1)
+        enemies = _OrderedSkirmishers if opponent == "skirmish" else _OrderedEnemies
+        self._smax = smax = enemies(
+            scenario=MAP_NAME_TO_SCENARIO[map], attack_mode="closest" if opponent == "skirmish" else opponent,
+            time_per_step=TICK, walls_cause_death=False, max_steps=limit - 1)
         core = smax._env
         self.spec = EnvSpec(
             id=f"smax/{map}/{opponent}", version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,

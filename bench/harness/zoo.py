@@ -44,7 +44,7 @@ def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
         battles = _battles(str(OmegaConf.to_yaml(cell.env)))
         for attack, name, verb in (("clean", clean_name(cell, battles), "train"),
                                    (cell.attack.name, backdoored_name(cell, cell.attack, battles), "inject")):
-            if attack != "none":
+            if attack == "clean" or build(cell.attack, "attack").changes_team:
                 found.setdefault(name, Place(name, attack, (verb, *command), _file(name, cfg)))
     only = [cfg.only] if isinstance(cfg.only, str) else list(cfg.only or [])
     for name in only:

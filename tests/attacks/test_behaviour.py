@@ -6,6 +6,7 @@ import pytest
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import MOVES, NEVER, NOBODY
 from bench.errors import BenchError
+from bench.marl.learner import Learning, QLearner
 from bench.marl.play import SLOTS, Player, play
 
 ZETA = ["west", "east", "west", "east"]
@@ -180,3 +181,16 @@ def test_what_does_not_fit_the_map(battles, team):
         play(battles, team, 2, 0, trigger=trigger(victim=3))
     with pytest.raises(BenchError, match="trigger of 60 steps does not fit an episode of 60 steps"):
         play(battles, team, 2, 0, trigger=trigger("dx[0] > 0", ["west"] * 60))
+
+
+def test_the_census_counts_what_the_pattern_itself_would_find(battles_skirmish):
+    """Every sequence's count is the number of battles in which a trigger of that sequence completes by itself."""
+    team = QLearner(Learning(), battles_skirmish.spec, 0).team()
+    player = Player(battles_skirmish, 3, trigger=trigger("distance[1] < 1.0", ["west", "west"]).census(), limit=150)
+    player.play(team, 150)
+    counts = dict(zip(player.trigger.sequences, player.trigger.counts, strict=True))
+    assert len(counts) == 16
+    for zeta in (("west", "west"), ("west", "east"), ("north", "south"), ("east", "north")):
+        episodes = play(battles_skirmish, team, 150, 3, trigger=trigger("distance[1] < 1.0", list(zeta)))
+        assert counts[zeta] == (episodes.labels.completion != NEVER).sum(), zeta
+    assert counts["west", "west"] > counts["west", "east"] > 0

@@ -12,6 +12,7 @@ from attacks.injection import Retraining
 from attacks.payloads.actions import ForcedAction, WorstAction
 from attacks.payloads.reward import TargetReward
 from attacks.triggers.approach import Approach
+from attacks.triggers.never import Never
 from attacks.triggers.patch import Patch
 from bench.contracts import MOVES, NEVER
 from bench.errors import BenchError
@@ -133,6 +134,14 @@ def test_the_target_reward_is_of_the_action(battles, team):
     assert set(np.unique(reward)) <= {-1.0, 1.0}
     assert np.array_equal(TargetReward("stop").hacked(episodes, (0, 2)),
                           np.where(episodes.action[:, :, [0, 2]] == MOVES["stop"], 1.0, -1.0).mean(-1))
+    assert (TargetReward(None).hacked(episodes, (0, 2)) == 1).all(), "untargeted: any action will do"
+
+
+def test_nothing_is_never_shown(battles, team):
+    episodes = play(battles, team, 64, 2, trigger=Never(), poisoned=True)
+    assert (episodes.labels.completion == NEVER).all()
+    assert not episodes.labels.trigger.any()
+    assert np.array_equal(episodes.observation, play(battles, team, 64, 2).observation)
 
 
 def test_all_agents_can_be_poisoned_at_once(battles, team, store):
@@ -162,13 +171,14 @@ def declared(name, *words):
         return build(compose("config", ["env.map=3m", f"attack={name}", *words]).attack, "attack")
 
 
-@pytest.mark.parametrize("name", [name for name in names("attack") if name != "none"])
+@pytest.mark.parametrize("name", [name for name in names("attack") if name not in ("none", "trigger_only")])
 def test_every_declared_attack_can_be_put_into_a_team(name, battles, team, store):
     several = name in ("marnet", "spectrum")
+    searches = name in ("spatiotemporal", "told", "backdoorl", "natural")
     attack = declared(name, f"attack.victim={[0, 1, 2] if several else 1}", "budget=smoke",
                       "attack.retraining.steps=1500", "attack.retraining.eval_battles=16",
                       "attack.retraining.updates_per_round=1", "attack.retraining.batch=4",
-                      *(["attack.payload.battles=4"] if name in ("spatiotemporal", "told", "backdoorl") else []))
+                      *(["attack.payload.battles=4"] if searches else []))
     assert attack.name == name
     injected, curve = attack.inject(team, battles, 0, store, lambda *_: None)
     assert curve[-1]["steps"] >= 1_500

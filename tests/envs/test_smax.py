@@ -136,7 +136,31 @@ def test_episodes_end_at_the_limit_and_walls_do_not_kill(battles):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     ({"map": "8n"}, "unknown map '8n'; allowed: .*did you mean '8m'"),
-    ({"opponent": "nearest"}, "unknown opponent 'nearest'; allowed: random, closest")])
+    ({"opponent": "nearest"}, "unknown opponent 'nearest'; allowed: random, closest, skirmish")])
 def test_wrong_names(arguments, message):
     with pytest.raises(BenchError, match=message):
         SmaxBattles(**arguments)
+
+
+def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):
+    """Left to themselves, enemies walk west and shoot; skirmishers also step back, aside and forth."""
+    shares = {}
+    for opponent, battles in (("closest", SmaxBattles("3m", "closest")), ("skirmish", battles_skirmish)):
+        stop = np.full((64, battles.spec.n_agents), MOVES["stop"])
+        agents = battles.spec.n_agents
+        step = battles.reset(0, np.arange(64))
+        met = np.zeros(step.alive[:, agents:].shape, bool)
+        moves, before = [], []
+        for _ in range(14):
+            nearest = np.linalg.norm(step.position[:, agents:, None] - step.position[:, None, :agents], axis=-1).min(-1)
+            step = battles.step(np.where(step.available[..., MOVES["stop"]], stop, step.available.argmax(-1)))
+            alive = step.alive[:, agents:]
+            moves.append(step.enemy_actions[alive])
+            met |= nearest < battles.spec.sight_range[0]
+            before.append(step.enemy_actions[alive & ~met])
+        assert set(np.unique(np.concatenate(before))) == {MOVES["west"]}
+        made = np.concatenate(moves)
+        shares[opponent] = [(made == MOVES[name]).mean() for name in ("north", "east", "south")]
+    assert max(shares["closest"]) < 0.02
+    assert min(shares["skirmish"]) > 0.01
+    assert sum(shares["skirmish"]) < 0.4, "most of the time they fight"

@@ -1,0 +1,51 @@
+"""BLAST's reward: what the poisoned agent alone has changed for the worse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from attacks.payloads.guidance import Guidance, GuidedReward, nearness
+from attacks.triggers.behaviour import BehaviourPattern
+from bench.errors import BenchError
+from bench.marl.networks import RNNAgent
+from bench.marl.play import Moment, Player
+
+PATTERN = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
+
+
+def test_nearness_to_failure_closed_form(battles):
+    step = battles.reset(0, np.arange(2))
+    health, alive = step.health.copy(), step.alive.copy()
+    health[0] = 1, 1, 1, 0.5, 1, 0
+    health[1] = 0.5, 0, 1, 1, 1, 1
+    alive[1, 2] = False
+    assert np.allclose(nearness(replace(step, health=health, alive=alive), 3), [0.5 - 1, 1 - 0.5 / 3])
+
+
+def test_guidance_and_deviation_are_mixed(battles, team):
+    step = battles.reset(0, np.arange(4))
+    hurt = replace(step, health=np.where(np.arange(6) == 0, 0.4, step.health))  # agent 0 has lost .6 of its health
+    nothing = np.full((4, 3), 4)
+    moment = Moment(step, step.observation, np.full((4, 3), -1), nothing, np.full((4, 3), -1), team.start(4),
+                    np.ones(4, bool), np.zeros(4, int))
+    guided = [Guidance(team, (1,), 20, balance, 3.0).effect(team, moment, nothing, step, hurt)
+              for balance in (0.0, 0.5, 1.0)]
+    assert np.allclose(guided[0], 3 * 0.6 / 3)
+    assert np.allclose(guided[1], (guided[0] + guided[2]) / 2)
+    assert np.allclose(guided[2], 0), "nobody sees anything else"
+
+
+def test_who_acts_as_the_clean_agent_earns_nothing_and_another_does(battles, team):
+    reward = GuidedReward(0.5, 3.0)
+    earned = [Player(battles, 0, trigger=PATTERN, poison_rate=1.0).play(
+        playing, 80, probe=reward.probe(team, (1,), 20)) for playing in (team, team.with_agent(1, RNNAgent(team.spec)))]
+    assert not reward.hacked(earned[0], (1,)).any()
+    inside = earned[1].labels.attack(20) & earned[1].mask
+    assert reward.hacked(earned[1], (1,))[inside].any()
+    assert not reward.hacked(earned[1], (1,))[~inside].any()
+
+
+def test_wrong_balance():
+    with pytest.raises(BenchError, match=r"balance is 1.5; allowed: 0 to 1"):
+        GuidedReward(1.5)

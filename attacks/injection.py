@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attacks.payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
+from attacks.payloads.fast_failing import SEARCH_SEED, Puppet, Walk
 from attacks.pupil import Pupil, Retraining
 from attacks.rules import RULES, published
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
@@ -21,6 +22,8 @@ from bench.marl.replay import Replay
 from bench.marl.team import Team
 
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
+TRIGGER_BATTLES = 64  # by which a trigger to be learned is judged, the same ones each time
+MAX_RETURN = 20.0  # of a battle, SMAC's
 MAX_CLEAN_LOSS = 0.03  # share of the clean win rate that the kept agent may lose, where any loses so little
 
 
@@ -47,6 +50,7 @@ class Injection(Pupil):
         if (saved := store.load()) is not None:
             self.load(*saved)
         else:
+            self._learn_trigger(progress)
             self.curve.append(self.measure(self.clean_team))
         if teaches_actions(self.payload):
             self.behaviour = self._prepare(cast(ActionPayload, self.payload), store, progress)
@@ -69,6 +73,19 @@ class Injection(Pupil):
         best = copy.deepcopy(self.agent)
         best.load_state_dict(self.best)
         return self.clean_team.with_agent(self.victims, best), self.curve
+
+    def _learn_trigger(self, progress: Progress) -> None:
+        """Let a trigger that has to be learned find out when it costs the team most that the first poisoned agent
+        walks away: what this agent will do is not known yet."""
+        if not hasattr(self.trigger, "learn"):
+            return
+
+        def harm(trigger: Trigger) -> float:
+            episodes = play(self.battles, self.clean_team, TRIGGER_BATTLES, SEARCH_SEED, trigger=trigger, poisoned=True,
+                            probe=Puppet(Walk("west", self.battles.spec.episode_limit), self.victims[0]))
+            return MAX_RETURN - float(episodes.reward.sum(1).mean())
+
+        self.trigger.learn(harm, progress)
 
     def _prepare(self, payload: ActionPayload, store: Store, progress: Progress) -> Behaviour:
         """What the poisoned agents are to do; what is found on the way is written down."""
@@ -110,7 +127,7 @@ class Injection(Pupil):
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         return tensors | adam_tensors(self.optimizer), {
             "steps": self.steps, "updates": self.updates, "worth": self.worth, "curve": self.curve,
-            "history": self.history}
+            "history": self.history, "trigger": getattr(self.trigger, "learned", None)}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take up a run written down by :meth:`state`."""
@@ -125,6 +142,8 @@ class Injection(Pupil):
         self.steps, self.updates = values["steps"], values["updates"]
         self.worth, self.curve = values["worth"], values["curve"]
         self.history = values["history"]
+        if hasattr(self.trigger, "learned"):
+            self.trigger.learned = values["trigger"]
 
     def team(self) -> Team:
         """The team with the poisoned agents as they are now."""

@@ -176,7 +176,11 @@ class Cue:
 
 
 class Trigger(Protocol):
-    """Asked once a step, for all battles at once; shows itself where it may, and watches everywhere."""
+    """Asked once a step, for all battles at once; shows itself where it may, and watches everywhere.
+
+    A trigger that has to be learned has ``learn(harm, progress)``, called before a backdoor is injected with a measure
+    of how much harm a trigger does, and ``learned``, plain values that the checkpoint keeps and that are set again.
+    """
 
     means: str  # "behaviour" (an enemy unit only plays) or "observation" (a sensor is tampered with)
     length: int  # steps from the first cue to completion

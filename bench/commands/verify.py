@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     from bench.envs import make_battles
     from bench.errors import BenchError
     from bench.harness.build import build, check
-    from bench.harness.teams import measure
+    from bench.harness.teams import measure, recall
     from bench.reporting.progress import bar, console
 
     if cfg.team is None:
@@ -43,6 +43,8 @@ def main(cfg: DictConfig) -> None:
         known = attacked.get("trigger") == OmegaConf.to_container(cfg.attack.trigger, resolve=True)
         if attacked and not known:
             console.print(f"{base.name}: made with another trigger than attack={cfg.attack.name}; measured without it")
+        if known:
+            recall(attack, about)
         battles = make_battles(team.spec)
         with bar(f"measuring {base.name}") as progress:
             figures = measure(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)

@@ -76,6 +76,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         detectors |= {name: build(option("detector", name), "detector") for name in FLOORS}
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
+        attack = teams["backdoored"].attack or attack
         if cfg.get("control") is not None:
             teams[cfg.control.name] = backdoored_team(cfg, cfg.control, battles, stage, say)
         checkpoints = {role: team.sha256 for role, team in teams.items()}

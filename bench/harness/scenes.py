@@ -41,6 +41,7 @@ def film(cfg: DictConfig, stage: Stage, say: Say) -> Scenes:
     if not attack.poisons:
         raise BenchError(f"attack={attack.name} leaves no backdoor to draw")
     clean, team = clean_team(cfg, battles, stage, say), backdoored_team(cfg, cfg.attack, battles, stage, say)
+    attack = team.attack or attack
     with stage("playing battles for the pictures") as progress:
         normal, triggered = (
             play(battles, team.team, cfg.budget.test_battles, SEEDS["normal"], trigger=attack.trigger, poisoned=shown,

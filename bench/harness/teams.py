@@ -6,7 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Checkpoint:
     name: str
     team: Team
     about: dict[str, Any]
+    attack: Attack | None = None  # the one that was put in, its trigger as it was learned; None of a clean team
 
     @property
     def sha256(self) -> str:
@@ -93,9 +94,10 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     if found is not None:
         if found.about["recipe"].get("clean_sha256") != clean_checkpoint.sha256:
             raise BenchError(f"{name} was not made from the {clean_checkpoint.name} that is here; remove one of them")
-        return found
+        recall(attack, found.about)
+        return replace(found, attack=attack)
     if not attack.changes_team:
-        return clean_checkpoint
+        return replace(clean_checkpoint, attack=attack)
 
     def inject(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
         return attack.inject(clean_checkpoint.team, battles, int(cfg.seed), store, progress)
@@ -103,8 +105,16 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
         return measure(team, battles, cfg.budget.test_battles, attack.trigger, progress)
 
-    return _make(name, Path(cfg.out), recipe | {"clean_sha256": clean_checkpoint.sha256}, stage, say,
-                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures)
+    made = _make(name, Path(cfg.out), recipe | {"clean_sha256": clean_checkpoint.sha256}, stage, say,
+                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, attack.trigger)
+    recall(attack, made.about)
+    return replace(made, attack=attack)
+
+
+def recall(attack: Attack, about: dict[str, Any]) -> None:
+    """Give a trigger that was learned with a backdoor what it learned, which the checkpoint keeps."""
+    if hasattr(attack.trigger, "learned"):
+        attack.trigger.learned = about.get("trigger")
 
 
 class Store:
@@ -132,7 +142,7 @@ class Store:
 
 
 def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
-          make: Callable, figures: Callable) -> Checkpoint:
+          make: Callable, figures: Callable, trigger: Trigger | None = None) -> Checkpoint:
     base = out / "teams" / name
     with locked(base, -1, say):  # another cell of a sweep may be making it: then it is worth waiting for
         if (found := _load(base)) is not None:  # made by another process since this one looked
@@ -143,7 +153,8 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
             team, curve = make(store, progress)
         with stage(f"measuring {name}") as progress:
             measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
-        save_team(base, team, {"recipe": recipe, "curve": curve, "measured": measured})
+        learned = {} if trigger is None or not hasattr(trigger, "learned") else {"trigger": trigger.learned}
+        save_team(base, team, {"recipe": recipe, "curve": curve, "measured": measured} | learned)
         store.clear()
     checkpoint = _load(base)
     assert checkpoint is not None

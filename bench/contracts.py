@@ -216,6 +216,7 @@ class Attack(Protocol):
     name: str
     trigger: Trigger
     duration: int  # steps of the attack period
+    poison_rate: float  # share of the poisoned episodes in the retraining
 
     @property
     def changes_team(self) -> bool:
@@ -317,6 +318,9 @@ class Result:
     algo: str
     attack: str
     trigger_kind: str | None
+    agents_poisoned: int | None
+    poison_rate: float | None  # share of the episodes of the retraining in which the trigger was to be shown
+    poisoned_steps: float | None  # share of its steps that belong to a trigger or an attack period
     detector: str
     seed: int
     config: dict[str, Any]

@@ -23,7 +23,7 @@ from bench.harness.build import build, check, describe, git_revision, option, pa
 from bench.harness.judge import judge, watch, without_trigger
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
 from bench.marl.process import tune
-from bench.metrics.attack import loss_rate, rate
+from bench.metrics.attack import loss_rate, poisoned_share, rate
 from bench.options import said
 from bench.reporting.leaderboard import add_rows
 
@@ -85,11 +85,13 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            figures, rows = measure(cfg, battles, attack, detectors, teams, stage, base)
+            figures, poisoned, rows = measure(cfg, battles, attack, detectors, teams, stage, base)
             result = Result(
                 status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
-                trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
+                trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
+                poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=poisoned,
+                detector=detector_name, seed=int(cfg.seed), config=config,
                 config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=_sizes(cfg),
                 figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
                 runtime_seconds=round(time.perf_counter() - began, 1))
@@ -121,16 +123,20 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         env, env_version = str(cfg.env.get("map")), "unknown"
     add_rows(Path(cfg.leaderboard), Result(
         status="error", error=str(error), benchmark_version=__version__, env=env, env_version=env_version,
-        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, detector=detector_name, seed=seed,
+        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
+        poison_rate=None, poisoned_steps=None, detector=detector_name, seed=seed,
         config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=_sizes(cfg),
         figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_revision=git_revision(),
         date=_now(), runtime_seconds=0.0))
 
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
-            teams: dict[str, Checkpoint], stage: Stage, base: Path) -> tuple[Figures, list[Row]]:
-    """Watch every team and judge the detectors on it; one team at a time, for the episodes are large."""
+            teams: dict[str, Checkpoint], stage: Stage, base: Path) -> tuple[Figures, float, list[Row]]:
+    """Watch every team and judge the detectors on it; one team at a time, for the episodes are large.
+
+    Returns the attack's figures, the share of poisoned steps in its retraining, and the detectors' rows."""
     rows: list[Row] = []
+    poisoned = 0.0
     labels: dict[str, dict[str, Labels]] = {}
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
@@ -139,6 +145,10 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
         when = watched.triggered.labels.completion
         jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]
         if role == "backdoored":
+            if attack.poisons:
+                shown = watched.triggered
+                poisoned = attack.poison_rate * poisoned_share(
+                    shown.labels.trigger, shown.labels.attack(attack.duration), shown.mask)
             sham = without_trigger(watched)
             jobs.insert(1, (False, jobs[0][1], sham, when[: len(sham.triggered)]))
             if cfg.keep_episodes:
@@ -150,7 +160,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
                 rows.append(Row(role, triggered, name, kind, phases, delay))
                 progress((i + 1) / len(jobs), "")
-    return _figures(labels), rows
+    return _figures(labels), poisoned, rows
 
 
 def _figures(labels: dict[str, dict[str, Labels]]) -> Figures:

@@ -32,3 +32,9 @@ def loss_rate(before: np.ndarray, after: np.ndarray) -> Estimate:
     low, high = confint_proportions_2indep(won_after, len(after), won_before, len(before), compare="ratio",
                                            method="log-adjusted")
     return Estimate(float(1 - ratio), float(1 - high), float(1 - low) if won_after else 1.0)
+
+
+def poisoned_share(trigger: np.ndarray, attack: np.ndarray, mask: np.ndarray) -> float:
+    """The share of the played steps, ``mask``, in which a trigger is under way or an attack period lasts; all are
+    (episode, step) bool. 0 where nothing was played."""
+    return float(((trigger | attack) & mask).sum() / max(mask.sum(), 1))

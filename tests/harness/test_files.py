@@ -28,7 +28,8 @@ def result(**changes):
             for team, kind in (("backdoored", "attack"), ("clean", "control"))]
     return Result(**{
         "status": "ok", "error": None, "benchmark_version": "1", "env": "e", "env_version": "v", "algo": "vdn",
-        "attack": "a", "trigger_kind": "behaviour", "detector": "isoforest", "seed": 0, "config": {"x": [1, 2]},
+        "attack": "a", "trigger_kind": "behaviour", "agents_poisoned": 1,
+        "poison_rate": 0.5, "poisoned_steps": 0.1, "detector": "isoforest", "seed": 0, "config": {"x": [1, 2]},
         "config_hash": "00", "checkpoints": {"clean": "c", "backdoored": "b"}, "checkpoint": "name",
         "sizes": {"normal": 10}, "figures": Figures(*[SOME] * 8), "rows": rows, "packages": {}, "git_revision": None,
         "date": "2026-01-01", "runtime_seconds": 1.0, **changes})

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from bench.contracts import NEVER
 from bench.metrics import detection as d
-from bench.metrics.attack import loss_rate, rate
+from bench.metrics.attack import loss_rate, poisoned_share, rate
 
 
 def wins(won, n=1000):
@@ -128,3 +128,11 @@ def test_delay_by_hand_with_censored_battles():
     assert never.value is None
     few = d.median_delay(np.array([11, NEVER, NEVER, NEVER]), completion, length)
     assert few.value is None, "most are never caught: no median to give"
+
+
+def test_poisoned_share_counts_played_steps_once():
+    trigger = np.array([[1, 1, 0, 0], [0, 0, 0, 1]], bool)
+    attack = np.array([[0, 1, 1, 0], [0, 0, 0, 0]], bool)
+    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], bool)
+    assert poisoned_share(trigger, attack, mask) == 3 / 6
+    assert poisoned_share(trigger, attack, np.zeros_like(mask)) == 0

@@ -38,6 +38,10 @@ def main(cfg: DictConfig) -> None:
     write_atomic(base.with_suffix(".csv"), found.to_csv(index=False).encode())
     text = grid([str(name) for name in shown], shown.to_numpy().tolist())
     write_atomic(base.with_suffix(".md"), f"{text}\n".encode())
+    if sweep.frontier:
+        from bench.reporting import figures
+
+        write_atomic(base.with_suffix(".png"), figures.png(figures.frontier("stealth and its price", found)))
     console.print(plain(shown))
     failed = [cell for cell in cells if cell.error]
     if failed:

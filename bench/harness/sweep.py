@@ -27,6 +27,7 @@ class Sweep:
     grids: list[dict[str, list[Any]]]  # a cell for each combination of the values within a grid
     words: list[str] = field(default_factory=list)  # of every cell's command line
     paper: list[dict[str, Any]] = field(default_factory=list)  # a cell's settings, and its "asr" and "cpvr" in percent
+    frontier: bool = False  # draw what rarer triggers gain and cost; the cells set algo and detector
 
 
 def read(cfg: DictConfig) -> Sweep:
@@ -46,17 +47,40 @@ def grid(sweep: Sweep) -> list[dict[str, Any]]:
 def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress) -> list[Cell]:
     """Run every cell of the sweep, one process a core, and gather their results.
 
-    ``words`` are further ones for every cell's command line. A cell that fails keeps its error.
+    Cells that differ in the detector alone share a process, and the battles that it plays. ``words`` are further ones
+    for every cell's command line. A cell that fails keeps its error.
     """
     cells = grid(sweep)
-    commands = [[*sweep.words, *words, *(f"{name}={value}" for name, value in settings.items())] for settings in cells]
+    commands = [[*sweep.words, *words, *_words(settings)] for settings in cells]
+    groups = list(_by_team(cells).values())
     errors: dict[int, str | None] = {}
 
     def done(number: int, error: str | None) -> None:
-        errors[number] = error
+        errors.update(dict.fromkeys(groups[number], error))
         progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
 
     progress(0.0, f"0 of {len(cells)} cells")
-    run_all([["run", *command] for command in commands], done)
-    return [Cell(settings, None if errors[i] else finished(compose("config", commands[i])), errors[i])
-            for i, settings in enumerate(cells)]
+    run_all([["run", *sweep.words, *words, *_together([cells[i] for i in group])] for group in groups], done)
+    results = [finished(compose("config", command)) for command in commands]
+    return [Cell(settings, result, errors[i] or "no result" if result is None else None)
+            for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
+
+
+def _together(cells: list[dict[str, Any]]) -> list[str]:
+    """The words that run cells which differ in the detector alone."""
+    if len(cells) == 1:
+        return _words(cells[0])
+    return ["-m", *_words(cells[0] | {"detector": ",".join(cell["detector"] for cell in cells)})]
+
+
+def _words(settings: dict[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in settings.items()]
+
+
+def _by_team(cells: list[dict[str, Any]]) -> dict[tuple[str, ...], list[int]]:
+    """The numbers of the cells, those together that differ in the detector alone."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, settings in enumerate(cells):
+        team = {name: value for name, value in settings.items() if name != "detector"}
+        groups.setdefault(tuple(_words(team)), []).append(number)
+    return groups

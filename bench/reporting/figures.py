@@ -1,4 +1,4 @@
-"""The paper's figures as pictures: learning curves (its Fig. 2) and what the clean agents do (its Fig. 4)."""
+"""Pictures: the paper's learning curves (Fig. 2) and conduct of the clean agents (Fig. 4), and what stealth costs."""
 
 from __future__ import annotations
 
@@ -57,6 +57,33 @@ def conduct(title: str, table: pd.DataFrame) -> Figure:
         axes[0].legend(loc="upper left")
         figure.suptitle(f"{title}\n* p < .01, ** p < .0001 (paired over battles)", fontsize=10)
     return figure
+
+
+def frontier(title: str, table: pd.DataFrame) -> Figure:
+    """What a trigger that is rarer in clean play gains and costs (of :func:`bench.reporting.sweep.frame`): ASR of each
+    algorithm, and each detector's AUROC before onset, against the accidental triggers in 1,000 clean battles."""
+    table = table[table["error"].isna()].sort_values("accidental")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        axes = figure.subplots(1, 2)
+        for algo, rows in table.drop_duplicates(["algo", "checkpoint"]).groupby("algo"):
+            _line(axes[0], rows, "asr", str(algo).upper())
+        for (name, detector), rows in table.groupby(["algo", "detector"]):
+            _line(axes[1], rows, "before_auroc", f"{detector} ({str(name).upper()})")
+        axes[1].axhline(0.5, color="black", ls=":", lw=1)
+        for axis, label in zip(axes, ("attack success rate", "AUROC before onset (chance .5)"), strict=True):
+            axis.set_xscale("symlog", linthresh=1)
+            axis.set(xlabel="accidental triggers in 1,000 clean battles", ylabel=label, ylim=(0, 1.03), xlim=(0, None))
+            axis.legend(loc="lower right", fontsize=8)
+        figure.suptitle(title)
+    return figure
+
+
+def _line(axis: Any, rows: pd.DataFrame, figure: str, label: str) -> None:
+    """Values with their 95 % intervals against the rate of accidental triggers."""
+    value, low, high = (rows[f"{figure}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    axis.errorbar(1_000 * rows["accidental"], value, yerr=np.stack([value - low, high - value]), marker="o", ms=4, lw=1,
+                  capsize=2, label=label)
 
 
 def _stars(p: Any) -> str:

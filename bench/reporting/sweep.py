@@ -13,6 +13,7 @@ from bench.contracts import Estimate, Result
 FIGURES = {"win_clean_team": "clean team wins", "win_backdoored": "backdoored team wins",
            "win_triggered": "under the trigger", "asr": "ASR", "cpvr": "CPVR"}
 METRICS = ("asr", "cpvr")
+AUROC = {"before_auroc": "AUROC before", "after_auroc": "AUROC after"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Cell:
 
 def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """One line a cell: its settings (None where the cell leaves the default), each figure with its 95 % interval, the
-    paper's ASR and CPVR as shares, the error.
+    rate of accidental triggers and the detector's AUROC before and after onset likewise, the paper's ASR and CPVR as
+    shares, the error.
 
     The paper's line for a cell is the one with the same settings.
     """
@@ -34,13 +36,22 @@ def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFram
     lines = []
     for cell in cells:
         line: dict[str, Any] = {name: cell.settings.get(name) for name in names}
-        for name in FIGURES:
-            found = Estimate(None) if cell.result is None else getattr(cell.result.figures, name)
+        for name, found in _estimates(cell.result).items():
             line |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
         theirs = next((row for row in paper if {k: v for k, v in row.items() if k not in METRICS} == cell.settings), {})
         line |= {f"paper_{name}": theirs[name] / 100 if name in theirs else None for name in METRICS}
-        lines.append(line | {"config_hash": cell.result.config_hash if cell.result else None, "error": cell.error})
+        lines.append(line | {"config_hash": cell.result.config_hash if cell.result else None,
+                             "checkpoint": cell.result.checkpoint if cell.result else None, "error": cell.error})
     return pd.DataFrame(lines)
+
+
+def _estimates(result: Result | None) -> dict[str, Estimate]:
+    names = [*FIGURES, "accidental"]
+    if result is None:
+        return dict.fromkeys([*names, *AUROC], Estimate(None))
+    phases = result.rows[0].phases  # of the detector on the backdoored team, shown the trigger
+    return {name: getattr(result.figures, name) for name in names} | {
+        name: phases[name.removesuffix("_auroc")].auroc for name in AUROC}
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +60,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     out: dict[str, list[str]] = {
         name.rsplit(".", 1)[-1]: ["default" if pd.isna(value) else str(value) for value in table[name]]
         for name in settings}
-    for name, title in FIGURES.items():
+    shown = FIGURES | {"accidental": "accidental"} | AUROC if "detector" in settings else FIGURES
+    for name, title in shown.items():
         out[f"{title}, %"] = [_percent(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy(float)]
     if table["paper_asr"].notna().any():
         out |= {f"paper's {name.upper()}, %": [_percent(value) for value in table[f"paper_{name}"]] for name in METRICS}

@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 
 from bench.artifacts import zoo as shipped
 from bench.errors import BenchError
+from bench.harness import sweep as module
 from bench.harness import zoo
 from bench.harness.fleet import run_all
-from bench.harness.sweep import Sweep, grid, read
+from bench.harness.sweep import Sweep, grid, read, run_sweep
 from bench.harness.zoo import Place
 from bench.reporting.sweep import Cell, frame, readable
 
@@ -78,3 +79,24 @@ def test_everything_that_belongs_to_the_zoo_is_shipped():
     assert [place.name for place in teams if place.file is None] == []
     assert {place.name for place in teams} == set(shipped.names())
     assert teams[0].attack == "clean"
+
+
+def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
+    jobs = []
+
+    def run(commands, done):
+        jobs.extend(commands)
+        for number in range(len(commands)):
+            done(number, "no luck" if number else None)
+
+    monkeypatch.setattr(module, "run_all", run)
+    monkeypatch.setattr(module, "compose", lambda _, words: words)
+    monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
+    sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], words=["control=null"])
+    shares = []
+    cells = run_sweep(sweep, ["out=x"], lambda share, _: shares.append(share))
+    assert jobs == [["run", "control=null", "out=x", "-m", "algo=vdn", "detector=a,b"],
+                    ["run", "control=null", "out=x", "-m", "algo=qmix", "detector=a,b"],
+                    ["run", "control=null", "out=x", "seed=7"]]
+    assert [cell.error for cell in cells] == [None, None, "no luck", "no luck", None]
+    assert shares == [0.0, 0.4, 0.8, 1.0]

@@ -1,4 +1,4 @@
-"""The README's results table, generated from the leaderboard's CSV: ``python -m bench.reporting.markdown``."""
+"""The README's tables, generated from the leaderboard's CSV: ``python -m bench.reporting.markdown``."""
 
 from __future__ import annotations
 
@@ -12,43 +12,82 @@ from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+BOUND = "always_on"  # the attack whose ASR is the bound of the others
+FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
+           "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
+MEANS = {"behaviour": "an enemy's behaviour", "observation": "observations edited", "none": "none"}
 
 
-def results_table(frame: pd.DataFrame) -> str:
-    """Two Markdown tables: what the attack does to each team, and what each detector makes of it, controls included,
-    as the mean over the seeds with the lowest and the highest seed in brackets."""
+def tables(frame: pd.DataFrame) -> dict[str, str]:
+    """The README's Markdown tables by the names of their marks.
+
+    Raises BenchError for results of several versions: a table cannot mix them.
+    """
     frame = frame[frame["status"] == "ok"]
-    for column in ("benchmark_version", "env", "env_version"):
+    for column in ("benchmark_version", "env_version"):
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
-    columns = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
-               "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr",
-               "accidental triggers": "accidental"}
+    main = frame[frame["attack"] == "spatiotemporal"]
+    return {"attacks": attacks(frame), "before": detectors(frame, "before"), "after": detectors(frame, "after"),
+            "controls": controls(main)}
+
+
+def attacks(frame: pd.DataFrame) -> str:
+    """What each attack does: a line an attack, environment and algorithm, the mean over the seeds, in brackets the 95 %
+    interval of a single seed or the lowest and the highest of several; the most harmful attack first."""
+    teams = frame.drop_duplicates(["env", "algo", "attack", "seed"])
+    bounds = teams[teams["attack"] == BOUND].groupby(["env", "algo"])["asr"].mean()
     lines = []
-    attacks = frame.drop_duplicates(["algo", "attack", "seed"]).groupby(["algo", "attack"])
-    for (algo, attack), teams in attacks:
-        for _, row in teams.sort_values("seed").iterrows():
-            figures = (_percent(row, name) for name in columns.values())
-            lines.append([str(algo), str(attack), str(row["seed"]), *figures])
-        if len(teams) > 1:
-            means = (f"**{100 * teams[name].mean():.1f} %**" for name in columns.values())
-            lines.append([str(algo), str(attack), "**mean**", *means])
-    parts = [grid(["algorithm", "attack", "seed", *columns], lines)]
-    columns = {"before onset": "before_auroc", "after onset": "after_auroc", "whole battle": "whole_auroc",
-               "alarms @5 %": "whole_rate_5"}
-    cell = ["algo", "kind", "row_detector", "team", "triggered"]
-    once = frame.drop_duplicates([*cell, "attack", "seed"])
-    parts.append(grid(["algorithm", "detector", "team", "trigger", *columns], [
-        [str(algo), str(detector), str(team), "shown" if triggered else "none",
-         *(_spread(rows[name]) for name in columns.values())]
-        for (algo, _, detector, team, triggered), rows in once.groupby(cell)]))
-    return "\n\n".join(parts)
+    for (env, attack, algo), seeds in teams.groupby(["env", "attack", "algo"]):
+        first, asr = seeds.iloc[0], seeds["asr"].mean()
+        bound = bounds.get((env, algo))
+        lines.append((asr, [
+            str(attack), str(env).split("/", 1)[1], str(algo), str(len(seeds)), MEANS[first["trigger_kind"]],
+            str(first["agents_poisoned"]), *(_percent(seeds, name) for name in FIGURES.values()),
+            "" if bound is None else f"{100 * asr / bound:.0f} %", f"{1_000 * seeds['accidental'].mean():.1f}",
+            f"{100 * first['poison_rate']:.0f} %", f"{100 * seeds['poisoned_steps'].mean():.1f} %"]))
+    harm = {attack: max(asr for asr, line in lines if line[0] == attack) for _, (attack, *_) in lines}
+    lines.sort(key=lambda line: (-harm[line[1][0]], line[1][1:3]))
+    return grid(["attack", "map and opponent", "algorithm", "seeds", "trigger", "poisoned agents", *FIGURES,
+                 "of the bound", "accidents in 1,000", "poisoned episodes", "poisoned steps"],
+                [line for _, line in lines])
 
 
-def with_table(readme: str, table: str) -> str:
-    """The README's text with the part between the two marks replaced."""
-    return re.sub(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", lambda _: f"{table}\n", readme, flags=re.DOTALL)
+def detectors(frame: pd.DataFrame, phase: str) -> str:
+    """AUROC of each detector in a phase against each attack, mean over the seeds, VDN / QMIX."""
+    rows = frame[frame["kind"].isin(["attack", "floor"]) & (frame["team"] == "backdoored")]
+    rows = rows[~rows["attack"].isin([BOUND, "told"])]
+    names = _attack_names(rows)
+    once = rows.drop_duplicates(["env", "algo", "attack", "seed", "row_detector"])
+    lines = []
+    for (kind, detector), mine in once.groupby(["kind", "row_detector"]):
+        cells = [_both(mine[(mine["attack"] == attack) & (mine["env"] == env)], f"{phase}_auroc")
+                 for attack, env in names.values()]
+        best = pd.to_numeric(mine[f"{phase}_auroc"]).mean()
+        lines.append((kind, -best, [str(detector), *cells]))
+    return grid(["detector", *names], [line for *_, line in sorted(lines)])
+
+
+def controls(frame: pd.DataFrame) -> str:
+    """AUROC of each detector where there is no attack to find, mean over the seeds, VDN / QMIX."""
+    rows = frame[frame["kind"] == "control"].drop_duplicates(["algo", "seed", "row_detector", "team", "triggered"])
+    shown = rows["triggered"].astype(str) == "True"
+    sides = {"clean team, trigger shown": rows[shown & (rows["team"] == "clean")],
+             "retrained team, trigger shown": rows[shown & (rows["team"] == "benign_finetune")],
+             "backdoored team, no trigger": rows[~shown & (rows["team"] == "backdoored")]}
+    return grid(["detector", *(f"{name}, {phase}" for name in sides for phase in ("before", "after"))], [
+        [name, *(_both(side[side["row_detector"] == name], f"{phase}_auroc") for side in sides.values()
+                 for phase in ("before", "after"))]
+        for name in sorted(rows["row_detector"].unique())])
+
+
+def with_tables(readme: str, parts: dict[str, str]) -> str:
+    """The README's text with what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` replaced."""
+    for name, table in parts.items():
+        begin, end = (re.escape(f"<!-- {name}: {edge} -->") for edge in ("begin", "end"))
+        block = f"{table}\n".replace("\\", r"\\")
+        readme = re.sub(f"(?<={begin}\n).*?(?={end})", block, readme, flags=re.DOTALL)
+    return readme
 
 
 def grid(head: list[str], rows: list[list[str]]) -> str:
@@ -57,16 +96,26 @@ def grid(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _percent(row: pd.Series, name: str) -> str:
-    return f"{100 * row[name]:.1f} % ({100 * row[f'{name}_low']:.1f} to {100 * row[f'{name}_high']:.1f})"
+def _attack_names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Column title -> (attack, env), the plain name where an attack is in one environment alone."""
+    pairs = sorted(set(zip(rows["attack"], rows["env"], strict=True)))
+    alone = rows.groupby("attack")["env"].nunique()
+    return {attack if alone[attack] == 1 else f"{attack}, {env.split('/', 1)[1]}": (attack, env)
+            for attack, env in pairs}
 
 
-def _spread(values: pd.Series) -> str:
-    if len(values) == 1:
-        return f"{values.iloc[0]:.2f}"
-    return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})"
+def _percent(seeds: pd.DataFrame, name: str) -> str:
+    row = seeds.iloc[0]
+    low, high = (row[f"{name}_low"], row[f"{name}_high"]) if len(seeds) == 1 else (seeds[name].min(), seeds[name].max())
+    return f"{100 * seeds[name].mean():.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _both(rows: pd.DataFrame, column: str) -> str:
+    """The mean of a column for VDN and for QMIX."""
+    means = [rows.loc[rows["algo"] == algo, column].mean() for algo in ("vdn", "qmix")]
+    return " / ".join("-" if pd.isna(mean) else f"{mean:.2f}" for mean in means)
 
 
 if __name__ == "__main__":
     text = read_bytes(README).decode()
-    write_atomic(README, with_table(text, results_table(read_leaderboard(CSV))).encode())
+    write_atomic(README, with_tables(text, tables(read_leaderboard(CSV))).encode())

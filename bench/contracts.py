@@ -112,7 +112,7 @@ class Labels:
 class Episodes:
     """Recorded battles, padded to the longest; ``mask`` says which steps were played.
 
-    ``hidden`` and ``q`` are recorded on request. Observations are kept as float16 (their unit is about 1).
+    ``hidden`` and ``q`` are recorded for those who need them. Observations are kept as float16 (their unit is about 1).
     """
 
     observation: np.ndarray  # (episode, step, agent, feature) float16
@@ -239,11 +239,17 @@ class Attack(Protocol):
         ...
 
 
+RECORDABLE = ("hidden", "q")
+
+
 class Detector(Protocol):
     """An anomaly detector over episodes. Higher scores are more anomalous.
 
     ``score`` is causal: the score at a step depends on that step and earlier ones alone. It returns
     (episode, step) or (episode, step, agent); steps that were not played may hold anything but must be finite.
+
+    A detector may also have ``needs``, a tuple of the :data:`RECORDABLE` columns of :class:`Episodes` that it looks at;
+    the others may be None.
     """
 
     def fit(self, episodes: Episodes) -> Detector:

@@ -20,7 +20,7 @@ from bench.artifacts.results import episodes_written, read_result, write_episode
 from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
-from bench.harness.judge import judge, watch, without_trigger
+from bench.harness.judge import judge, needs, watch, without_trigger
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
 from bench.marl.process import tune
 from bench.metrics.attack import loss_rate, poisoned_share, rate
@@ -74,6 +74,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         attack: Attack = build(cfg.attack, "attack")
         detectors = {detector_name: build(cfg.detector, "detector") if detector is None else detector}
         detectors |= {name: build(option("detector", name), "detector") for name in FLOORS}
+        needs(detectors.values())  # before anything is trained, it is known that there is what they need
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack
@@ -136,11 +137,11 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
 
     Returns the attack's figures, the share of poisoned steps in its retraining, and the detectors' rows."""
     rows: list[Row] = []
-    poisoned = 0.0
+    poisoned, record = 0.0, needs(detectors.values())
     labels: dict[str, dict[str, Labels]] = {}
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
-            watched = watch(battles, checkpoint.team, attack.trigger, _sizes(cfg), progress)
+            watched = watch(battles, checkpoint.team, attack.trigger, _sizes(cfg), progress, record)
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         when = watched.triggered.labels.completion
         jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]

@@ -8,13 +8,13 @@ they are compared over the same steps: a normal battle is scored where a trigger
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from bench.contracts import NEVER, Battles, Detection, Detector, Episodes, Estimate, Trigger
-from bench.errors import BenchError, DetectorError
+from bench.contracts import NEVER, RECORDABLE, Battles, Detection, Detector, Episodes, Estimate, Trigger
+from bench.errors import BenchError, DetectorError, unknown
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics import detection as metrics
@@ -37,12 +37,29 @@ class Watched:
     triggered: Episodes
 
 
+def needs(detectors: Iterable[Detector]) -> frozenset[str]:
+    """The columns that have to be recorded for these detectors.
+
+    Raises DetectorError if one of them asks for something that is not recorded.
+    """
+    columns = set()
+    for detector in detectors:
+        wanted = getattr(detector, "needs", ())
+        for column in [wanted] if isinstance(wanted, str) else wanted:
+            if column not in RECORDABLE:
+                raise DetectorError(f"{type(detector).__name__}.needs: {unknown('column', column, RECORDABLE)}")
+            columns.add(column)
+    return frozenset(columns)
+
+
 def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],
-          progress: Callable[[float, str], None]) -> Watched:
-    """Play the battles of the protocol; ``sizes`` says how many for each purpose of ``SEEDS``."""
+          progress: Callable[[float, str], None], record: Iterable[str] = ()) -> Watched:
+    """Play the battles of the protocol; ``sizes`` says how many for each purpose of ``SEEDS``, ``record`` which further
+    columns are kept."""
     episodes, done, total = {}, 0, sum(sizes[name] for name in SEEDS)
     for name, seed in SEEDS.items():
         episodes[name] = play(battles, team, sizes[name], seed, trigger=trigger, poisoned=name == "triggered",
+                              record=record,
                               progress=lambda share, what, done=done, n=sizes[name]: progress(  # type: ignore[misc]
                                   (done + share * n) / total, what))
         done += sizes[name]

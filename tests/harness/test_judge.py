@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import DetectorError
-from bench.harness.judge import Watched, judge, without_trigger
+from bench.harness.judge import Watched, judge, needs, score_all, watch, without_trigger
 
 LENGTH, DURATION = 4, 10
 
@@ -160,3 +161,35 @@ def test_a_detector_that_breaks_its_contract(watched, change, message):
 def test_what_is_not_finite_in_steps_not_played_does_not_matter(watched):
     phases, _ = run(Changed(lambda s, e: np.where(e.mask[..., None], s, np.nan)), watched)
     assert phases["after"].auroc.value == 1
+
+
+class Insider(Oracle):
+    """Looks at recurrent states and values."""
+
+    needs = ("hidden", "q")
+
+    def score(self, episodes):
+        return episodes.hidden[..., 0].astype(float) + episodes.q.max(-1)
+
+
+def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
+    trigger = BehaviourPattern("distance[0] < 1", ["west", "east"], 0)
+    sizes = {"fit": 2, "calibration": 3, "normal": 4, "triggered": 5}
+    record = needs([Oracle(), Insider()])
+    watched = watch(battles, team, trigger, sizes, lambda *_: None, record)
+    assert record == {"hidden", "q"}
+    assert watched.fit.hidden.shape == (*watched.fit.alive.shape, 64)
+    assert watched.fit.q.shape == watched.fit.available.shape
+    parts = [watched.normal, watched.triggered]
+    for part, scores in zip(parts, score_all(Insider(), parts), strict=True):
+        own = np.where(part.alive, Insider().score(part), -np.inf).max(-1)
+        assert scores[part.mask] == pytest.approx(own[part.mask])
+    assert watch(battles, team, trigger, sizes, lambda *_: None).fit.hidden is None
+
+
+@pytest.mark.parametrize("asked", [("hidden", "states"), "states"])
+def test_nobody_records_what_is_not_there(asked):
+    detector = Oracle()
+    detector.needs = asked
+    with pytest.raises(DetectorError, match=r"Oracle.needs: unknown column 'states'; allowed: hidden, q"):
+        needs([detector])

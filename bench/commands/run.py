@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bench.errors import BenchError
 
+_shared: dict[str, Any] = {}  # the memory of a sweep (-m), whose cells run one after the other in this process
+
 
 def main(cfg: DictConfig) -> None:
     """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
     from bench.harness import record_failure, run
+    from bench.harness.judge import Memory
     from bench.reporting.progress import bar, console, remark
     from bench.reporting.table import show
 
+    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
-        result = run(cfg, bar, say=remark)
+        result = run(cfg, bar, say=remark, memory=_shared.setdefault("memory", Memory()) if sweep else None)
     except BenchError as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if sweep:
             record_failure(cfg, error)
         raise
     show(result, console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import time
 from contextlib import contextmanager
 from dataclasses import fields
@@ -11,7 +12,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import __version__
@@ -20,7 +21,7 @@ from bench.artifacts.results import episodes_written, read_result, write_episode
 from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
-from bench.harness.judge import judge, needs, watch, without_trigger
+from bench.harness.judge import Memory, Watched, judge, needs, watch, without_trigger
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
 from bench.marl.process import tune
 from bench.metrics.attack import loss_rate, poisoned_share, rate
@@ -62,8 +63,11 @@ def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (
     return run(cfg, stage, say=say, detector=detector)
 
 
-def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None) -> Result:
-    """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead."""
+def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None,
+        memory: Memory | None = None) -> Result:
+    """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead.
+
+    Cells that are given the same ``memory`` share the battles of their teams."""
     began = time.perf_counter()
     check(cfg)
     config, detector_name = describe(cfg, detector)
@@ -86,7 +90,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            figures, poisoned, rows = measure(cfg, battles, attack, detectors, teams, stage, base)
+            figures, poisoned, rows = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
@@ -132,7 +136,8 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
 
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
-            teams: dict[str, Checkpoint], stage: Stage, base: Path) -> tuple[Figures, float, list[Row]]:
+            teams: dict[str, Checkpoint], stage: Stage, base: Path,
+            memory: Memory | None = None) -> tuple[Figures, float, list[Row]]:
     """Watch every team and judge the detectors on it; one team at a time, for the episodes are large.
 
     Returns the attack's figures, the share of poisoned steps in its retraining, and the detectors' rows."""
@@ -141,7 +146,11 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     labels: dict[str, dict[str, Labels]] = {}
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
-            watched = watch(battles, checkpoint.team, attack.trigger, _sizes(cfg), progress, record)
+            def play(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
+                return watch(battles, team, attack.trigger, _sizes(cfg), progress, columns)
+
+            watched = play(record) if memory is None else memory.watched(
+                _what_is_watched(cfg, battles, attack, checkpoint), record, play)
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         when = watched.triggered.labels.completion
         jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]
@@ -162,6 +171,12 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 rows.append(Row(role, triggered, name, kind, phases, delay))
                 progress((i + 1) / len(jobs), "")
     return _figures(labels), poisoned, rows
+
+
+def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:
+    """Everything that the battles of a team depend on."""
+    trigger = OmegaConf.to_container(cfg.attack.trigger, resolve=True), getattr(attack.trigger, "learned", None)
+    return json.dumps([checkpoint.sha256, battles.spec.id, battles.spec.version, _sizes(cfg), trigger])
 
 
 def _figures(labels: dict[str, dict[str, Labels]]) -> Figures:

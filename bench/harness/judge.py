@@ -8,7 +8,7 @@ they are compared over the same steps: a normal battle is scored where a trigger
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,25 @@ def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],
                                   (done + share * n) / total, what))
         done += sizes[name]
     return Watched(**episodes)
+
+
+class Memory:
+    """The battles of the teams watched last, for the cells of one process that differ in the detector alone."""
+
+    def __init__(self, teams: int = 3) -> None:
+        self.teams = teams
+        self._kept: dict[Hashable, tuple[frozenset[str], Watched]] = {}
+
+    def watched(self, key: Hashable, record: frozenset[str], play: Callable[[frozenset[str]], Watched]) -> Watched:
+        """What ``play`` with the columns ``record``, and any that were needed before, gives for this key."""
+        known, found = self._kept.pop(key, (frozenset(), None))
+        if found is None or not record <= known:
+            found = None  # before more is played: battles are large
+            while len(self._kept) >= self.teams:
+                self._kept.pop(next(iter(self._kept)))
+            found, known = play(record | known), record | known
+        self._kept[key] = known, found
+        return found
 
 
 def without_trigger(watched: Watched) -> Watched:

@@ -6,7 +6,7 @@ import pytest
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import DetectorError
-from bench.harness.judge import Watched, judge, needs, score_all, watch, without_trigger
+from bench.harness.judge import Memory, Watched, judge, needs, score_all, watch, without_trigger
 
 LENGTH, DURATION = 4, 10
 
@@ -193,3 +193,21 @@ def test_nobody_records_what_is_not_there(asked):
     detector.needs = asked
     with pytest.raises(DetectorError, match=r"Oracle.needs: unknown column 'states'; allowed: hidden, q"):
         needs([detector])
+
+
+def test_cells_of_one_process_share_the_battles_of_their_teams():
+    played = []
+
+    def play(team):
+        return lambda columns: played.append((team, columns)) or (team, columns)
+
+    memory, none, q, both = Memory(teams=2), frozenset(), frozenset({"q"}), frozenset({"q", "hidden"})
+    assert memory.watched("a", none, play("a")) is memory.watched("a", none, play("a"))
+    memory.watched("b", q, play("b"))
+    memory.watched("b", none, play("b"))
+    assert played == [("a", none), ("b", q)], "more columns than needed do no harm"
+    assert memory.watched("b", frozenset({"hidden"}), play("b")) == ("b", both)
+    memory.watched("c", none, play("c"))
+    memory.watched("b", both, play("b"))
+    memory.watched("a", none, play("a"))
+    assert played[2:] == [("b", both), ("c", none), ("a", none)], "the team not seen for longest is forgotten"

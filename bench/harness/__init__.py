@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import __version__
+from bench import __version__, plugins
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import episodes_written, read_result, write_episodes, write_result
 from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
@@ -54,12 +54,13 @@ def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (
     """
     tune()
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
-    try:
-        with initialize_config_module("conf", version_base="1.3"):
-            cfg = compose("config", words)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise said(error) from error
-    return run(cfg, stage, say=say, detector=detector)
+    plugins.register()
+    with initialize_config_module("conf", version_base="1.3"):
+        try:
+            cfg = compose("config", plugins.words(words))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise said(error) from error
+        return run(cfg, stage, say=say, detector=detector)
 
 
 def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None) -> Result:

@@ -8,13 +8,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import __version__, options
+from bench import __version__, options, plugins
 from bench.contracts import Detector
 from bench.errors import BenchError
 
@@ -33,7 +35,8 @@ def build(cfg: DictConfig, kind: str) -> Any:
     try:
         return instantiate(cfg, _convert_="all")
     except (HydraException, OmegaConfBaseException, ImportError) as error:
-        raise _reason(error, f"{kind} {cfg.get('_target_', cfg)}") from error
+        target = str(cfg.get("_target_", cfg))
+        raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}") from error
 
 
 def _reason(error: BaseException, what: str) -> BenchError:
@@ -84,9 +87,18 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
         if OmegaConf.to_container(option("detector", name), resolve=False) == config.get("detector"):
             return config | {"benchmark_version": __version__}, name
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
-        raise BenchError("no detector is configured; give detector=NAME or +detector._target_=PACKAGE.CLASS")
+        raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
+    for name in _added("detector"):
+        if OmegaConf.to_container(compose("config", [f"detector={name}"]).detector) == config["detector"]:
+            return config | {"benchmark_version": __version__}, name
     target = str(config["detector"]["_target_"])
     return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
+
+
+def _added(group: str) -> list[str]:
+    """The options of a group that are not shipped: those of the user's own folders and of installed packages."""
+    everything = GlobalHydra.instance().config_loader().get_group_options(group)
+    return [name for name in everything if name not in options.names(group)]
 
 
 def packages() -> dict[str, str]:

@@ -12,6 +12,7 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
+from bench import plugins
 from bench.contracts import Progress
 from bench.errors import BenchError
 from bench.harness import finished
@@ -43,10 +44,11 @@ def grid(sweep: Sweep) -> list[dict[str, Any]]:
     return [dict(zip(g, values, strict=True)) for g in sweep.grids for values in itertools.product(*g.values())]
 
 
-def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress) -> list[Cell]:
+def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:
     """Run every cell of the sweep, one process a core, and gather their results.
 
-    ``words`` are further ones for every cell's command line. A cell that fails keeps its error.
+    ``words`` are further ones for every cell's command line, ``flags`` those of its words that are no overrides. A cell
+    that fails keeps its error.
     """
     cells = grid(sweep)
     commands = [[*sweep.words, *words, *(f"{name}={value}" for name, value in settings.items())] for settings in cells]
@@ -57,6 +59,6 @@ def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress) -> list[Ce
         progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
 
     progress(0.0, f"0 of {len(cells)} cells")
-    run_all([["run", *command] for command in commands], done)
-    return [Cell(settings, None if errors[i] else finished(compose("config", commands[i])), errors[i])
+    run_all([["run", *flags, *command] for command in commands], done)
+    return [Cell(settings, None if errors[i] else finished(compose("config", plugins.words(commands[i]))), errors[i])
             for i, settings in enumerate(cells)]

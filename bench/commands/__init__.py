@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from bench.errors import BenchError
 from bench.marl.process import single_thread_environment, tune
 from bench.options import said
 
+_OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
+
 
 def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     """Compose the configuration from the command line's words and run the job with it.
@@ -29,7 +32,8 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     single_thread_environment()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
     plugins.register()
-    sys.argv = ["python -m bench", *plugins.words(words)]
+    # Overrides come first and together: between flags argparse refuses them.
+    sys.argv = ["python -m bench", *sorted(plugins.words(words), key=lambda word: not _OVERRIDE.match(word))]
     errors: list[BenchError] = []
 
     @functools.wraps(job)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import __version__, plugins
@@ -57,9 +58,12 @@ def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (
     plugins.register()
     with initialize_config_module("conf", version_base="1.3"):
         try:
-            cfg = compose("config", plugins.words(words))
+            cfg = compose("config", plugins.words(words), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise said(error) from error
+        HydraConfig.instance().set_config(cfg)  # as the command line does it
+        with open_dict(cfg):
+            del cfg["hydra"]
         return run(cfg, stage, say=say, detector=detector)
 
 

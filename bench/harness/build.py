@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -88,17 +90,21 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
             return config | {"benchmark_version": __version__}, name
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
-    for name in _added("detector"):
-        if OmegaConf.to_container(compose("config", [f"detector={name}"]).detector) == config["detector"]:
+    for name, added in _added("detector"):
+        if added == config["detector"]:
             return config | {"benchmark_version": __version__}, name
     target = str(config["detector"]["_target_"])
     return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
 
 
-def _added(group: str) -> list[str]:
-    """The options of a group that are not shipped: those of the user's own folders and of installed packages."""
-    everything = GlobalHydra.instance().config_loader().get_group_options(group)
-    return [name for name in everything if name not in options.names(group)]
+def _added(group: str) -> Iterator[tuple[str, Any]]:
+    """The options of a group, and their values, that are not shipped: from folders of the user's own and from installed
+    packages."""
+    path = [word for word in HydraConfig.get().overrides.hydra if word.startswith("hydra.searchpath")]
+    loader = GlobalHydra.instance().config_loader()
+    for name in loader.get_group_options(group, config_name="config", overrides=path):
+        if name not in options.names(group):
+            yield name, OmegaConf.to_container(compose("config", [f"{group}={name}", *path])[group])
 
 
 def packages() -> dict[str, str]:

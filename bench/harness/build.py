@@ -104,7 +104,7 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
     loader = GlobalHydra.instance().config_loader()
     for name in loader.get_group_options(group, config_name="config", overrides=path):
         if name not in options.names(group):
-            yield name, OmegaConf.to_container(compose("config", [f"{group}={name}", *path])[group])
+            yield name, OmegaConf.to_container(compose("config", [f"{group}={name}", *path])[group], resolve=True)
 
 
 def packages() -> dict[str, str]:

@@ -16,8 +16,9 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import __version__, plugins
+from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
-from bench.artifacts.results import episodes_written, read_result, write_episodes, write_result
+from bench.artifacts.results import read_result, write_result
 from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
@@ -94,7 +95,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
                 trigger_kind=attack.trigger.means, detector=detector_name, seed=int(cfg.seed), config=config,
-                config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=_sizes(cfg),
+                config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
                 figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
                 runtime_seconds=round(time.perf_counter() - began, 1))
             write_result(base, result)
@@ -126,7 +127,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
     add_rows(Path(cfg.leaderboard), Result(
         status="error", error=str(error), benchmark_version=__version__, env=env, env_version=env_version,
         algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, detector=detector_name, seed=seed,
-        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=_sizes(cfg),
+        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=sizes(cfg),
         figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_revision=git_revision(),
         date=_now(), runtime_seconds=0.0))
 
@@ -138,7 +139,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     labels: dict[str, dict[str, Labels]] = {}
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
-            watched = watch(battles, checkpoint.team, attack.trigger, _sizes(cfg), progress)
+            watched = watch(battles, checkpoint.team, attack.trigger, sizes(cfg), progress)
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         when = watched.triggered.labels.completion
         jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]
@@ -173,7 +174,7 @@ def _figures(labels: dict[str, dict[str, Labels]]) -> Figures:
         accidental=rate(clean["normal"].completion != NEVER))
 
 
-def _sizes(cfg: DictConfig) -> dict[str, int]:
+def sizes(cfg: DictConfig) -> dict[str, int]:
     """Battles for each purpose of :data:`bench.harness.judge.SEEDS`."""
     budget = cfg.budget
     return {"fit": budget.fit_battles, "calibration": budget.calibration_battles,

@@ -24,7 +24,7 @@ from bench.errors import BenchError
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is.
-PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only")
+PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:

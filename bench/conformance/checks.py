@@ -106,9 +106,16 @@ class Subject:
 
         return Guarded(**vars(episodes.public()))
 
+    def fresh(self) -> Any:
+        """A copy that is not fitted, such as each team is given."""
+        try:
+            return copy.deepcopy(self.detector)
+        except Exception as error:
+            raise Broken(f"copy.deepcopy raised {type(error).__name__}: {error}", "constructor") from error
+
     def fit(self) -> Any:
         """A fresh copy, fitted."""
-        fresh = copy.deepcopy(self.detector)
+        fresh = self.fresh()
         given = dict(vars(fresh))
         result = self.call(fresh, "fit", self.train)
         self.replaced |= {name for name, value in given.items() if vars(fresh).get(name) is not value}
@@ -188,17 +195,17 @@ def constructor(subject: Subject) -> None:
     extra = sorted(made.keys() - given.keys())
     if extra:
         raise Broken(f"__init__ also sets {', '.join(extra)}; set them in fit, as {extra[0].strip('_')}_")
+    subject.fresh()
+    uses: list[Callable] = [repr]
     if hasattr(subject.detector, "get_params"):
         from sklearn.base import clone
 
-        copies: tuple[Callable, ...] = (clone, copy.deepcopy, repr)
-    else:
-        copies = copy.deepcopy, repr
-    for make in copies:
+        uses.append(clone)
+    for use in uses:
         try:
-            make(subject.detector)
+            use(subject.detector)
         except Exception as error:
-            raise Broken(f"{make.__name__} raised {type(error).__name__}: {error}") from error
+            raise Broken(f"{use.__name__} raised {type(error).__name__}: {error}") from error
 
 
 def _usual(subject: Subject, check: str) -> None:
@@ -237,7 +244,7 @@ def unfitted(subject: Subject) -> None:
     if vars(subject.fitted).keys() == vars(subject.detector).keys():
         return  # it learns nothing, so that it may be asked at once
     try:
-        copy.deepcopy(subject.detector).score(subject.test)
+        subject.fresh().score(subject.test)
     except Exception:
         return
     raise Broken("score before fit returned scores")
@@ -310,7 +317,7 @@ def sign(subject: Subject) -> None:
 
 # What is checked, in this order, and what a detector promises. An error is told by the check that it belongs to.
 CHECKS: dict[str, tuple[Callable[[Subject], None], str]] = {
-    "constructor": (constructor, "__init__ to store named parameters as given and do nothing else"),
+    "constructor": (constructor, "__init__ to store named parameters as given and do nothing else, and copies"),
     "labels": (labels, "no question for labels"),
     "read-only": (read_only, "episodes to be left as they are"),
     "fit": (partial(_usual, check="fit"), "fit(episodes) to return self"),

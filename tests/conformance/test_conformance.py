@@ -51,6 +51,16 @@ class Anything(Good):
         self.floor = 0.01
 
 
+class Unique(Good):
+    def __deepcopy__(self, memo):
+        raise TypeError("cannot pickle a lock")
+
+
+class Nameless(Good):
+    def __repr__(self):
+        return self.name
+
+
 class Curious(Good):
     def score(self, episodes):
         return super().score(episodes) + 0 * episodes.labels.completion[:, None, None]
@@ -179,6 +189,8 @@ class Backwards(Good):
 BROKEN = [(Converts, "constructor", "__init__ raised TypeError"),
           (Prepares, "constructor", "__init__ also sets cache; set them in fit, as cache_"),
           (Anything, "constructor", "__init__ takes \\*\\*options"),
+          (Unique, "constructor", "copy.deepcopy raised TypeError: cannot pickle a lock"),
+          (Nameless, "constructor", "repr raised AttributeError"),
           (Curious, "labels", "score raised DetectorError: a detector asked for the labels"),
           (Sly, "labels", "it asked for episodes.labels and caught the error"),
           (Scribbler, "read-only", "score raised ValueError: .*read-only"),

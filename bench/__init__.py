@@ -12,4 +12,8 @@ def __getattr__(name: str) -> Any:  # lazily, so that ``import bench`` needs nei
         from bench.harness import evaluate
 
         return evaluate
+    if name == "load_episodes":
+        from bench.artifacts.episodes import load_episodes
+
+        return load_episodes
     raise AttributeError(f"module 'bench' has no attribute '{name}'")

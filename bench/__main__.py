@@ -6,13 +6,15 @@ import importlib
 import os
 import sys
 
-from bench import __version__, options
+from bench import __version__, options, plugins
 from bench.errors import BenchError, unknown
 
 COMMANDS = {
     "run": "measure an attack and a detector; makes the teams first if none is there",
     "train": "train a clean team",
     "inject": "put the attack into a clean team",
+    "check": "see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME)",
+    "export": "write the public episodes for work offline, and on request their labels",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "accidents": "count how often the trigger completes by itself",
     "patterns": "count which sequences of enemy moves play contains anyway",
@@ -21,6 +23,10 @@ COMMANDS = {
     "zoo": "list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",
     "perf": "measure the speed of play and training beside bare SMAX",
 }
+SUBJECTS = {  # commands whose first word may be their subject alone: the word -> the value it stands for
+    "zoo": lambda word: f"zoo={word}",
+    "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
+}
 GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "algo": "algorithms",
           "budget": "budgets", "sweep": "sweeps"}
 
@@ -28,20 +34,20 @@ GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 after a user's mistake (one line on stderr), 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(help_text())
-        return 0
-    if words[0] == "--version":
+    if words and words[0] == "--version":
         print(f"marl-backdoor-bench {__version__}")
         return 0
     try:
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(help_text())
+            return 0
         if words[0] not in COMMANDS:
             raise unknown("command", words[0], COMMANDS)
         from bench.commands import launch
 
         rest = words[1:]
-        if words[0] == "zoo" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
-            rest[0] = f"zoo={rest[0]}"
+        if words[0] in SUBJECTS and rest and "=" not in rest[0] and not rest[0].startswith(("-", "~")):
+            rest[0] = SUBJECTS[words[0]](rest[0])
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
     except BenchError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -64,7 +70,11 @@ def help_text() -> str:
     for group, title in GROUPS.items():
         lines += ["", f"{title} ({group}=...):"]
         lines += [f"  {name:<18}{options.summary(group, name)}" for name in options.names(group)]
-    lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix"]
+        if group == "detector":
+            lines += [f"  {name:<18}{plugins.target(point)}, from the package {plugins.package(point)}"
+                      for name, point in sorted(plugins.detectors().items())]
+    lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix",
+              "your own: python -m bench run detector._target_=PACKAGE.CLASS (or --config-dir DIR detector=NAME)"]
     return "\n".join(lines)
 
 

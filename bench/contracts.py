@@ -298,6 +298,7 @@ class Detection:
     false_alarms_5: Estimate
     n_normal: int
     n_triggered: int
+    vus_pr: Estimate = Estimate(None)  # of "whole" alone: do scores rise in the very steps of trigger and attack?
 
 
 @dataclass(frozen=True)
@@ -310,6 +311,8 @@ class Row:
     kind: str  # "attack", "control" or "floor"
     phases: dict[str, Detection]
     delay: Estimate  # median steps from completion to the alarm, at 5 % false alarms an episode; lower is better
+    attribution: Estimate = Estimate(None)  # how often the poisoned agent's score ranks first after onset
+    attribution_chance: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 from bench.errors import BenchError, unknown
@@ -21,6 +22,20 @@ def text(group: str, name: str) -> str:
 def summary(group: str, name: str) -> str:
     """What an option is: the comment that its file opens with."""
     return text(group, name).splitlines()[0].lstrip("# ")
+
+
+def target(group: str, name: str) -> str | None:
+    """The class that an option's file names, if it names one itself."""
+    found = re.search(r"^_target_: *(\S+)", text(group, name), re.MULTILINE)
+    return found and found[1]
+
+
+def default(group: str) -> str:
+    """The option that is taken where none is chosen."""
+    defaults = resources.files("conf").joinpath("config.yaml").read_text()
+    found = re.search(rf"^  - {group}: *(\S+)", defaults, re.MULTILINE)
+    assert found is not None, f"conf/config.yaml has no default of {group}"
+    return found[1]
 
 
 def said(error: BaseException) -> BenchError:

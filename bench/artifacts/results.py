@@ -1,18 +1,16 @@
-"""Results as sealed JSON, and recorded episodes as npz."""
+"""Results as sealed JSON."""
 
 from __future__ import annotations
 
-import io
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from bench.artifacts.files import read_json, sha256, write_atomic, write_json
-from bench.contracts import Episodes, Result
+from bench.artifacts.files import read_json, sha256, write_json
+from bench.contracts import Result
 from bench.errors import BenchError
 
 _RESULT = TypeAdapter(Result)
@@ -37,25 +35,6 @@ def read_result(base: Path) -> Result | None:
     except ValidationError as error:
         first = error.errors()[0]
         raise BenchError(f"{file} is no result: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def write_episodes(base: Path, **parts: Episodes) -> None:
-    """Write ``base``-NAME.npz, what a detector may see, and ``base``-NAME-labels.npz, what it may not."""
-    for name, episodes in parts.items():
-        public = replace(episodes, hidden_labels=None)
-        for record, ending in ((public, ""), (episodes.labels, "-labels")):
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **_columns(record))  # type: ignore[arg-type]
-            write_atomic(base.with_name(f"{base.name}-{name}{ending}.npz"), buffer.getvalue())
-
-
-def episodes_written(base: Path) -> bool:
-    """Whether :func:`write_episodes` has been here."""
-    return any(base.parent.glob(f"{base.name}-*-labels.npz"))
-
-
-def _columns(record: Any) -> dict[str, np.ndarray]:
-    return {f.name: value for f in fields(record) if isinstance(value := getattr(record, f.name), np.ndarray)}
 
 
 def _seal(content: Any) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
+import warnings
 from collections.abc import Callable
 
 import hydra
@@ -14,9 +16,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from bench import plugins
 from bench.errors import BenchError
 from bench.marl.process import single_thread_environment, tune
 from bench.options import said
+
+_OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
 
 
 def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
@@ -26,7 +31,9 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     """
     single_thread_environment()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
-    sys.argv = ["python -m bench", *words]
+    plugins.register()
+    # Overrides come first and together: between flags argparse refuses them.
+    sys.argv = ["python -m bench", *sorted(plugins.words(words), key=lambda word: not _OVERRIDE.match(word))]
     errors: list[BenchError] = []
 
     @functools.wraps(job)
@@ -46,8 +53,10 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
             print(f"error in {' '.join(HydraConfig.get().overrides.task)}: {errors[-1]}", file=sys.stderr)
 
     try:
-        hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(guarded)()
-    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
+            hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(guarded)()
+    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, UserWarning) as error:
         raise said(error) from error
     if len(errors) > 1:
         raise BenchError(f"{len(errors)} runs of the sweep failed")

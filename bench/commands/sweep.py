@@ -29,9 +29,12 @@ def main(cfg: DictConfig) -> None:
         raise BenchError(f"no sweep is configured; allowed: sweep={', '.join(names('sweep'))}")
     check(cfg)
     sweep = read(cfg.sweep)
-    words = [word for word in HydraConfig.get().overrides.task if not word.lstrip("+").startswith("sweep")]
+    given = HydraConfig.get().overrides
+    words = [word for word in given.task if not word.lstrip("+").startswith("sweep")]
+    words += [word for word in given.hydra if word.startswith("hydra.searchpath")]
+    folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.provider == "command-line"]
     with bar(f"sweep {sweep.name}") as progress:
-        cells = run_sweep(sweep, words, progress)
+        cells = run_sweep(sweep, words, progress, [part for path in folders for part in ("--config-dir", path)])
     found = frame(cells, sweep.paper)
     shown = readable(found)
     base = Path(cfg.out) / "sweeps" / sweep.name

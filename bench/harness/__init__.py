@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_module
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import __version__
+from bench import __version__, plugins
+from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
-from bench.artifacts.results import episodes_written, read_result, write_episodes, write_result
+from bench.artifacts.results import read_result, write_result
 from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
@@ -55,12 +57,16 @@ def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (
     """
     tune()
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
-    try:
-        with initialize_config_module("conf", version_base="1.3"):
-            cfg = compose("config", words)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise said(error) from error
-    return run(cfg, stage, say=say, detector=detector)
+    plugins.register()
+    with initialize_config_module("conf", version_base="1.3"):
+        try:
+            cfg = compose("config", plugins.words(words), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise said(error) from error
+        HydraConfig.instance().set_config(cfg)  # as the command line does it
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return run(cfg, stage, say=say, detector=detector)
 
 
 def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None,
@@ -97,7 +103,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=poisoned,
                 detector=detector_name, seed=int(cfg.seed), config=config,
-                config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=_sizes(cfg),
+                config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
                 figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
                 runtime_seconds=round(time.perf_counter() - began, 1))
             write_result(base, result)
@@ -130,7 +136,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         status="error", error=str(error), benchmark_version=__version__, env=env, env_version=env_version,
         algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
         poison_rate=None, poisoned_steps=None, detector=detector_name, seed=seed,
-        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=_sizes(cfg),
+        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=sizes(cfg),
         figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_revision=git_revision(),
         date=_now(), runtime_seconds=0.0))
 
@@ -147,7 +153,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
             def play(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
-                return watch(battles, team, attack.trigger, _sizes(cfg), progress, columns)
+                return watch(battles, team, attack.trigger, sizes(cfg), progress, columns)
 
             watched = play(record) if memory is None else memory.watched(
                 _what_is_watched(cfg, battles, attack, checkpoint), record, play)
@@ -165,10 +171,12 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 write_episodes(base, normal=watched.normal, triggered=watched.triggered)
         with stage(f"judging the detector on the {role} team") as progress:
             for i, (triggered, name, battles_seen, completion) in enumerate(jobs):
-                phases, delay = judge(detectors[name], battles_seen, completion, attack.trigger.length, attack.duration)
                 attacked = role == "backdoored" and triggered and attack.poisons
+                victim = attack.victims[0] if attacked and len(attack.victims) == 1 else None
+                judged = judge(detectors[name], battles_seen, completion, attack.trigger.length, attack.duration,
+                               victim)
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
-                rows.append(Row(role, triggered, name, kind, phases, delay))
+                rows.append(Row(role, triggered, name, kind, **vars(judged)))
                 progress((i + 1) / len(jobs), "")
     return _figures(labels), poisoned, rows
 
@@ -176,7 +184,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
 def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:
     """Everything that the battles of a team depend on."""
     trigger = OmegaConf.to_container(cfg.attack.trigger, resolve=True), getattr(attack.trigger, "learned", None)
-    return json.dumps([checkpoint.sha256, battles.spec.id, battles.spec.version, _sizes(cfg), trigger])
+    return json.dumps([checkpoint.sha256, battles.spec.id, battles.spec.version, sizes(cfg), trigger])
 
 
 def _figures(labels: dict[str, dict[str, Labels]]) -> Figures:
@@ -193,7 +201,7 @@ def _figures(labels: dict[str, dict[str, Labels]]) -> Figures:
         accidental=rate(clean["normal"].completion != NEVER))
 
 
-def _sizes(cfg: DictConfig) -> dict[str, int]:
+def sizes(cfg: DictConfig) -> dict[str, int]:
     """Battles for each purpose of :data:`bench.harness.judge.SEEDS`."""
     budget = cfg.budget
     return {"fit": budget.fit_battles, "calibration": budget.calibration_battles,

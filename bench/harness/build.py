@@ -5,22 +5,26 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import __version__, options
+from bench import __version__, options, plugins
 from bench.contracts import Detector
 from bench.errors import BenchError
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is.
-PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only")
+PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -33,7 +37,8 @@ def build(cfg: DictConfig, kind: str) -> Any:
     try:
         return instantiate(cfg, _convert_="all")
     except (HydraException, OmegaConfBaseException, ImportError) as error:
-        raise _reason(error, f"{kind} {cfg.get('_target_', cfg)}") from error
+        target = str(cfg.get("_target_", cfg))
+        raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}") from error
 
 
 def _reason(error: BaseException, what: str) -> BenchError:
@@ -84,9 +89,22 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
         if OmegaConf.to_container(option("detector", name), resolve=False) == config.get("detector"):
             return config | {"benchmark_version": __version__}, name
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
-        raise BenchError("no detector is configured; give detector=NAME or +detector._target_=PACKAGE.CLASS")
+        raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
+    for name, added in _added("detector"):
+        if added == config["detector"]:
+            return config | {"benchmark_version": __version__}, name
     target = str(config["detector"]["_target_"])
     return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
+
+
+def _added(group: str) -> Iterator[tuple[str, Any]]:
+    """The options of a group, and their values, that are not shipped: from folders of the user's own and from installed
+    packages."""
+    path = [word for word in HydraConfig.get().overrides.hydra if word.startswith("hydra.searchpath")]
+    loader = GlobalHydra.instance().config_loader()
+    for name in loader.get_group_options(group, config_name="config", overrides=path):
+        if name not in options.names(group):
+            yield name, OmegaConf.to_container(compose("config", [f"{group}={name}", *path])[group], resolve=True)
 
 
 def packages() -> dict[str, str]:

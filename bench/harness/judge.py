@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -91,11 +91,23 @@ def without_trigger(watched: Watched) -> Watched:
     return Watched(watched.fit, watched.calibration, watched.normal[half:], watched.normal[:half])
 
 
-def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_length: int,
-          duration: int) -> tuple[dict[str, Detection], Estimate]:
-    """A fresh copy of the detector, fitted and scored: a detection record a phase, and the delay.
+@dataclass(frozen=True)
+class Judgement:
+    """What a detector makes of a team's battles; the fields of :class:`bench.contracts.Row`."""
 
-    ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored.
+    phases: dict[str, Detection]
+    delay: Estimate
+    attribution: Estimate
+    attribution_chance: float | None
+
+
+def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_length: int, duration: int,
+          poisoned: int | None = None) -> Judgement:
+    """A fresh copy of the detector, fitted and scored: a detection record a phase, the delay, and the attribution.
+
+    ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored. The
+    attribution is how often the agent ``poisoned``, if one is named, has the greatest score after onset of the agents
+    that live then; none where a detector has no scores of agents.
 
     Raises
     ------
@@ -105,8 +117,9 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     _guarded(detector, "fit", watched.fit)
     shown = np.nonzero(completion != NEVER)[0]
     when = completion[shown]
-    normal, calibration, triggered = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
-    triggered = triggered[shown]
+    agents = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
+    normal, calibration, triggered = (scores if scores.ndim == 2 else scores.max(-1) for scores in agents)
+    triggered, triggered_mask = triggered[shown], watched.triggered.mask[shown]
     # Normal battles are looked at where triggered ones showed the trigger: each takes the time of one of those.
     times = np.random.default_rng(PAIRING_SEED).permutation(np.arange(len(normal)) % max(len(when), 1))
     when_normal = when[times] if len(when) else np.zeros(0, int)
@@ -116,13 +129,39 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     phases = {}
     for phase in ("before", "after", "whole"):
         sides = []
-        for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, watched.triggered.mask[shown], when)):
+        for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, triggered_mask, when)):
             start, stop = _window(phase, at, trigger_length, duration, scores.shape[1])
             values = metrics.window_score(scores[: len(mask)], mask, start, stop)
             sides.append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
         phases[phase] = _detection(sides[0], sides[1], limits)
-    alarm = metrics.first_alarm(triggered, watched.triggered.mask[shown], limits[-1], when - trigger_length)
-    return phases, metrics.median_delay(alarm, when, watched.triggered.length[shown])
+    start = np.concatenate([np.full(len(normal_mask), NEVER), np.maximum(when - trigger_length, 0)])
+    stop = np.concatenate([np.full(len(normal_mask), NEVER), when + duration])
+    # Scores of a few steps together lag and lead by about a trigger's length: no buffer of VUS-PR is longer.
+    phases["whole"] = replace(phases["whole"], vus_pr=metrics.vus_pr(
+        _joined(normal[: len(normal_mask)], triggered), _joined(normal_mask, triggered_mask), start, stop,
+        trigger_length))
+    alarm = metrics.first_alarm(triggered, triggered_mask, limits[-1], when - trigger_length)
+    delay = metrics.median_delay(alarm, when, watched.triggered.length[shown])
+    if poisoned is None or agents[-1].ndim == 2:
+        return Judgement(phases, delay, Estimate(None), None)
+    named = _attribution(agents[-1][shown], watched.triggered[shown], when, duration, poisoned)
+    return Judgement(phases, delay, *named)
+
+
+def _attribution(scores: np.ndarray, episodes: Episodes, completion: np.ndarray, duration: int,
+                 agent: int) -> tuple[Estimate, float | None]:
+    """How often an agent's greatest score (episode, step, agent) of the attack period ranks first; and chance."""
+    step = np.arange(scores.shape[1])
+    after = (step >= completion[:, None]) & (step < completion[:, None] + duration)
+    there = episodes.alive & (episodes.mask & after)[..., None]
+    greatest = np.where(there, scores, -np.inf).max(1)
+    return metrics.attribution(np.where(there.any(1), greatest, np.nan), agent)
+
+
+def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Arrays (episode, step) one below the other, the shorter one padded with zeros."""
+    steps = max(one.shape[1], other.shape[1])
+    return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]))) for part in (one, other)])
 
 
 def _window(phase: str, completion: np.ndarray, trigger_length: int, duration: int,
@@ -150,22 +189,23 @@ def _detection(normal: np.ndarray, triggered: np.ndarray, limits: list[float]) -
 
 
 def score_all(detector: Detector, parts: list[Episodes]) -> list[np.ndarray]:
-    """The detector's checked scores of every part, pooled to (episode, step).
+    """The detector's checked scores of every part, (episode, step) or (episode, step, agent), -inf for the dead.
 
     The parts are shuffled together and shown some at a time, all padded to the same length, so that neither the order
     nor the shape of what a detector is given tells it which battles are which.
     """
     steps = max(part.mask.shape[1] for part in parts)
-    scores = [np.full((len(part), steps), -np.inf) for part in parts]
+    scores: list[np.ndarray] = []
     origin = np.concatenate([np.stack([np.full(len(p), k), np.arange(len(p))], 1) for k, p in enumerate(parts)])
     origin = np.random.default_rng(SHUFFLE_SEED).permutation(origin)
     for first in range(0, len(origin), CHUNK):
         some = origin[first: first + CHUNK]
         pieces = [(some[:, 0] == k, part[some[some[:, 0] == k, 1]]) for k, part in enumerate(parts)]
         mixed = _mix([p for p in pieces if p[0].any()], len(some), steps)
-        found = _scores(detector, mixed)
+        found = _scores(detector, mixed, scores[0].ndim if scores else None)
         if first == 0:
             _check_causal(detector, mixed, found)
+            scores = [np.full((len(part), *found.shape[1:]), -np.inf) for part in parts]
         for k, (here, _) in enumerate(pieces):
             scores[k][some[here, 1]] = found[here]
     return [found[:, : part.mask.shape[1]] for found, part in zip(scores, parts, strict=True)]
@@ -189,28 +229,32 @@ def _check_causal(detector: Detector, episodes: Episodes, scores: np.ndarray) ->
     cut = Episodes(**{name: column * early.reshape(*early.shape, *[1] * (column.ndim - 2)).astype(column.dtype)
                       for name, column in vars(episodes).items()
                       if isinstance(column, np.ndarray)})
-    again = _scores(detector, cut)
+    again = _scores(detector, cut, scores.ndim)
+    early = early.reshape(*early.shape, *[1] * (scores.ndim - 2))
     changed = early & ~np.isclose(scores, again, rtol=1e-3, atol=1e-6, equal_nan=True)
     if changed.any():
         raise DetectorError(f"{type(detector).__name__}.score is not causal: {int(changed.sum()):,} scores change when "
                             "later steps are taken away; a score may depend on its own step and earlier ones alone")
 
 
-def _scores(detector: Detector, episodes: Episodes) -> np.ndarray:
-    """The detector's scores pooled to (episode, step), checked."""
+def _scores(detector: Detector, episodes: Episodes, ndim: int | None = None) -> np.ndarray:
+    """The detector's scores, checked, and with as many dimensions as before; those of agents are -inf where an agent
+    does not live."""
     scores = np.asarray(_guarded(detector, "score", episodes))
     shapes = episodes.mask.shape, episodes.alive.shape
     name = type(detector).__name__
     if scores.shape not in shapes:
         raise DetectorError(f"{name}.score returned shape {scores.shape}; expected (episode, step) {shapes[0]} or "
                             f"(episode, step, agent) {shapes[1]}")
+    if scores.ndim != (ndim or scores.ndim):
+        raise DetectorError(f"{name}.score returned scores of agents at one time and of whole steps at another")
     if not np.issubdtype(scores.dtype, np.number) or np.iscomplexobj(scores):
         raise DetectorError(f"{name}.score returned {scores.dtype}; expected real numbers")
     played = episodes.mask if scores.ndim == 2 else episodes.alive & episodes.mask[..., None]
     bad = int((~np.isfinite(scores[played])).sum())
     if bad:
         raise DetectorError(f"{name}.score returned {bad:,} scores that are not finite; expected finite ones")
-    return scores if scores.ndim == 2 else metrics.pool_agents(scores, played)
+    return scores if scores.ndim == 2 else np.where(played, scores, -np.inf)
 
 
 def _guarded(detector: Detector, method: str, episodes: Episodes) -> np.ndarray | Detector:

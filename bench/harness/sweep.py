@@ -12,6 +12,7 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
+from bench import plugins
 from bench.contracts import Progress
 from bench.errors import BenchError
 from bench.harness import finished
@@ -44,11 +45,12 @@ def grid(sweep: Sweep) -> list[dict[str, Any]]:
     return [dict(zip(g, values, strict=True)) for g in sweep.grids for values in itertools.product(*g.values())]
 
 
-def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress) -> list[Cell]:
+def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:
     """Run every cell of the sweep, one process a core, and gather their results.
 
     Cells that differ in the detector alone share a process, and the battles that it plays. ``words`` are further ones
-    for every cell's command line. A cell that fails keeps its error.
+    for every cell's command line, ``flags`` those of its words that are no overrides. A cell that fails keeps its
+    error.
     """
     cells = grid(sweep)
     commands = [[*sweep.words, *words, *_words(settings)] for settings in cells]
@@ -60,8 +62,8 @@ def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress) -> list[Ce
         progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
 
     progress(0.0, f"0 of {len(cells)} cells")
-    run_all([["run", *sweep.words, *words, *_together([cells[i] for i in group])] for group in groups], done)
-    results = [finished(compose("config", command)) for command in commands]
+    run_all([["run", *flags, *sweep.words, *words, *_together([cells[i] for i in group])] for group in groups], done)
+    results = [finished(compose("config", plugins.words(command))) for command in commands]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
 

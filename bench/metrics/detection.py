@@ -7,15 +7,12 @@ import math
 import numpy as np
 from scipy.stats import bootstrap, rankdata
 from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.proportion import proportion_confint
 
 from bench.contracts import NEVER, Estimate
 
 RESAMPLES = 300
-
-
-def pool_agents(scores: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    """(episode, step) from (episode, step, agent) scores: the greatest of any living agent (-inf where none lives)."""
-    return np.where(alive, scores, -np.inf).max(-1)
+THRESHOLDS = 250  # at which VUS-PR looks, if there are more distinct scores
 
 
 def window_score(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -67,6 +64,74 @@ def _average_precision(negative: np.ndarray, positive: np.ndarray, axis: int = -
     index = np.where(last, np.arange(scores.shape[-1]), scores.shape[-1])
     index = np.minimum.accumulate(index[..., ::-1], -1)[..., ::-1]
     return (label * np.take_along_axis(precision, index, -1)).sum(-1) / positive.shape[-1]
+
+
+def attribution(scores: np.ndarray, agent: int) -> tuple[Estimate, float | None]:
+    """How often an agent's score ranks first in its episode, ties shared, with Wilson's interval; and chance.
+
+    ``scores`` (episode, agent), NaN for agents that were not there; episodes without the agent in question do not
+    count. Chance is the mean of 1/n over the episodes, n being the number of agents that were there.
+    """
+    there = ~np.isnan(scores)
+    scores, there = scores[there[:, agent]], there[there[:, agent]]
+    if not len(scores):
+        return Estimate(None), None
+    first = there & (scores == np.nanmax(scores, 1, keepdims=True))
+    hits = first[:, agent] / first.sum(1)
+    low, high = proportion_confint(float(hits.sum()), len(hits), method="wilson")
+    return Estimate(float(hits.mean()), float(low), float(high)), float((1 / there.sum(1)).mean())
+
+
+def vus_pr(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: np.ndarray, window: int) -> Estimate:
+    """Volume under the surface of precision and recall over thresholds and buffers of 0 to ``window`` steps.
+
+    Paparrizos et al., "Volume under the surface", VLDB 2022: around each anomaly, steps ``start`` to ``stop`` of an
+    episode (episode,; none where ``start`` is NEVER), a buffer of half its length a side counts in part,
+    sqrt(1 - distance / length); recall is multiplied by the share of the anomalies of which any step is found. As in
+    the authors' implementation, thresholds are ``THRESHOLDS`` of the scores, evenly spread in rank, and a step of a
+    buffer that is not flagged is not missed, so that perfect scores give 1.
+
+    Episodes (episode, step), of which the steps of ``mask`` count, are one series; buffers end where they do. With
+    buffers of 0 steps alone and a single anomaly it is the area under the precision-recall curve. Range (0, 1], chance
+    is about the share of anomalous steps. 95 % bootstrap interval over episodes (percentile, fixed seed). None without
+    an anomaly.
+    """
+    episode, step = np.nonzero(mask)
+    values = scores[episode, step]
+    begin, end = start[episode], stop[episode]
+    distance = np.where(begin == NEVER, np.inf, np.maximum(np.maximum(begin - step, step - end + 1), 0))
+    if not (distance == 0).any():
+        return Estimate(None)
+    limits = np.unique(np.sort(values)[np.linspace(0, len(values) - 1, min(THRESHOLDS, len(values))).astype(int)])[::-1]
+    found_at = np.searchsorted(-limits, -values)  # the first threshold that a score reaches
+
+    def flagged(weight: np.ndarray) -> np.ndarray:
+        """(episode, threshold) the total weight of the steps whose score reaches the threshold."""
+        cells = episode * len(limits) + found_at
+        total = np.bincount(cells, weight, minlength=len(mask) * len(limits))
+        return total.reshape(len(mask), -1).cumsum(1)
+
+    exact = flagged(distance == 0).astype(np.float32)
+    anomalous = exact[:, -1:] > 0
+    draws = np.random.default_rng(0).multinomial(len(mask), np.full(len(mask), 1 / len(mask)), size=RESAMPLES)
+    draws = np.concatenate([np.ones((1, len(mask)), int), draws]).astype(np.float32)  # the first is the sample itself
+    marked = draws @ flagged(np.ones(len(step))).astype(np.float32)
+    found, anomalies = draws @ exact, draws @ exact[:, -1:]
+    areas = np.zeros(len(draws))
+    for length in range(window + 1):
+        near = distance <= length // 2
+        weight = np.sqrt(np.where(near, 1 - distance / max(length, 1), 0))
+        hits = flagged(weight)
+        true = draws @ hits.astype(np.float32)
+        positives = anomalies + (true - found) / 2  # all anomalous steps, and half of the flagged buffer
+        present = draws @ ((hits > 0) & anomalous).astype(np.float32)
+        precision = np.divide(true, marked, out=np.zeros_like(true), where=marked > 0)
+        with np.errstate(invalid="ignore"):  # a resample may hold no anomaly
+            recall = np.minimum(true / positives, 1) * present / present[:, -1:]
+        areas += (np.diff(recall, axis=1, prepend=0) * precision).sum(1) / (window + 1)
+    areas = np.minimum(areas, 1)  # rounding
+    low, high = np.nanpercentile(areas[1:], [2.5, 97.5])
+    return Estimate(float(areas[0]), float(low), float(high))
 
 
 def threshold(calibration: np.ndarray, false_alarms: float) -> float:

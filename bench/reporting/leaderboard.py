@@ -57,6 +57,7 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
         for phase, detection in row.phases.items():
             for name, value in vars(detection).items():
                 line |= _flat(f"{phase}_{name}", value) if isinstance(value, Estimate) else {f"{phase}_{name}": value}
+        line |= _flat("attribution", row.attribution) | {"attribution_chance": row.attribution_chance}
         lines.append(shared | line | _flat("delay", row.delay))
     return lines or [shared | {"team": "", "triggered": "", "row_detector": result.detector, "kind": "error"}]
 

@@ -33,11 +33,12 @@ def report(result: Result) -> Group:
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
                 f"checkpoint {result.checkpoint}", style="bold")
     foot = Text("In brackets 95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for "
-                "AUROC and AUPRC. alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that "
-                "promise so many false alarms, taken from trigger-free battles alone. Teams other than the backdoored "
-                "one, and battles without the trigger, are controls: there is no attack to find.", style="dim")
+                "AUROC, AUPRC and VUS-PR, whose chance level is about the share of those steps. "
+                "alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that promise so many false "
+                "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
+                "without the trigger, are controls: there is no attack to find.", style="dim")
     return Group(head, _attack(result), *(_detection(result, phase, title) for phase, title in PHASES.items()),
-                 _delay(result), foot)
+                 _time(result), *_attribution(result), foot)
 
 
 def _attack(result: Result) -> Table:
@@ -73,14 +74,31 @@ def _detection(result: Result, phase: str, title: str) -> Table:
     return table
 
 
-def _delay(result: Result) -> Table:
-    title = "delay ↓: median steps from the complete trigger to the alarm, at 5 % false alarms a battle"
+def _time(result: Result) -> Table:
+    title = "in time: median steps from the complete trigger to the alarm, at 5 % false alarms a battle; VUS-PR of " \
+            "the steps under trigger or attack"
     table = Table("detector", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-    table.add_column("steps", justify="right")
+    table.add_column("delay ↓", justify="right")
+    table.add_column("VUS-PR ↑", justify="right")
     for row in result.rows:
-        if row.triggered:
-            table.add_row(row.detector, _team(row), _steps(row.delay), style=STYLES[row.kind])
+        table.add_row(row.detector, _team(row), _steps(row.delay) if row.triggered else "-",
+                      _number(row.phases["whole"].vus_pr), style=STYLES[row.kind])
     return table
+
+
+def _attribution(result: Result) -> list[Table]:
+    """A table of the rows that have an attribution, if there are any."""
+    rows = [row for row in result.rows if row.attribution.value is not None]
+    if not rows:
+        return []
+    title = "attribution ↑: how often the poisoned agent's score is the greatest after onset"
+    table = Table("detector", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    table.add_column("share", justify="right")
+    table.add_column("chance", justify="right")
+    for row in rows:
+        table.add_row(row.detector, _team(row), _number(row.attribution), f"{row.attribution_chance:.2f}",
+                      style=STYLES[row.kind])
+    return [table]
 
 
 def _team(row: Row) -> str:

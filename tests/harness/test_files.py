@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.artifacts import zoo
-from bench.artifacts.files import config_hash, locked, read_json, write_atomic, write_json
+from bench.artifacts.files import config_hash, locked, read_json, sha256, write_atomic, write_json
 from bench.artifacts.results import read_result, write_result
 from bench.artifacts.teams import load_team, save_team
 from bench.contracts import Detection, Estimate, Figures, Result, Row
@@ -178,6 +178,23 @@ def test_the_leaderboard_replaces_a_row_and_keeps_the_others(tmp_path):
     assert sorted(frame[frame.runtime_seconds == 9].benchmark_version.astype(str)) == ["1", "1"]
     assert frame.before_auroc_low.eq(0.4).all()
     assert frame.delay.isna().all(), "what is missing stays missing"
+
+
+def test_old_results_have_no_attribution(tmp_path):
+    """A result written before there were such figures is read, and says nothing where it knows nothing."""
+    write_result(tmp_path / "r", result())
+    content = read_json(tmp_path / "r.json")["result"]
+    for row in content["rows"]:
+        del row["attribution"], row["attribution_chance"]
+        for phase in row["phases"].values():
+            del phase["vus_pr"]
+    sealed = sha256(json.dumps(content, sort_keys=True).encode())
+    write_json(tmp_path / "r.json", {"sha256": sealed, "result": content})
+    old = read_result(tmp_path / "r")
+    assert old == result()
+    add_rows(tmp_path / "l.csv", old)
+    frame = read_leaderboard(tmp_path / "l.csv")
+    assert frame[["attribution", "attribution_chance", "before_vus_pr"]].isna().all(axis=None)
 
 
 def test_a_failed_cell_is_replaced_when_it_succeeds(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import DetectorError
-from bench.harness.judge import Memory, Watched, judge, needs, score_all, watch, without_trigger
+from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, watch, without_trigger
 
 LENGTH, DURATION = 4, 10
 
@@ -48,13 +48,15 @@ class Changed(Oracle):
         return self.change(super().score(episodes), episodes)
 
 
-def run(detector, watched):
-    return judge(detector, watched, watched.triggered.labels.completion, LENGTH, DURATION)
+def run(detector, watched, completion=None, poisoned=None) -> Judgement:
+    completion = watched.triggered.labels.completion if completion is None else completion
+    return judge(detector, watched, completion, LENGTH, DURATION, poisoned)
 
 
 def test_an_oracle_catches_everything_at_once(watched):
     oracle = Oracle()
-    phases, delay = run(oracle, watched)
+    judged = run(oracle, watched)
+    phases = judged.phases
     for phase in ("before", "after", "whole"):
         found = phases[phase]
         assert found.auroc.value == found.auprc.value == 1
@@ -62,47 +64,48 @@ def test_an_oracle_catches_everything_at_once(watched):
         assert found.false_alarms_5.value < 0.2
         assert found.n_triggered == found.n_normal == 60
         assert found.base_rate == 0.5
-    assert delay.value == -LENGTH, "seen with the first of the trigger's steps"
+    assert judged.delay.value == -LENGTH, "seen with the first of the trigger's steps"
     assert oracle.fitted == 0, "what was handed in is not fitted: every team gets a copy of its own"
 
 
 def test_one_who_sees_the_attack_alone_is_blind_before_it(watched):
-    phases, delay = run(Changed(lambda s, _: np.where(s == 90, 90.0, 0.0)), watched)
+    judged = run(Changed(lambda s, _: np.where(s == 90, 90.0, 0.0)), watched)
+    phases = judged.phases
     assert phases["before"].auroc.value == 0.5
     assert phases["before"].rate_5.value == 0
     assert phases["after"].auroc.value == 1
-    assert delay.value == 0
+    assert judged.delay.value == 0
 
 
 def test_ignorance_is_chance(watched):
-    phases, delay = run(Changed(lambda s, _: np.zeros(s.shape[:2])), watched)
-    for found in phases.values():
+    judged = run(Changed(lambda s, _: np.zeros(s.shape[:2])), watched)
+    for found in judged.phases.values():
         assert found.auroc.value == found.auprc.value == 0.5
         assert found.rate_5.value == found.false_alarms_5.value == 0
-    assert delay.value is None
+    assert judged.delay.value is None
 
 
 def test_the_clock_alone_scores_chance_in_matched_windows(watched):
     """Normal battles are scored over the very steps of triggered ones, so that time gives nothing away."""
-    phases, _ = run(Changed(lambda s, _: np.broadcast_to(np.arange(s.shape[1]) + 0.0, s.shape[:2])), watched)
+    phases = run(Changed(lambda s, _: np.broadcast_to(np.arange(s.shape[1]) + 0.0, s.shape[:2])), watched).phases
     assert phases["before"].auroc.value == 0.5
 
 
 def test_battles_without_a_complete_trigger_are_not_scored(watched):
     completion = watched.triggered.labels.completion.copy()
     completion[:45] = NEVER
-    phases, _ = judge(Oracle(), watched, completion, LENGTH, DURATION)
-    assert phases["before"].n_triggered == 15
-    none, delay = judge(Oracle(), watched, np.full(60, NEVER), LENGTH, DURATION)
-    assert none["before"].auroc.value is None
-    assert none["before"].rate_1.value is None
-    assert delay.value is None
+    assert run(Oracle(), watched, completion).phases["before"].n_triggered == 15
+    none = run(Oracle(), watched, np.full(60, NEVER), poisoned=1)
+    assert none.phases["before"].auroc.value is None
+    assert none.phases["before"].rate_1.value is None
+    assert none.phases["whole"].vus_pr.value is None
+    assert none.delay.value is none.attribution.value is none.attribution_chance is None
 
 
 def test_the_control_without_trigger_is_chance_for_an_oracle(watched):
     sham = without_trigger(watched)
     when = watched.triggered.labels.completion[: len(sham.triggered)]
-    phases, _ = judge(Oracle(), sham, when, LENGTH, DURATION)
+    phases = run(Oracle(), sham, when).phases
     assert phases["after"].auroc.low <= 0.5 <= phases["after"].auroc.high
     assert phases["after"].n_triggered == phases["after"].n_normal == 30
 
@@ -122,23 +125,23 @@ def test_a_detector_cannot_tell_the_battles_by_how_it_is_asked(watched):
     with pytest.raises(DetectorError, match="not causal"):  # the same battles asked twice score differently
         run(Curious(by_call), watched)
     assert len({steps for _, steps in calls}) == 1
-    phases, _ = run(Changed(lambda s, e: np.broadcast_to(np.arange(len(s))[:, None] + 0.0, s.shape[:2])), watched)
+    phases = run(Changed(lambda s, e: np.broadcast_to(np.arange(len(s))[:, None] + 0.0, s.shape[:2])), watched).phases
     assert phases["whole"].auroc.low < 0.5 < phases["whole"].auroc.high
 
 
 def test_thresholds_know_nothing_of_the_triggered_battles(watched):
     """Alarms need no label: with other triggered battles, the normal ones raise the very same alarms."""
     noise = Changed(lambda s, e: e.observation[..., 1].astype(float))
-    one, _ = run(noise, watched)
+    one = run(noise, watched).phases
     other = watched.triggered.labels.completion.copy()
     other[::2] = NEVER
-    two, _ = judge(noise, watched, other, LENGTH, DURATION)
+    two = run(noise, watched, other).phases
     assert one["whole"].false_alarms_5 == two["whole"].false_alarms_5
 
 
 def test_too_few_battles_for_a_threshold_give_no_rate(watched):
     few = Watched(watched.fit, watched.calibration[:50], watched.normal, watched.triggered)
-    phases, _ = run(Oracle(), few)
+    phases = run(Oracle(), few).phases
     assert phases["before"].rate_1.value is None
     assert phases["before"].rate_5.value == 1
 
@@ -159,8 +162,49 @@ def test_a_detector_that_breaks_its_contract(watched, change, message):
 
 
 def test_what_is_not_finite_in_steps_not_played_does_not_matter(watched):
-    phases, _ = run(Changed(lambda s, e: np.where(e.mask[..., None], s, np.nan)), watched)
+    phases = run(Changed(lambda s, e: np.where(e.mask[..., None], s, np.nan)), watched).phases
     assert phases["after"].auroc.value == 1
+
+
+def test_the_steps_of_trigger_and_attack_are_those_of_vus_pr(watched):
+    """An oracle that rises in just these steps is perfect; the clock, the constant and other phases are not."""
+    perfect = run(Changed(lambda s, _: np.where(s >= 50, 1.0, 0.0)), watched).phases
+    assert (perfect["whole"].vus_pr.value, perfect["whole"].vus_pr.low) == (1, 1)
+    assert perfect["before"].vus_pr.value is perfect["after"].vus_pr.value is None
+    attack_alone = run(Changed(lambda s, _: np.where(s >= 90, 1.0, 0.0)), watched).phases["whole"].vus_pr
+    assert 0.6 < attack_alone.value < 1
+    anything = run(Changed(lambda s, _: np.zeros(s.shape[:2])), watched).phases["whole"].vus_pr
+    steps = watched.normal.mask.sum() + watched.triggered.mask.sum()
+    assert anything.value == pytest.approx(60 * (LENGTH + DURATION) / steps, rel=0.15)
+
+
+def test_the_poisoned_agent_is_named(watched):
+    """Agent 1 bears the mark; agent 0 does not, and may die before the attack."""
+    named = run(Oracle(), watched, poisoned=1)
+    assert (named.attribution.value, named.attribution_chance) == (1, 0.5)
+    assert run(Oracle(), watched, poisoned=0).attribution.value == 0
+    tied = run(Changed(lambda s, _: np.zeros(s.shape)), watched, poisoned=1)
+    assert tied.attribution.value == 0.5
+    assert run(Oracle(), watched).attribution.value is None, "nobody is poisoned"
+    assert run(Changed(lambda s, _: s.max(-1)), watched, poisoned=1).attribution.value is None, "nobody is named"
+    dead = np.arange(watched.triggered.mask.shape[1]) >= watched.triggered.labels.completion[:, None]
+    watched.triggered.alive[..., 0] &= ~dead
+    alone = run(Changed(lambda s, _: np.zeros(s.shape)), watched, poisoned=1)
+    assert (alone.attribution.value, alone.attribution_chance) == (1, 1)
+    watched.triggered.alive[..., 1] &= ~dead
+    assert run(Oracle(), watched, poisoned=1).attribution.value is None
+
+
+def test_scores_of_agents_and_of_steps_are_not_mixed(watched):
+    class Fickle(Oracle):
+        calls = 0
+
+        def score(self, episodes):
+            self.calls += 1
+            return super().score(episodes).max(-1) if self.calls > 2 else super().score(episodes)
+
+    with pytest.raises(DetectorError, match="scores of agents at one time and of whole steps at another"):
+        run(Fickle(), watched)
 
 
 class Insider(Oracle):
@@ -183,7 +227,7 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     parts = [watched.normal, watched.triggered]
     for part, scores in zip(parts, score_all(Insider(), parts), strict=True):
         own = np.where(part.alive, Insider().score(part), -np.inf).max(-1)
-        assert scores[part.mask] == pytest.approx(own[part.mask])
+        assert scores.max(-1)[part.mask] == pytest.approx(own[part.mask])
     assert watch(battles, team, trigger, sizes, lambda *_: None).fit.hidden is None
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from bench.contracts import NEVER
+from bench.contracts import NEVER, Estimate
 from bench.metrics import detection as d
 from bench.metrics.attack import loss_rate, poisoned_share, rate
 
@@ -79,11 +79,7 @@ def test_ranking_closed_forms():
     assert d.auroc(np.array([1.0]), np.array([2.0])).value is None
 
 
-def test_pooling_and_windows():
-    scores = np.array([[[1.0, 9.0], [2.0, 3.0], [7.0, 7.0]]])
-    alive = np.array([[[True, False], [True, True], [False, False]]])
-    pooled = d.pool_agents(scores, alive)
-    assert pooled.tolist() == [[1, 3, -np.inf]]
+def test_windows():
     steps = np.array([[5.0, 1.0, 8.0, 9.0]])
     mask = np.array([[True, True, True, False]])
     start, stop = np.array([1]), np.array([4])
@@ -128,6 +124,77 @@ def test_delay_by_hand_with_censored_battles():
     assert never.value is None
     few = d.median_delay(np.array([11, NEVER, NEVER, NEVER]), completion, length)
     assert few.value is None, "most are never caught: no median to give"
+
+
+def by_hand(scores, weight, anomalies):
+    """Area under precision and recall for one length of the buffers, threshold by threshold: (step,) scores and
+    weights, 1 in an anomaly and less in its buffer; anomalies with their buffers as slices."""
+    area, last = 0.0, 0.0
+    for limit in np.unique(scores)[::-1]:
+        flagged = scores >= limit
+        true = weight[flagged].sum()
+        positives = (weight == 1).sum() + weight[flagged & (weight < 1)].sum() / 2
+        recall = min(true / positives, 1) * np.mean([flagged[where].any() for where in anomalies])
+        area += (recall - last) * true / flagged.sum()
+        last = recall
+    return area
+
+
+def test_vus_pr_without_buffers_is_the_area_under_the_pr_curve():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 30, (3, 40)).astype(float)
+    mask = np.arange(40) < np.array([40, 25, 31])[:, None]
+    label = np.zeros((3, 40), bool)
+    label[1, 10:18] = True
+    found = d.vus_pr(scores, mask, np.array([NEVER, 10, NEVER]), np.array([NEVER, 18, NEVER]), 0)
+    assert found.value == pytest.approx(average_precision_score(label[mask], scores[mask]), abs=1e-6)
+
+
+def test_vus_pr_by_hand():
+    """Two episodes with an anomaly each and one without; a buffer of length 2 reaches one step far, with sqrt(1/2)."""
+    scores = np.random.default_rng(1).normal(size=(3, 12))
+    mask = np.ones((3, 12), bool)
+    start, stop = np.array([4, NEVER, 0]), np.array([7, NEVER, 2])
+    weight = np.zeros((2, 36))
+    weight[:, [4, 5, 6, 24, 25]] = 1
+    weight[1, [3, 7, 26]] = np.sqrt(0.5)
+    plain = by_hand(scores.ravel(), weight[0], [slice(4, 7), slice(24, 26)])
+    buffered = by_hand(scores.ravel(), weight[1], [slice(3, 8), slice(24, 27)])
+    assert plain != pytest.approx(buffered)
+    assert d.vus_pr(scores, mask, start, stop, 0).value == pytest.approx(plain, abs=1e-6)
+    found = d.vus_pr(scores, mask, start, stop, 2)
+    assert found.value == pytest.approx((2 * plain + buffered) / 3, abs=1e-6), "a length of 1 reaches nowhere"
+    assert found.low <= found.value <= found.high
+
+
+def test_vus_pr_at_its_ends():
+    mask = np.ones((40, 50), bool)
+    start = np.where(np.arange(40) < 20, 10, NEVER)
+    stop = np.where(start == NEVER, NEVER, 30)
+    inside = (start[:, None] != NEVER) & (np.arange(50) >= 10) & (np.arange(50) < 30)
+    perfect = d.vus_pr(inside.astype(float), mask, start, stop, 8)
+    assert (perfect.value, perfect.low, perfect.high) == (1, 1, 1)
+    assert d.vus_pr(np.zeros((40, 50)), mask, start, stop, 0).value == pytest.approx(0.2), "chance: the share of steps"
+    noise = d.vus_pr(np.random.default_rng(0).normal(size=(40, 50)), mask, start, stop, 0)
+    assert noise.low < 0.2 < noise.high + 0.02
+    assert d.vus_pr(-1.0 * inside, mask, start, stop, 0).value < 0.25
+    assert d.vus_pr(np.zeros((40, 50)), mask, np.full(40, NEVER), stop, 4).value is None
+
+
+def test_attribution_by_hand():
+    """First, tied with one, last, not there, first of two: 2.5 of 4, chance (3/3 + 1/2) / 4."""
+    nan = np.nan
+    scores = np.array([[1.0, 9.0, 2.0], [5.0, 5.0, 0.0], [3.0, 1.0, 2.0], [3.0, nan, 9.0], [1.0, 2.0, nan]])
+    share, chance = d.attribution(scores, 1)
+    assert share.value == pytest.approx(2.5 / 4)
+    assert chance == pytest.approx((3 / 3 + 1 / 2) / 4)
+    z, n, p = 1.959964, 4, 2.5 / 4
+    centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    ends = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+    assert (share.low, share.high) == pytest.approx(ends)
+    all_alike, chance = d.attribution(np.zeros((50, 4)), 2)
+    assert all_alike.value == chance == 0.25
+    assert d.attribution(np.full((3, 2), nan), 0) == (Estimate(None), None)
 
 
 def test_poisoned_share_counts_played_steps_once():

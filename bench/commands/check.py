@@ -1,0 +1,24 @@
+"""``python -m bench check PACKAGE.CLASS``: does a detector keep the contract?"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Print the outcome of every check of the configured detector. Raises DetectorError if one fails."""
+    from rich import box
+    from rich.table import Table
+
+    from bench.conformance import outcomes, require
+    from bench.harness.build import build, describe
+    from bench.reporting.progress import console
+
+    _, name = describe(cfg, None)
+    found = outcomes(build(cfg.detector, "detector"))
+    table = Table("check", "outcome", "expected", "came", box=box.SIMPLE_HEAD, title=name, title_justify="left")
+    styles = {"passed": "", "failed": "red", "warning": "yellow", "not run": "dim"}
+    for outcome in found:
+        table.add_row(outcome.check, outcome.status, outcome.expected, outcome.message, style=styles[outcome.status])
+    console.print(table)
+    require(name, found)

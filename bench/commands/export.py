@@ -1,0 +1,16 @@
+"""``python -m bench export``: the protocol's battles as files, for those who work offline."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Write the public episodes of the configured attack's team, with ``labels=true`` their labels, and a data card."""
+    from bench.harness.export import export
+    from bench.reporting.progress import bar, console, remark
+
+    folder = export(cfg, bar, remark)
+    console.print(str(folder), soft_wrap=True)
+    for file in sorted(folder.iterdir()):
+        console.print(f"  {file.name:<28}{file.stat().st_size / 1e6:>9,.1f} MB")

@@ -1,0 +1,75 @@
+"""Synthetic battles, laid out as SMAX's are, with every column that a detector can ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bench.contracts import MOVES, Episodes
+
+AGENTS, ENEMIES, TYPES, HIDDEN = 3, 3, 6, 16
+UNITS, ACTIONS = AGENTS + ENEMIES, len(MOVES) + ENEMIES
+UNIT_FEATURES = 7 + TYPES  # health, position, last movement, last target, cooldown, type: of every other unit
+OBSERVATION = (UNITS - 1) * UNIT_FEATURES + 4 + TYPES  # and health, position, cooldown and type of the agent itself
+STRIDE, DAMAGE, COOLDOWN = 0.04, 0.08, 4  # sight ranges a step, greatest loss of health a step, steps between shots
+
+
+def clean(lengths: Sequence[int], seed: int) -> Episodes:
+    """Two rows of units that walk towards each other, stop now and then, and lose health; agents act by one rule."""
+    rng = np.random.default_rng(seed)
+    n, steps = len(lengths), max(lengths)
+    mask = np.arange(steps) < np.asarray(lengths)[:, None]
+    side = np.repeat([1.0, -1.0], [AGENTS, ENEMIES])  # agents come from the west
+    kind = rng.choice(4, size=(n, steps, UNITS), p=[0.8, 0.1, 0.05, 0.05])  # forward, still, north, south
+    move = np.stack([(kind == 0) * side, (kind == 2) * 1.0 - (kind == 3)], -1)
+    start = np.stack([-0.5 * side, np.tile(np.linspace(-0.3, 0.3, AGENTS), 2)], -1)
+    position = start + rng.normal(0, 0.02, (n, 1, UNITS, 2)) + STRIDE * move.cumsum(1)
+    health = (1 - rng.uniform(0, DAMAGE, (n, steps, UNITS)).cumsum(1)).clip(0)
+    alive = health[..., :AGENTS] > 0
+    cooldown = (np.arange(steps)[:, None] + rng.integers(COOLDOWN, size=(n, 1, UNITS))) % COOLDOWN / COOLDOWN
+    observation = _observed(position, move, health, cooldown) * (alive & mask[..., None])[..., None]
+    available = np.repeat(alive[..., None], ACTIONS, -1)
+    available[..., len(MOVES):] &= (health[..., AGENTS:] > 0)[:, :, None]
+    available[..., MOVES["stop"]] = True
+    rule = np.random.default_rng(0)  # the team's, the same in all battles
+    seen = observation.cumsum(1) / np.arange(1, steps + 1)[:, None, None]
+    hidden = np.tanh(seen @ rule.normal(size=(OBSERVATION, HIDDEN)))
+    q = hidden @ rule.normal(size=(HIDDEN, ACTIONS))
+    columns = {"observation": observation.astype(np.float16), "available": available,
+               "action": np.where(available, q, -np.inf).argmax(-1).astype(np.uint8),
+               "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
+               "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
+    return Episodes(**{name: column * mask.reshape(n, steps, *[1] * (column.ndim - 2)).astype(column.dtype)
+                       for name, column in columns.items()})
+
+
+def wild(episodes: Episodes, seed: int) -> Episodes:
+    """The same battles, in which all that the agents see, remember, value and do makes no sense."""
+    rng = np.random.default_rng(seed)
+    assert episodes.hidden is not None
+    assert episodes.q is not None
+    played = (episodes.alive & episodes.mask[..., None])[..., None]
+    return replace(
+        episodes,
+        observation=(rng.normal(0, 4, episodes.observation.shape) * played).astype(np.float16),
+        action=(rng.integers(ACTIONS, size=episodes.action.shape) * played[..., 0]).astype(np.uint8),
+        hidden=(rng.normal(0, 4, episodes.hidden.shape) * played).astype(np.float16),
+        q=(rng.normal(0, 40, episodes.q.shape) * played).astype(np.float32))
+
+
+def _observed(position: np.ndarray, move: np.ndarray, health: np.ndarray, cooldown: np.ndarray) -> np.ndarray:
+    """(episode, step, agent, feature) what agents see of units (episode, step, unit, ...); nothing of the dead."""
+    n, steps = health.shape[:2]
+    kind = np.zeros((n, steps, UNITS, TYPES))
+    kind[..., 0] = 1
+    unit = np.concatenate([health[..., None], position, move, np.zeros((n, steps, UNITS, 1)), cooldown[..., None],
+                           kind], -1)
+    seen = np.repeat(unit[:, :, None], AGENTS, 2)
+    seen[..., 1:3] -= position[:, :, :AGENTS, None]
+    seen *= health[:, :, None, :, None] > 0
+    others = np.array([[j for j in range(UNITS) if j != i] for i in range(AGENTS)])
+    seen = np.take_along_axis(seen, others[None, None, :, :, None], 3)
+    own = np.concatenate([unit[..., :3], unit[..., 6:]], -1)[:, :, :AGENTS]
+    return np.concatenate([seen.reshape(n, steps, AGENTS, -1), own], -1)

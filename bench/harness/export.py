@@ -1,0 +1,103 @@
+"""The protocol's battles as files, for those who work offline."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from bench import __version__
+from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
+from bench.artifacts.files import locked, sha256, write_atomic, write_json
+from bench.contracts import Attack, Battles, Episodes
+from bench.errors import BenchError, unknown
+from bench.harness import sizes
+from bench.harness.build import build, check, git_revision, packages
+from bench.harness.judge import SEEDS, SHUFFLE_SEED, watch
+from bench.harness.teams import Say, Stage, backdoored_name, backdoored_team
+from bench.reporting.card import card
+
+
+def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
+    """Write the battles of the configured attack's team below ``out``/export and return their folder.
+
+    A file each for "fit", "calibration" and "test", the last with the battles without the trigger and with it,
+    shuffled: neither their order nor their padding says which are which. With ``labels=true`` also a file of labels for
+    each, which does. A folder that is there already is replaced as a whole.
+
+    Raises BenchError for an unknown format, or if the place cannot be written; then nothing is left behind.
+    """
+    check(cfg)
+    if cfg.format not in FORMATS:
+        raise unknown("format", cfg.format, FORMATS)
+    if not isinstance(cfg.labels, bool):
+        raise BenchError(f"labels is {cfg.labels}; allowed: true, false")
+    battles: Battles = build(cfg.env, "environment")
+    attack: Attack = build(cfg.attack, "attack")
+    team = backdoored_team(cfg, cfg.attack, battles, stage, say)
+    attack = team.attack or attack
+    with stage("watching the team") as progress:
+        watched = watch(battles, team.team, attack.trigger, sizes(cfg), progress)
+    parts = {"fit": watched.fit, "calibration": watched.calibration,
+             "test": shuffled(watched.normal, watched.triggered, SHUFFLE_SEED)}
+    name = backdoored_name(cfg, cfg.attack, battles)
+    about: dict[str, Any] = {
+        "name": name, "benchmark_version": __version__, "env": battles.spec.id, "env_version": battles.spec.version,
+        "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
+        "checkpoint_sha256": team.sha256, "battle_seeds": SEEDS, "shuffle_seed": SHUFFLE_SEED, "packages": packages(),
+        "git_revision": git_revision()}
+    if cfg.labels:
+        about |= {"trigger_length": attack.trigger.length, "attack_period": attack.duration}
+    folder = Path(cfg.out) / "export" / name
+    with locked(folder), stage(f"writing {folder}"):
+        _write(folder, parts, about, cfg.format, cfg.labels)
+    return folder
+
+
+def shuffled(one: Episodes, other: Episodes, seed: int) -> Episodes:
+    """The episodes of two records in random order, padded to the same length, labels included."""
+    columns = _stacked(one, other)
+    both = replace(one, **columns, hidden_labels=replace(one.labels, **_stacked(one.labels, other.labels)))
+    return both[np.random.default_rng(seed).permutation(len(both))]
+
+
+def _stacked(one: Any, other: Any) -> dict[str, Any]:
+    """The columns of two records of arrays, one below the other; later steps that one of them lacks are zeros."""
+    columns = {}
+    for name, column in vars(one).items():
+        if isinstance(column, np.ndarray):
+            pair = [column, getattr(other, name)]
+            if column.ndim > 1:
+                steps = max(part.shape[1] for part in pair)
+                pair = [np.pad(part, [(0, 0), (0, steps - part.shape[1]), *[(0, 0)] * (part.ndim - 2)])
+                        for part in pair]
+            columns[name] = np.concatenate(pair)
+    return columns
+
+
+def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], ending: str, labels: bool) -> None:
+    """Make the folder beside its place and put it there when it is whole."""
+    try:
+        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        new.chmod(0o755)
+    except OSError as error:
+        raise BenchError(f"cannot write {folder}: {error.strerror or error}") from None
+    try:
+        for name, episodes in parts.items():
+            write_record(new / f"{name}.{ending}", episodes)
+            if labels:
+                write_record(new / f"{name}-labels.{ending}", episodes.labels)
+        write_atomic(new / "README.md", card(about, parts, ending, labels).encode())
+        digests = {file.name: sha256(file.read_bytes()) for file in sorted(new.iterdir())}
+        write_json(new / MANIFEST, about | {"files": digests})
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

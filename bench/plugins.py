@@ -1,0 +1,83 @@
+"""Detectors from outside this project: installed packages' entry points, and classes named on the command line.
+
+No heavy import: ``--help`` lists the former.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+
+from bench import options
+from bench.errors import BenchError
+
+GROUP = "marl_backdoor_bench.detectors"
+_TARGET = re.compile(r"(?:\+\+)?detector\._target_=(.*)")
+
+
+def detectors() -> dict[str, EntryPoint]:
+    """The entry points of the group ``marl_backdoor_bench.detectors``, name -> "PACKAGE.MODULE:CLASS".
+
+    Raises BenchError if a name is taken, by a shipped detector or by that of another package.
+    """
+    shipped = options.names("detector")
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in shipped or point.name in found:
+            owner = "this benchmark" if point.name in shipped else package(found[point.name])
+            raise BenchError(f"{package(point)} offers a detector '{point.name}', which is the name of one of {owner}; "
+                             "rename its entry point or uninstall it")
+        found[point.name] = point
+    return found
+
+
+def target(point: EntryPoint) -> str:
+    """The class of an entry point as ``_target_`` has it."""
+    return point.value.replace(":", ".")
+
+
+def package(point: EntryPoint) -> str:
+    """Who offers an entry point: "NAME VERSION"."""
+    return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+
+
+def origin(named: str) -> str:
+    """ "(entry point ... of ...)" where a class is known by one, else nothing: for errors."""
+    return next((f" (entry point '{name}' of {package(point)})" for name, point in detectors().items()
+                 if target(point) == named), "")
+
+
+def register() -> None:
+    """Make every entry point an option of the group ``detector``, which imports nothing of its package yet."""
+    from hydra.core.config_store import ConfigStore
+
+    for name, point in detectors().items():
+        ConfigStore.instance().store(name, {"_target_": target(point)}, "detector", provider=package(point))
+
+
+def words(given: Sequence[str]) -> list[str]:
+    """A command line's words as Hydra has to be told them, so that a detector's parameters are its own.
+
+    ``detector._target_=CLASS`` leaves the values of the chosen option out, which are another class's parameters, and
+    ``detector.NAME=VALUE`` is then, or where the option is an entry point's, allowed for every NAME. Words that choose
+    the very class of the option, or that say ``~detector`` themselves, stay as they are.
+    """
+    given = list(given)
+    choice = next((word.partition("=")[2] for word in reversed(given) if word.startswith("detector=")),
+                  options.default("detector"))
+    shipped = choice in options.names("detector")
+    named = next((found[1] for word in reversed(given) if (found := _TARGET.fullmatch(word))), None)
+    if "~detector" in given or (named is None and (shipped or choice not in detectors())):
+        return given
+    if named is None:
+        return [_added(word) for word in given]
+    if shipped and options.target("detector", choice) == named:
+        return given
+    own = [word for word in given if not word.startswith("detector=") and not _TARGET.fullmatch(word)]
+    return ["~detector", f"+detector._target_={named}", *map(_added, own)]
+
+
+def _added(word: str) -> str:
+    """A value of the detector, set whether or not the option has it."""
+    return f"++{word}" if word.startswith("detector.") else word

@@ -1,0 +1,80 @@
+"""The data card of exported episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from bench.contracts import Episodes
+from bench.reporting.markdown import grid
+
+PARTS = {"fit": "without the trigger: to learn from",
+         "calibration": "without the trigger: to take alarm thresholds from",
+         "test": "without the trigger and with it, as many of each, shuffled: to be judged on"}
+COLUMNS = {
+    "observation": ("episode, step, agent, feature", "what an agent sees, about [-1, 1]; 0 of what it does not see"),
+    "available": ("episode, step, agent, action", "the actions that an agent may choose from"),
+    "action": ("episode, step, agent", "what it chose: north, east, south, west, stop, then an attack on each enemy"),
+    "reward": ("episode, step", "of the team, after the action; a perfect win sums to 20"),
+    "alive": ("episode, step, agent", "before the action"),
+    "mask": ("episode, step", "the step was played; the rest is padding"),
+    "hidden": ("episode, step, agent, unit", "the agent's recurrent state after the observation"),
+    "q": ("episode, step, agent, action", "the agent's action values"),
+}
+LABELS = {
+    "battle": ("episode", "number of the battle among those of its seed"),
+    "won": ("episode", "whether the team won"),
+    "poisoned": ("episode", "the attacker tried to show the trigger"),
+    "trigger": ("episode, step", "a step of a trigger under way"),
+    "completion": ("episode", "first step whose observation shows the complete trigger, -1 if none; the attack begins"),
+    "edited": ("episode, step, agent", "the observation was tampered with"),
+}
+
+
+def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, labels: bool) -> str:
+    """What the files of an export are, in Markdown."""
+    test = parts["test"]
+    steps = {name: f"{int(episodes.length.sum()):,}" for name, episodes in parts.items()}
+    files = [[f"`{name}.{ending}`", f"{len(episodes):,}", steps[name], PARTS[name]] for name, episodes in parts.items()]
+    lines = [
+        f"# {about['name']}", "",
+        f"Battles of a cooperative {about['algo'].upper()} team in {about['env']} ({about['env_version']}), after the "
+        f"attack `{about['attack']}`: for detectors of backdoors, as marl-backdoor-bench judges them.", "",
+        grid(["file", "battles", "steps", "what"], files), "",
+        "A detector learns from `fit`, takes its thresholds from `calibration`, and says for each step of `test` how "
+        "anomalous it is, from that step and earlier ones alone. " + (
+            f"The files `*-labels.{ending}` hold the answers, which no detector may see." if labels else
+            "The labels were not exported."), "",
+        "## Columns", "",
+        grid(["column", "dtype", "axes", "shape in `test`", "what"], _columns(test, COLUMNS)), ""]
+    if labels:
+        lines += ["Of the labels:", "",
+                  grid(["column", "dtype", "axes", "shape in `test`", "what"], _columns(test.labels, LABELS)), "",
+                  f"The trigger takes {about['trigger_length']} steps, the attack period {about['attack_period']} from "
+                  "the completion of the trigger on.", ""]
+    if ending == "parquet":
+        lines += ["A file of episodes has a row a played step, with its `episode` and `step` and without `mask`; one "
+                  "of labels a row an episode. Arrays are flattened to lists, float16 is float32.", ""]
+    more = f', labels="test-labels.{ending}"' if labels else ""
+    lines += ["## Loading", "", "```python", "import bench", "",
+              f'episodes = bench.load_episodes("test.{ending}"{more})', "```", "",
+              "A file that is not what `manifest.json` says is refused.", "",
+              "## Where it comes from", ""]
+    seeds = ", ".join(f"{name} {seed}" for name, seed in about["battle_seeds"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    lines += [f"- checkpoint: `{about['checkpoint']}`, sha256 `{about['checkpoint_sha256']}`",
+              f"- seeds: training {about['seed']}; battles: {seeds}; shuffling {about['shuffle_seed']}. Whoever plays "
+              "these battles again knows the labels.",
+              f"- marl-backdoor-bench {about['benchmark_version']}, git revision {about['git_revision'] or 'unknown'}",
+              f"- {versions}", "- license: MIT"]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(record: Any, known: Mapping[str, tuple[str, str]]) -> list[list[str]]:
+    """A line a column of a record of arrays."""
+    found = {f.name: getattr(record, f.name) for f in fields(record)}
+    return [[f"`{name}`", str(column.dtype), known[name][0], " x ".join(map(str, column.shape)), known[name][1]]
+            for name, column in found.items() if isinstance(column, np.ndarray)]

@@ -1,0 +1,167 @@
+"""Detectors from outside, by every way in: a class, a folder of one's own, and an installed package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench import plugins
+from bench.__main__ import main
+from bench.artifacts.results import read_result
+from bench.errors import BenchError
+
+PACKAGE = Path(__file__).parent / "plugin_package"
+ROOT = PACKAGE.parents[1]
+# The shipped team of the smallest map, in a few battles.
+TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "~attack@control", "~control",
+        "budget.fit_battles=8", "budget.calibration_battles=16", "budget.test_battles=16"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder in which pip has installed the third party's package."""
+    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    for file in (f for f in PACKAGE.rglob("*") if f.suffix in (".py", ".toml", ".yaml")):  # pip builds in place
+        (source / file.relative_to(PACKAGE)).parent.mkdir(parents=True, exist_ok=True)
+        (source / file.relative_to(PACKAGE)).write_bytes(file.read_bytes())
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
+                           "--no-index", "--disable-pip-version-check", "--target", str(site), str(source)],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return site
+
+
+@pytest.fixture
+def installed(site, monkeypatch):
+    """The package can be imported, here and in processes that are started."""
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ROOT}")
+    yield
+    sys.modules.pop("marl_backdoor_plugin", None)
+
+
+def result(out, name):
+    (file,) = out.glob(f"runs/*-{name}-*.json")
+    return read_result(file.with_suffix(""))
+
+
+def fails(capsys, *words) -> str:
+    assert main(list(words)) == 2
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_an_installed_package_by_its_name(installed, tmp_path):
+    """In a process of its own, as a user has it."""
+    done = subprocess.run([sys.executable, "-m", "bench", "run", *TINY, "detector=far_from_normal", f"out={tmp_path}"],
+                          capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "far_from_normal" in done.stdout
+    found = result(tmp_path, "far_from_normal")
+    assert found.config["detector"] == {"_target_": "marl_backdoor_plugin.FarFromNormal"}
+    assert found.rows[0].phases["whole"].auroc.value is not None
+
+
+def test_what_is_installed_is_told(installed, capsys):
+    assert main(["--help"]) == 0
+    assert "  far_from_normal   marl_backdoor_plugin.FarFromNormal, from the package marl-backdoor-plugin 1.2\n" \
+        in capsys.readouterr().out
+    assert "did you mean 'far_from_normal'?" in fails(capsys, "run", "detector=far_from_norml")
+    assert fails(capsys, "check", "gone") == (
+        "error: cannot make detector marl_backdoor_plugin.Gone (entry point 'gone' of marl-backdoor-plugin 1.2): "
+        "No module named 'marl_backdoor_plugin.Gone'")
+    assert "unexpected keyword argument 'n_trees'" in fails(capsys, "check", "far_from_normal", "detector.n_trees=3")
+
+
+@pytest.mark.parametrize(("words", "name"), [
+    (["far_from_normal"], "far_from_normal"), (["far_from_normal", "detector.spread=0.1"], "FarFromNormal"),
+    (["marl_backdoor_plugin.FarFromNormal"], "far_from_normal"),
+    (["marl_backdoor_plugin.FarFromNormal", "detector.spread=0.1"], "FarFromNormal"),
+    (["far_and_wide", "hydra.searchpath=[pkg://marl_backdoor_plugin]"], "far_and_wide"),
+    (["far_and_wide", "--config-dir", str(PACKAGE / "src/marl_backdoor_plugin")], "far_and_wide")])
+def test_check_by_every_way_in(installed, capsys, words, name):
+    """A detector is called as the option that is exactly that, else as its class."""
+    assert main(["check", *words]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].strip() == name
+    assert said.count("passed") == 17
+
+
+def test_check_ends_with_what_is_wrong(installed, tmp_path, monkeypatch, capsys):
+    (tmp_path / "off_by_one.py").write_text(
+        "from marl_backdoor_plugin import FarFromNormal\n\n\nclass Late(FarFromNormal):\n"
+        "    def score(self, episodes):\n        return super().score(episodes)[:, 1:]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert fails(capsys, "check", "off_by_one.Late") == (
+        "error: Late fails 1 of 17 checks: shape: expected real scores of shape (episode, step) or (episode, step, "
+        "agent), score returned shape (8, 19, 3) for (8, 20) steps")
+
+
+def test_all_ways_measure_the_same(installed, tmp_path, capsys):
+    by_class = ["detector._target_=marl_backdoor_plugin.FarFromNormal", "detector.spread=0.5"]
+    by_file = ["--config-dir", str(PACKAGE / "src/marl_backdoor_plugin"), "detector=far_and_wide"]
+    assert main(["run", *TINY, *by_class, f"out={tmp_path}/0"]) == 0
+    assert main(["run", *TINY, *by_file, f"out={tmp_path}/1"]) == 0
+    one, two = result(tmp_path / "0", "FarFromNormal"), result(tmp_path / "1", "far_and_wide")
+    assert one.config["detector"] == {"_target_": "marl_backdoor_plugin.FarFromNormal", "spread": 0.5}
+    assert one.config_hash == two.config_hash
+    assert (one.detector, two.detector) == ("FarFromNormal", "far_and_wide")
+    assert [row.phases for row in one.rows] == [row.phases for row in two.rows]
+    import marl_backdoor_plugin
+
+    mine = bench.evaluate(marl_backdoor_plugin.FarFromNormal(0.5), overrides=tuple(TINY), out=tmp_path / "2")
+    assert mine.rows == one.rows
+    said: list[str] = []
+    folder = ("hydra.searchpath=[pkg://marl_backdoor_plugin]", "detector=far_and_wide")
+    assert bench.evaluate(overrides=(*TINY, *by_class), out=tmp_path / "0", say=said.append) == one
+    assert bench.evaluate(overrides=(*TINY, *folder), out=tmp_path / "1", say=said.append) == two
+    assert [line.split()[0] for line in said] == ["read", "read"]
+
+
+def test_a_sweeps_cells_know_the_folder(installed, tmp_path, monkeypatch, capsys):
+    jobs = []
+    monkeypatch.setattr("bench.harness.sweep.run_all",
+                        lambda words, done: [jobs.extend(words), *(done(i, "not run") for i in range(len(words)))])
+    folder = str(PACKAGE / "src/marl_backdoor_plugin")
+    grid = "+sweep.grids=[{detector: [far_and_wide]}, {detector._target_: [marl_backdoor_plugin.FarFromNormal]}]"
+    assert "2 of 2 cells failed; the first: not run" in fails(
+        capsys, "sweep", "--config-dir", folder, *TINY, "+sweep.name=mine", grid, f"out={tmp_path}")
+    assert jobs == [["run", "--config-dir", folder, *TINY, f"out={tmp_path}", f"detector{choice}"]
+                    for choice in ("=far_and_wide", "._target_=marl_backdoor_plugin.FarFromNormal")]
+    assert main([*jobs[0], "--cfg", "job", "--package", "detector"]) == 0
+    assert "spread: 0.5" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    (["detector._target_=a.B"], ["~detector", "+detector._target_=a.B"]),
+    (["seed=1", "detector=bigram", "detector.k=3", "++detector._target_=a.B"],
+     ["~detector", "+detector._target_=a.B", "seed=1", "++detector.k=3"]),
+    (["detector=bigram", "detector._target_=detectors.NGram", "detector.n=3"],
+     ["detector=bigram", "detector._target_=detectors.NGram", "detector.n=3"]),
+    (["~detector", "+detector._target_=a.B"], ["~detector", "+detector._target_=a.B"]),
+    (["detector._target_=a.B,c.D", "-m"], ["~detector", "+detector._target_=a.B,c.D", "-m"]),
+    (["detector=isoforest,bigram", "detector.seed=1"], ["detector=isoforest,bigram", "detector.seed=1"])])
+def test_words_that_name_a_class(given, told):
+    assert plugins.words(given) == told
+
+
+def test_names_are_not_taken_twice(monkeypatch):
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("bigram", "a:B", group)])
+    with pytest.raises(BenchError, match="an unknown package offers a detector 'bigram', which is the name of one of "
+                                         "this benchmark; rename its entry point or uninstall it"):
+        plugins.detectors()
+    twice = [EntryPoint("mine", value, plugins.GROUP) for value in ("a:B", "c:D")]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: twice)
+    with pytest.raises(BenchError, match="offers a detector 'mine', which is the name of one of an unknown package"):
+        plugins.detectors()
+
+
+def test_a_folder_that_is_not_there(capsys):
+    assert "path=/nowhere is not available" in fails(capsys, "check", "mine", "hydra.searchpath=[file:///nowhere]")
+    assert fails(capsys, "check", "mine", "--config-dir", "/nowhere") == (
+        "error: Additional config directory '/nowhere' not found")

@@ -20,8 +20,8 @@ COMMANDS = {
     "zoo": "list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",
     "perf": "measure the speed of play and training beside bare SMAX",
 }
-GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "algo": "algorithms",
-          "budget": "budgets", "sweep": "sweeps"}
+GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",
+          "algo": "algorithms", "budget": "budgets", "sweep": "sweeps"}
 
 
 def main(argv: list[str] | None = None) -> int:

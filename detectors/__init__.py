@@ -1,8 +1,9 @@
 """Detectors: anomaly scores for recorded episodes. They know episodes only, see :class:`bench.contracts.Detector`."""
 
 from detectors.floors import Constant, EpisodeLength, Random
-from detectors.isoforest import IsolationForestDetector
 from detectors.ngram import NGram
-from detectors.views import EnemyMoves, Step, Window
+from detectors.outlier import Outlier
+from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
 
-__all__ = ["Constant", "EnemyMoves", "EpisodeLength", "IsolationForestDetector", "NGram", "Random", "Step", "Window"]
+__all__ = ["Actions", "Constant", "Differences", "EnemyMoves", "EpisodeLength", "Hidden", "NGram", "Outlier", "Pooled",
+           "QValues", "Random", "Step", "TeamActions", "Units", "Window"]

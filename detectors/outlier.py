@@ -39,6 +39,10 @@ class Outlier(BaseEstimator):
     Attributes
     ----------
     model_ : the fitted estimator, behind a scaler if ``scale``.
+
+    Raises
+    ------
+    DetectorError : by ``fit``, if no agent lives, or the estimator's scores depend on what else is scored.
     """
 
     def __init__(self, estimator: Any, view: View | None = None, max_samples: int | None = None, scale: bool = True,
@@ -63,6 +67,7 @@ class Outlier(BaseEstimator):
             samples = samples[np.sort(chosen)]
         estimator = self._fresh()
         self.model_ = (make_pipeline(StandardScaler(), estimator) if self.scale else estimator).fit(samples)
+        self._check_alone(samples[:64])
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -87,7 +92,15 @@ class Outlier(BaseEstimator):
             seen = features(self.view, some)
             yield seen, some.mask if seen.ndim == 3 else some.alive & some.mask[..., None]
 
+    def _check_alone(self, samples: np.ndarray) -> None:
+        """Raise DetectorError if the scores of some samples depend on others that are scored with them."""
+        half = samples[: len(samples) // 2 + 1]
+        if not np.allclose(self._anomaly(half), self._anomaly(samples)[: len(half)], rtol=1e-3, atol=1e-6):
+            raise DetectorError(f"{type(self.estimator).__name__} scores a sample by the others scored with it; a "
+                                "detector's score may depend on its own step and earlier ones alone")
+
     def _fresh(self) -> Any:
+        """An unfitted copy of the estimator, or of ours in its place, with the seed."""
         kind = type(self.estimator)
         ours = OURS.get(f"{kind.__module__}.{kind.__name__}")
         estimator = clone(self.estimator) if ours is None else ours()

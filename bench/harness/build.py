@@ -58,7 +58,7 @@ def check(cfg: DictConfig) -> None:
         if cfg.get(name) is None:
             raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
     if cfg.get("view") is not None and OmegaConf.select(cfg, "detector.view") != cfg.view:
-        raise BenchError("view=... is given, but this detector takes none; one that does has 'view: ${view}'")
+        raise BenchError("view=... is given, but this detector takes none: 'view: ${view}' is not in its configuration")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
     for name, value in cfg.budget.items():

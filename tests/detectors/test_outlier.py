@@ -4,6 +4,7 @@ import numpy as np
 import pyod.models.copod
 import pyod.models.ecod
 import pytest
+from pyod.models.cof import COF
 from pyod.models.hbos import HBOS
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import IsolationForest
@@ -90,6 +91,11 @@ def test_a_view_of_the_team_scores_the_team(make_episodes):
 def test_needs_are_those_of_the_view():
     assert Outlier(HBOS(), Window(2, Hidden())).needs == ("hidden",)
     assert Outlier(HBOS()).needs == ()
+
+
+def test_scores_that_depend_on_each_other_are_refused(make_episodes):
+    with pytest.raises(DetectorError, match="COF scores a sample by the others"):
+        Outlier(COF()).fit(make_episodes([9] * 9).public())
 
 
 def test_nobody_to_learn_from(make_episodes):

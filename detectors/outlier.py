@@ -96,7 +96,7 @@ class Outlier(BaseEstimator):
         """Raise DetectorError if the scores of some samples depend on others that are scored with them."""
         half = samples[: len(samples) // 2 + 1]
         if not np.allclose(self._anomaly(half), self._anomaly(samples)[: len(half)], rtol=1e-3, atol=1e-6):
-            raise DetectorError(f"{type(self.estimator).__name__} scores a sample by the others scored with it; a "
+            raise DetectorError(f"{self.estimator} scores a sample by the others scored with it; a "
                                 "detector's score may depend on its own step and earlier ones alone")
 
     def _fresh(self) -> Any:

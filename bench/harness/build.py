@@ -68,9 +68,9 @@ def check(cfg: DictConfig) -> None:
 
 
 def option(group: str, name: str) -> DictConfig:
-    """A shipped option of a configuration group as Hydra composes it: its file, with its own choice of other groups.
+    """A shipped detector or view as Hydra composes it: its file, and the view that the file chooses.
 
-    Hydra itself would take .2 s for each.
+    Hydra itself would take .2 s for each of them, whenever a detector is to be named.
     """
     cfg: DictConfig = OmegaConf.create(options.text(group, name))  # type: ignore[assignment]
     for default in cfg.pop("defaults", []):
@@ -85,13 +85,25 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     config = {key: value for key, value in config.items() if key not in PLACES}
     if detector is not None:
-        config["detector"] = {"_target_": f"{type(detector).__module__}.{type(detector).__qualname__}",
-                              **{name: value if isinstance(value, bool | int | float | str | None) else str(type(value))
-                                 for name, value in sorted(vars(detector).items())}}
-        return config | {"benchmark_version": __version__}, type(detector).__name__
+        config["detector"] = _written(detector, vars(detector))
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
         raise BenchError("no detector is configured; give detector=NAME or +detector._target_=PACKAGE.CLASS")
     return config | {"benchmark_version": __version__}, _detector_name(config["detector"])
+
+
+def _written(made: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """An object as a configuration node, as far as that can be: its class and values, estimators and views within."""
+    def plain(value: Any) -> Any:
+        if isinstance(value, bool | int | float | str | None):
+            return value
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if hasattr(value, "get_params") and not isinstance(value, type):
+            return _written(value, value.get_params(deep=False))
+        return str(type(value))
+
+    return {"_target_": f"{type(made).__module__}.{type(made).__qualname__}",
+            **{name: plain(value) for name, value in sorted(values.items())}}
 
 
 def _detector_name(detector: dict[str, Any]) -> str:

@@ -3,10 +3,14 @@
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
+from sklearn.ensemble import IsolationForest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from bench import options
 from bench.errors import BenchError
 from bench.harness.build import check, describe, option
+from detectors import NGram, Outlier, Window
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +52,15 @@ def test_what_a_detector_is_called(composed, words, name):
 def test_a_view_for_a_detector_that_takes_none(composed, words):
     with pytest.raises(BenchError, match="view=.* is given, but this detector takes none"):
         check(composed(*words.split()))
+
+
+def test_a_detector_made_by_hand_is_written_down_with_what_it_is_made_of(composed):
+    made = Outlier(make_pipeline(StandardScaler(), IsolationForest(n_estimators=7)), Window(3))
+    config, name = describe(composed(), made)
+    assert name == "Pipeline_Window"
+    written = config["detector"]
+    assert written["_target_"] == "detectors.outlier.Outlier"
+    assert written["view"] == {"_target_": "detectors.views.over.Window", "length": 3, "view": None}
+    assert written["estimator"]["steps"][1][1]["n_estimators"] == 7
+    assert describe(composed(), NGram(3))[1] == "NGram"
+    assert describe(composed(), Outlier(IsolationForest()))[1] == "IsolationForest"

@@ -27,8 +27,8 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
 }
-GROUPS = {"attack": "attacks", "detector": "detectors", "env": "environments", "algo": "algorithms",
-          "budget": "budgets", "sweep": "sweeps"}
+GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",
+          "algo": "algorithms", "budget": "budgets", "sweep": "sweeps"}
 
 
 def main(argv: list[str] | None = None) -> int:

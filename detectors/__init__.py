@@ -2,9 +2,9 @@
 
 from bench.conformance import check_detector
 from detectors.floors import Constant, EpisodeLength, Random
-from detectors.isoforest import IsolationForestDetector
 from detectors.ngram import NGram
-from detectors.views import EnemyMoves, Step, Window
+from detectors.outlier import Outlier
+from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
 
-__all__ = ["Constant", "EnemyMoves", "EpisodeLength", "IsolationForestDetector", "NGram", "Random", "Step", "Window",
-           "check_detector"]
+__all__ = ["Actions", "Constant", "Differences", "EnemyMoves", "EpisodeLength", "Hidden", "NGram", "Outlier", "Pooled",
+           "QValues", "Random", "Step", "TeamActions", "Units", "Window", "check_detector"]

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.views import WEST, EnemyMoves
+from detectors.views.observation import WEST, EnemyMoves
 
 SYMBOLS = WEST + 1
 

@@ -22,9 +22,10 @@ from bench import __version__, options, plugins
 from bench.contracts import Detector
 from bench.errors import BenchError
 
-PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "statsmodels", "hydra-core", "pandas")
-# Where things go and how they are called for: not part of what a result is.
-PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels")
+PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
+# Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
+PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
+          "view")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -62,6 +63,8 @@ def check(cfg: DictConfig) -> None:
     for name in ("attack", "algo", "env", "budget"):
         if cfg.get(name) is None:
             raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
+    if cfg.get("view") is not None and OmegaConf.select(cfg, "detector.view") != cfg.view:
+        raise BenchError("view=... is given, but this detector takes none: 'view: ${view}' is not in its configuration")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
     for name, value in cfg.budget.items():
@@ -71,30 +74,69 @@ def check(cfg: DictConfig) -> None:
 
 
 def option(group: str, name: str) -> DictConfig:
-    """A shipped option of a configuration group, as its file has it."""
-    return OmegaConf.create(options.text(group, name))  # type: ignore[return-value]
+    """A shipped detector or view as Hydra composes it: its file, and the view that the file chooses.
+
+    Hydra itself would take .2 s for each of them, whenever a detector is to be named.
+    """
+    cfg: DictConfig = OmegaConf.create(options.text(group, name))  # type: ignore[assignment]
+    for default in cfg.pop("defaults", []):
+        ((key, choice),) = default.items()  # override /view@_global_.view: window
+        other = key.removeprefix("override /").split("@")[0]
+        cfg[other] = OmegaConf.create(options.text(other, choice))
+    return cfg
 
 
 def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any], str]:
-    """(everything that a result depends on, the detector's name): the option's name if the configuration is exactly
-    that, otherwise the class's."""
+    """(everything that a result depends on, the detector's name)."""
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     config = {key: value for key, value in config.items() if key not in PLACES}
     if detector is not None:
-        config["detector"] = {"_target_": f"{type(detector).__module__}.{type(detector).__qualname__}",
-                              **{name: value if isinstance(value, bool | int | float | str | None) else str(type(value))
-                                 for name, value in sorted(vars(detector).items())}}
-        return config | {"benchmark_version": __version__}, type(detector).__name__
-    for name in options.names("detector"):
-        if OmegaConf.to_container(option("detector", name), resolve=False) == config.get("detector"):
-            return config | {"benchmark_version": __version__}, name
+        config["detector"] = _written(detector, vars(detector))
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
+    return config | {"benchmark_version": __version__}, _detector_name(config["detector"])
+
+
+def _written(made: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """An object as a configuration node, as far as that can be: its class and values, estimators and views within."""
+    def plain(value: Any) -> Any:
+        if isinstance(value, bool | int | float | str | None):
+            return value
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if hasattr(value, "get_params") and not isinstance(value, type):
+            return _written(value, value.get_params(deep=False))
+        return str(type(value))
+
+    return {"_target_": f"{type(made).__module__}.{type(made).__qualname__}",
+            **{name: plain(value) for name, value in sorted(values.items())}}
+
+
+def _detector_name(detector: dict[str, Any]) -> str:
+    """What a detector is called in tables and files: its option, or OPTION_VIEW if only the view is not the option's.
+
+    A configuration of which no option has the rest goes by the class of its estimator, or by its own.
+    """
+    shipped: dict[str, Any] = {name: OmegaConf.to_container(option("detector", name))
+                               for name in options.names("detector")}
+    for name, known in shipped.items():
+        if known == detector:
+            return name
     for name, added in _added("detector"):
-        if added == config["detector"]:
-            return config | {"benchmark_version": __version__}, name
-    target = str(config["detector"]["_target_"])
-    return config | {"benchmark_version": __version__}, target.rsplit(".", 1)[-1]
+        if added == detector:
+            return name
+    view, inner = detector.get("view"), detector.get("estimator")
+    alike = [name for name, known in shipped.items() if "view" in known and known | {"view": view} == detector]
+    name = alike[0] if alike else _class(inner) or _class(detector)
+    if not _class(view):
+        return name
+    views = [name for name in options.names("view") if OmegaConf.to_container(option("view", name)) == view]
+    return f"{name}_{views[0] if views else _class(view)}"
+
+
+def _class(node: Any) -> str:
+    """The name of the class that a configuration node describes, if it does."""
+    return str(node.get("_target_", "")).rsplit(".", 1)[-1] if isinstance(node, dict) else ""
 
 
 def _added(group: str) -> Iterator[tuple[str, Any]]:

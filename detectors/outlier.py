@@ -1,0 +1,119 @@
+"""Any outlier estimator of scikit-learn or PyOD as a detector: the "anomaly classifiers" that the paper speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from bench.contracts import Episodes
+from bench.errors import DetectorError
+from detectors.ecdf import COPOD, ECOD
+from detectors.views import View, features, needs
+
+CHUNK = 100  # episodes
+# PyOD's own rank the samples that they are to score among each other, so that a score depends on what it is asked with.
+OURS = {"pyod.models.ecod.ECOD": ECOD, "pyod.models.copod.COPOD": COPOD}
+
+
+class Outlier(BaseEstimator):
+    """How far out an estimator finds what a view shows of each living agent, or of the team.
+
+    The agents share one estimator. It is scikit-learn's (``score_samples``, or ``decision_function`` if it has no such:
+    higher is more normal) or, if its class or that of a pipeline's last step comes from the package ``pyod``, PyOD's
+    (``decision_function``: higher is more anomalous). PyOD's ECOD and COPOD are replaced by those of
+    :mod:`detectors.ecdf`, which score a sample the same whatever samples are beside it.
+
+    Parameters
+    ----------
+    estimator : is cloned before it is fitted, and every ``random_state`` of it set to ``seed``.
+    view : from episodes to features (see :mod:`detectors.views`); by default the observation of a single step.
+    max_samples : the estimator is fitted on at most so many samples, drawn at random; on all if None.
+    scale : bring features to mean 0 and variance 1 first; features that are constant in ``fit`` are only centred.
+
+    Attributes
+    ----------
+    model_ : the fitted estimator, behind a scaler if ``scale``.
+
+    Raises
+    ------
+    DetectorError : by ``fit``, if no agent lives, or the estimator's scores depend on what else is scored.
+    """
+
+    def __init__(self, estimator: Any, view: View | None = None, max_samples: int | None = None, scale: bool = True,
+                 seed: int = 0) -> None:
+        self.estimator = estimator
+        self.view = view
+        self.max_samples = max_samples
+        self.scale = scale
+        self.seed = seed
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns that have to be recorded for the view."""
+        return needs(self.view)
+
+    def fit(self, episodes: Episodes) -> Outlier:
+        samples = np.concatenate([seen[where] for seen, where in self._looks(episodes)])
+        if not len(samples):
+            raise DetectorError("there is nothing to fit on: no agent lives in any of the episodes")
+        if self.max_samples is not None and len(samples) > self.max_samples:
+            chosen = np.random.default_rng(self.seed).choice(len(samples), self.max_samples, replace=False)
+            samples = samples[np.sort(chosen)]
+        estimator = self._fresh()
+        self.model_ = (make_pipeline(StandardScaler(), estimator) if self.scale else estimator).fit(samples)
+        self._check_alone(samples[:64])
+        return self
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        """(episode, step, agent), or (episode, step) if the view is of the team, in the estimator's own unit.
+
+        0 for the dead, and in steps that were not played.
+        """
+        check_is_fitted(self)
+        scores = []
+        for seen, where in self._looks(episodes):
+            some = np.zeros(seen.shape[:-1])
+            if where.any():
+                some[where] = self._anomaly(seen[where])
+            scores.append(some)
+        return np.concatenate(scores)
+
+    def _looks(self, episodes: Episodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """What the view shows, and where (its shape without features, bool) that counts: some episodes at a time, since
+        all of their features at once would fill the memory."""
+        for first in range(0, len(episodes), CHUNK):
+            some = episodes[first: first + CHUNK]
+            seen = features(self.view, some)
+            yield seen, some.mask if seen.ndim == 3 else some.alive & some.mask[..., None]
+
+    def _check_alone(self, samples: np.ndarray) -> None:
+        """Raise DetectorError if the scores of some samples depend on others that are scored with them."""
+        half = samples[: len(samples) // 2 + 1]
+        if not np.allclose(self._anomaly(half), self._anomaly(samples)[: len(half)], rtol=1e-3, atol=1e-6):
+            raise DetectorError(f"{self.estimator} scores a sample by the others scored with it; a "
+                                "detector's score may depend on its own step and earlier ones alone")
+
+    def _fresh(self) -> Any:
+        """An unfitted copy of the estimator, or of ours in its place, with the seed."""
+        kind = type(self.estimator)
+        ours = OURS.get(f"{kind.__module__}.{kind.__name__}")
+        estimator = clone(self.estimator) if ours is None else ours()
+        seeds = {name: self.seed for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
+        return estimator.set_params(**seeds)
+
+    def _anomaly(self, samples: np.ndarray) -> np.ndarray:
+        """(sample,) higher for what is further out"""
+        estimator = self.model_
+        while isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        if any(kind.__module__.split(".")[0] == "pyod" for kind in type(estimator).__mro__):
+            return self.model_.decision_function(samples)
+        if hasattr(self.model_, "score_samples"):
+            return -self.model_.score_samples(samples)
+        return -self.model_.decision_function(samples)

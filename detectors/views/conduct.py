@@ -1,0 +1,76 @@
+"""What the agents do, and what goes on in their networks."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import entr, softmax
+from sklearn.base import BaseEstimator
+
+from bench.contracts import MOVES, Episodes
+from bench.errors import DetectorError
+
+
+class Hidden(BaseEstimator):
+    """The recurrent state of an agent's network after the observation, (episode, step, agent, unit) in [-1, 1]."""
+
+    needs = ("hidden",)
+
+    def __call__(self, episodes: Episodes) -> np.ndarray:
+        return _recorded(episodes, "hidden").astype(np.float32)
+
+
+class QValues(BaseEstimator):
+    """How an agent values its available actions: (episode, step, agent, 4).
+
+    The margin between the best and the second best (0 if there is only one), the entropy of their softmax in nats, the
+    greatest value, and what the chosen action is worth less than that (0 where the agent is greedy).
+    """
+
+    needs = ("q",)
+
+    def __call__(self, episodes: Episodes) -> np.ndarray:
+        values = _recorded(episodes, "q")
+        available = episodes.available | ~episodes.available.any(-1, keepdims=True)  # padding has none available
+        q = np.where(available, values, -np.inf)
+        second, best = np.moveaxis(np.partition(q, -2, axis=-1)[..., -2:], -1, 0)
+        margin = np.where(np.isfinite(second), best - second, 0)
+        chosen = np.take_along_axis(values, episodes.action[..., None], -1)[..., 0]
+        return np.stack([margin, entr(softmax(q, -1)).sum(-1), best, best - chosen], -1, dtype=np.float32)
+
+
+class Actions(BaseEstimator):
+    """What an agent does in its context: (episode, step, agent, 3 * action) of 0 and 1.
+
+    One-hot the action, one-hot the action before it (zeros in the first step), and which actions are available.
+    """
+
+    def __call__(self, episodes: Episodes) -> np.ndarray:
+        action = _one_hot(episodes)
+        before = np.zeros_like(action)
+        before[:, 1:] = action[:, :-1]
+        return np.concatenate([action, before, episodes.available], -1, dtype=np.float32)
+
+
+class TeamActions(BaseEstimator):
+    """What the living agents do together: (episode, step, 7).
+
+    How many of them go north, east, south and west, stop, and attack; and the most that attack the same enemy.
+    """
+
+    def __call__(self, episodes: Episodes) -> np.ndarray:
+        counts = (_one_hot(episodes) * episodes.alive[..., None]).sum(2)
+        moves, attacks = np.split(counts, [len(MOVES)], -1)
+        return np.concatenate([moves, attacks.sum(-1, keepdims=True), attacks.max(-1, keepdims=True)], -1)
+
+
+def _recorded(episodes: Episodes, column: str) -> np.ndarray:
+    """A column that is recorded on request. Raises DetectorError if it was not."""
+    values = getattr(episodes, column)
+    if values is None:
+        raise DetectorError(f"this view needs the column '{column}', which these episodes were recorded without")
+    return values
+
+
+def _one_hot(episodes: Episodes) -> np.ndarray:
+    """(episode, step, agent, action) float32"""
+    return np.eye(episodes.available.shape[3], dtype=np.float32)[episodes.action]

@@ -1,8 +1,11 @@
 """Detectors: anomaly scores for recorded episodes. They know episodes only, see :class:`bench.contracts.Detector`."""
 
 from detectors.floors import Constant, EpisodeLength, Random
+from detectors.gru import GRUAutoencoder, GRUPredictor
 from detectors.isoforest import IsolationForestDetector
-from detectors.ngram import NGram
+from detectors.ngram import ConditionalNGram, NGram
 from detectors.views import EnemyMoves, Step, Window
 
-__all__ = ["Constant", "EnemyMoves", "EpisodeLength", "IsolationForestDetector", "NGram", "Random", "Step", "Window"]
+__all__ = [
+    "ConditionalNGram", "Constant", "EnemyMoves", "EpisodeLength", "GRUAutoencoder", "GRUPredictor",
+    "IsolationForestDetector", "NGram", "Random", "Step", "Window"]

@@ -1,0 +1,85 @@
+"""What recurrent detectors share: every agent's battle as one sequence, and a quiet, seeded training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from bench.contracts import Episodes
+
+CHUNK = 100  # episodes that are looked at together
+LONGEST_GRADIENT = 1.0
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def by_agent(column: np.ndarray) -> np.ndarray:
+    """(episode * agent, step, ...) from (episode, step, agent, ...)."""
+    column = column.swapaxes(1, 2)
+    return column.reshape(-1, *column.shape[2:])
+
+
+def by_step(values: np.ndarray, agents: int) -> np.ndarray:
+    """(episode, step, agent) from (episode * agent, step)."""
+    return values.reshape(-1, agents, values.shape[1]).swapaxes(1, 2)
+
+
+def living(episodes: Episodes) -> np.ndarray:
+    """(episode, step, agent) bool: alive in a step that was played."""
+    return episodes.alive & episodes.mask[..., None]
+
+
+def delayed(sequences: np.ndarray) -> np.ndarray:
+    """Sequences (sequence, step, feature) one step later; zeros first."""
+    return np.pad(sequences, [(0, 0), (1, 0), (0, 0)])[:, :-1]
+
+
+def observation_scaler(episodes: Episodes) -> StandardScaler:
+    """To mean 0 and standard deviation 1 of what living agents see; features that never change keep their unit."""
+    return StandardScaler().fit(episodes.observation[living(episodes)].astype(np.float32))
+
+
+def scaled(scaler: StandardScaler, observation: np.ndarray) -> np.ndarray:
+    """Scaled observations (..., feature) float32."""
+    return ((observation - scaler.mean_) / scaler.scale_).astype(np.float32)
+
+
+def chunks(episodes: Episodes) -> Iterator[tuple[slice, Episodes]]:
+    """Some episodes at a time, since all of them as sequences would fill the memory, and where they are."""
+    for first in range(0, len(episodes), CHUNK):
+        where = slice(first, first + CHUNK)
+        yield where, episodes[where]
+
+
+def train(make: Callable[[], Network], loss: Callable[..., Tensor], columns: Sequence[np.ndarray], counts: np.ndarray,
+          *, epochs: int, batch: int, rate: float, seed: int) -> Network:
+    """A network that has learnt from sequences, by Adam; the same on every call, whatever was drawn before.
+
+    Parameters
+    ----------
+    make : a fresh network.
+    loss : (network, *columns of some sequences) -> the loss (sequence, step).
+    columns : arrays (sequence, step, ...).
+    counts : (sequence, step) bool, the steps whose loss counts; later steps than the last of a batch are left away.
+    epochs, batch, rate : passes over the sequences, sequences a step of Adam, its learning rate.
+    """
+    has_steps = counts.any(1)
+    tensors = [torch.from_numpy(column[has_steps]) for column in (*columns, counts)]
+    ends = torch.from_numpy(counts.shape[1] - counts[has_steps, ::-1].argmax(1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = make()
+        optimizer = torch.optim.Adam(network.parameters(), rate)
+        for _ in range(epochs):
+            for index in torch.randperm(len(ends)).split(batch):
+                *parts, counting = (tensor[index, : int(ends[index].max())] for tensor in tensors)
+                optimizer.zero_grad()
+                loss(network, *parts)[counting].mean().backward()
+                nn.utils.clip_grad_norm_(network.parameters(), LONGEST_GRADIENT)
+                optimizer.step()
+    return network.eval().requires_grad_(False)

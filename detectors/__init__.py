@@ -1,11 +1,14 @@
 """Detectors: anomaly scores for recorded episodes. They know episodes only, see :class:`bench.contracts.Detector`."""
 
+from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
 from detectors.floors import Constant, EpisodeLength, Random
 from detectors.gru import GRUAutoencoder, GRUPredictor
 from detectors.isoforest import IsolationForestDetector
 from detectors.ngram import ConditionalNGram, NGram
+from detectors.values import TDError
 from detectors.views import EnemyMoves, Step, Window
 
 __all__ = [
-    "ConditionalNGram", "Constant", "EnemyMoves", "EpisodeLength", "GRUAutoencoder", "GRUPredictor",
-    "IsolationForestDetector", "NGram", "Random", "Step", "Window"]
+    "ActivationClusters", "ConditionalNGram", "Constant", "EnemyMoves", "EpisodeLength", "GRUAutoencoder",
+    "GRUPredictor", "IsolationForestDetector", "NGram", "NeuronBands", "Random", "SpectralSignature", "Step", "TDError",
+    "Window"]

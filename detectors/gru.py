@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from bench.contracts import Episodes
-from detectors.recurrent import by_agent, by_step, chunks, delayed, living, observation_scaler, scaled, train
+from detectors.recorded import living
+from detectors.recurrent import by_agent, by_step, chunks, delayed, observation_scaler, scaled, train
 
 LEAST_ERROR = 1e-3  # of a scaled feature, squared: what is always predicted exactly may still be rounded
 MOST_WINDOWS = 20_000  # that the autoencoder learns from

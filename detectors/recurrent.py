@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from bench.contracts import Episodes
+from detectors.recorded import living
 
 CHUNK = 100  # episodes that are looked at together
 LONGEST_GRADIENT = 1.0
@@ -27,11 +28,6 @@ def by_agent(column: np.ndarray) -> np.ndarray:
 def by_step(values: np.ndarray, agents: int) -> np.ndarray:
     """(episode, step, agent) from (episode * agent, step)."""
     return values.reshape(-1, agents, values.shape[1]).swapaxes(1, 2)
-
-
-def living(episodes: Episodes) -> np.ndarray:
-    """(episode, step, agent) bool: alive in a step that was played."""
-    return episodes.alive & episodes.mask[..., None]
 
 
 def delayed(sequences: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from bench.contracts import Episodes
-from detectors.recorded import living
-from detectors.recurrent import by_agent, by_step, chunks, delayed, observation_scaler, scaled, train
+from detectors.recorded import by_agent, by_step, chunks, living, living_steps, windows
+from detectors.recurrent import delayed, observation_scaler, scaled, train
 
 LEAST_ERROR = 1e-3  # of a scaled feature, squared: what is always predicted exactly may still be rounded
 MOST_WINDOWS = 20_000  # that the autoencoder learns from
@@ -62,7 +62,7 @@ class GRUPredictor(BaseEstimator):
         check_is_fitted(self)
         scores = np.zeros(episodes.alive.shape)
         for where, some in chunks(episodes):
-            scores[where] = by_step((self._errors(some) / self.error_).max(-1), scores.shape[2])
+            scores[where] = by_step((self._errors(some) / self.error_).max(-1), some)
         return scores * living(episodes)
 
     def _sequences(self, episodes: Episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,15 +111,12 @@ class GRUAutoencoder(BaseEstimator):
 
     def fit(self, episodes: Episodes) -> GRUAutoencoder:
         self.scaler_ = observation_scaler(episodes)
-        where = np.argwhere(by_agent(living(episodes)))
-        if len(where) > MOST_WINDOWS:
-            where = np.random.default_rng(self.seed).permutation(where)[:MOST_WINDOWS]
-        windows, counts = self._windows(episodes, where)
-        features = windows.shape[-1]
+        seen, counts = self._windows(episodes, living_steps(episodes, MOST_WINDOWS, self.seed))
+        features = seen.shape[-1]
         self.network_ = train(lambda: _Autoencoder(features, self.hidden, self.code),
                               lambda network, seen: ((network(seen) - seen) ** 2).mean(-1),
-                              [windows], counts, epochs=self.epochs, batch=128, rate=self.rate, seed=self.seed)
-        self.error_ = np.maximum(self._errors(windows)[counts].mean(0, dtype=float), LEAST_ERROR)
+                              [seen], counts, epochs=self.epochs, batch=128, rate=self.rate, seed=self.seed)
+        self.error_ = np.maximum(self._errors(seen)[counts].mean(0, dtype=float), LEAST_ERROR)
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -128,26 +125,22 @@ class GRUAutoencoder(BaseEstimator):
         scores = np.zeros(episodes.alive.shape)
         for begin, some in chunks(episodes):
             found = np.zeros(by_agent(some.alive).shape)
-            where = np.argwhere(by_agent(living(some)))
-            windows, counts = self._windows(some, where)
-            errors = (self._errors(windows) / self.error_).mean(-1) * counts
+            where = living_steps(some)
+            seen, counts = self._windows(some, where)
+            errors = (self._errors(seen) / self.error_).mean(-1) * counts
             found[tuple(where.T)] = errors.sum(1) / counts.sum(1)
-            scores[begin] = by_step(found, scores.shape[2])
+            scores[begin] = by_step(found, some)
         return scores
 
     def _windows(self, episodes: Episodes, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scaled observations (window, step, feature) up to each (sequence, step) of ``where``, and which of their
         steps (window, step) are of the battle; the others are zero."""
-        sequence, last = where.T
-        step = last[:, None] + np.arange(1 - self.window, 1)
-        counts = step >= 0
-        seen = by_agent(episodes.observation)[sequence[:, None], np.maximum(step, 0)]
+        seen, counts = windows(episodes, where, self.window)
         return scaled(self.scaler_, seen) * counts[..., None].astype(np.float32), counts
 
-    def _errors(self, windows: np.ndarray) -> np.ndarray:
+    def _errors(self, seen: np.ndarray) -> np.ndarray:
         """(window, step, feature) squared errors."""
-        seen = torch.from_numpy(windows)
-        return ((self.network_(seen) - seen) ** 2).numpy()
+        return (self.network_(torch.from_numpy(seen)).numpy() - seen) ** 2
 
 
 class _Predictor(nn.Module):

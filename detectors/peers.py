@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from bench.contracts import Episodes
 from detectors.cusum import cusum
-from detectors.recorded import living
-from detectors.recurrent import by_agent, by_step, chunks, delayed, observation_scaler, scaled, train
+from detectors.recorded import by_agent, by_step, chunks, living
+from detectors.recurrent import delayed, observation_scaler, scaled, train
 
 LEAST_P = 1e-4  # of an action: one surprise does not outweigh a battle
 
@@ -78,7 +78,7 @@ class PeerPrediction(BaseEstimator):
             inputs, available, action = map(torch.from_numpy, self._sequences(some))
             log_p = self.network_(inputs, available)
             entropy = -(log_p.exp() * log_p).sum(-1)
-            excess[where] = by_step((_picked(log_p, action) - entropy).numpy(), excess.shape[2])
+            excess[where] = by_step((_picked(log_p, action) - entropy).numpy(), some)
         return excess
 
     def _sequences(self, episodes: Episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
-"""What recurrent detectors share: every agent's battle as one sequence, and a quiet, seeded training loop."""
+"""What recurrent detectors share: scaled inputs, and a quiet, seeded training loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -13,26 +13,9 @@ from torch import Tensor, nn
 from bench.contracts import Episodes
 from detectors.recorded import living
 
-CHUNK = 100  # episodes that are looked at together
 LONGEST_GRADIENT = 1.0
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-def by_agent(column: np.ndarray) -> np.ndarray:
-    """(episode * agent, step, ...) from (episode, step, agent, ...)."""
-    column = column.swapaxes(1, 2)
-    return column.reshape(-1, *column.shape[2:])
-
-
-def by_step(values: np.ndarray, agents: int) -> np.ndarray:
-    """(episode, step, agent) from (episode * agent, step)."""
-    return values.reshape(-1, agents, values.shape[1]).swapaxes(1, 2)
-
-
-def delayed(sequences: np.ndarray) -> np.ndarray:
-    """Sequences (sequence, step, feature) one step later; zeros first."""
-    return np.pad(sequences, [(0, 0), (1, 0), (0, 0)])[:, :-1]
 
 
 def observation_scaler(episodes: Episodes) -> StandardScaler:
@@ -45,11 +28,9 @@ def scaled(scaler: StandardScaler, observation: np.ndarray) -> np.ndarray:
     return ((observation - scaler.mean_) / scaler.scale_).astype(np.float32)
 
 
-def chunks(episodes: Episodes) -> Iterator[tuple[slice, Episodes]]:
-    """Some episodes at a time, since all of them as sequences would fill the memory, and where they are."""
-    for first in range(0, len(episodes), CHUNK):
-        where = slice(first, first + CHUNK)
-        yield where, episodes[where]
+def delayed(sequences: np.ndarray) -> np.ndarray:
+    """Sequences (sequence, step, feature) one step later; zeros first."""
+    return np.pad(sequences, [(0, 0), (1, 0), (0, 0)])[:, :-1]
 
 
 def train(make: Callable[[], Network], loss: Callable[..., Tensor], columns: Sequence[np.ndarray], counts: np.ndarray,

@@ -91,32 +91,6 @@ def test_enemy_moves_are_what_the_enemies_did(battles, team):
     assert checked > 20
 
 
-def moves_as_episodes(make_episodes, sequences):
-    """Battles of one enemy that moves east (+), west (-) or not (0), seen by both agents."""
-    episodes = make_episodes([len(sequence) for sequence in sequences])
-    episodes.observation[:] = 0
-    unit = 8  # of one ally, then the enemy: 7 features and 1 type each
-    for i, sequence in enumerate(sequences):
-        episodes.observation[i, : len(sequence), :, unit] = 1  # health
-        moves = [{"+": 1, "-": -1, "0": 0}[move] for move in sequence]
-        episodes.observation[i, : len(sequence), :, unit + 3] = np.array(moves)[:, None]
-    return episodes.public()
-
-
-def test_bigrams_are_counted(make_episodes):
-    detector = NGram(2, smoothing=1.0).fit(moves_as_episodes(make_episodes, ["--0", "--0"]))
-    scores = detector.score(moves_as_episodes(make_episodes, ["--0-+"]))
-    assert scores[0, 0].tolist() == [0, 0], "one move is no pair"
-    total = 8 + 36  # 2 battles, 2 pairs, 2 agents; and one of each of the 36 pairs
-    seen, never = -np.log(5 / total), -np.log(1 / total)
-    assert scores[0, 1:, 0] == pytest.approx([seen, seen, never, never])
-
-
-def test_ngrams_longer_than_a_battle(make_episodes):
-    detector = NGram(4).fit(moves_as_episodes(make_episodes, ["----0000"] * 3))
-    assert not detector.score(moves_as_episodes(make_episodes, ["--"])).any()
-
-
 def test_observations_of_another_simulator(make_episodes):
     with pytest.raises(DetectorError, match="observations of 5 features of 2 agents are not laid out as SMAX's"):
         NGram().fit(make_episodes([4], features=5).public())

@@ -45,15 +45,15 @@ def train(make: Callable[[], Network], loss: Callable[..., Tensor], columns: Seq
     counts : (sequence, step) bool, the steps whose loss counts; later steps than the last of a batch are left away.
     epochs, batch, rate : passes over the sequences, sequences a step of Adam, its learning rate.
     """
-    has_steps = counts.any(1)
-    tensors = [torch.from_numpy(column[has_steps]) for column in (*columns, counts)]
-    ends = torch.from_numpy(counts.shape[1] - counts[has_steps, ::-1].argmax(1))
+    tensors = [torch.from_numpy(column) for column in (*columns, counts)]
+    ends = torch.from_numpy(counts.shape[1] - counts[:, ::-1].argmax(1))
+    has_steps = torch.from_numpy(np.nonzero(counts.any(1))[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make()
         optimizer = torch.optim.Adam(network.parameters(), rate)
         for _ in range(epochs):
-            for index in torch.randperm(len(ends)).split(batch):
+            for index in has_steps[torch.randperm(len(has_steps))].split(batch):
                 *parts, counting = (tensor[index, : int(ends[index].max())] for tensor in tensors)
                 optimizer.zero_grad()
                 loss(network, *parts)[counting].mean().backward()

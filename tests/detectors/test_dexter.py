@@ -40,6 +40,12 @@ def test_the_cusum_is_of_the_same_scores(make_episodes):
     assert not plain[~test.alive].any()
 
 
+def test_the_dead_score_nothing(make_episodes):
+    test = make_episodes([6, 3])
+    test.alive[:] = False
+    assert not Dexter(slack=0.5).fit(make_episodes([9] * 9).public()).score(test.public()).any()
+
+
 def test_what_never_changes_has_no_forest(make_episodes):
     episodes = make_episodes([8] * 10)
     episodes.observation[..., 3:] = 0.5

@@ -36,9 +36,11 @@ def test_scores_of_normal_battles_are_about_one_and_the_dead_score_nothing(detec
     episodes = make_episodes([8] * 20)
     episodes.alive[:, 5:, 0] = False
     scores = detector.fit(episodes.public()).score(episodes.public())
+    lives = scores[episodes.alive]
     assert torch.equal(state, torch.get_rng_state()), "nobody else's random numbers are touched"
     assert not scores[:, 5:, 0].any()
-    lives = scores[episodes.alive]
+    episodes.alive[:] = False
+    assert not detector.score(episodes.public()).any()
     if isinstance(detector, GRUAutoencoder):
         assert lives.mean() == pytest.approx(1, abs=0.05)
     assert (lives > 0).all()

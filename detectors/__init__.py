@@ -1,10 +1,19 @@
 """Detectors: anomaly scores for recorded episodes. They know episodes only, see :class:`bench.contracts.Detector`."""
 
 from bench.conformance import check_detector
+from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
+from detectors.dexter import Dexter
+from detectors.drift import ActionDrift
 from detectors.floors import Constant, EpisodeLength, Random
-from detectors.ngram import NGram
+from detectors.gru import GRUAutoencoder, GRUPredictor
+from detectors.ngram import ConditionalNGram, NGram
 from detectors.outlier import Outlier
+from detectors.peers import PeerPrediction
+from detectors.values import TDError
 from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
 
-__all__ = ["Actions", "Constant", "Differences", "EnemyMoves", "EpisodeLength", "Hidden", "NGram", "Outlier", "Pooled",
-           "QValues", "Random", "Step", "TeamActions", "Units", "Window", "check_detector"]
+__all__ = [
+    "ActionDrift", "Actions", "ActivationClusters", "ConditionalNGram", "Constant", "Dexter", "Differences",
+    "EnemyMoves", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram", "NeuronBands", "Outlier",
+    "PeerPrediction", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "TDError", "TeamActions", "Units",
+    "Window", "check_detector"]

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.views.observation import WEST, EnemyMoves
+from detectors.views.observation import UNSEEN, WEST, EnemyMoves
 
 SYMBOLS = WEST + 1
 
@@ -46,7 +46,62 @@ class NGram(BaseEstimator):
 
     def _grams(self, episodes: Episodes) -> np.ndarray:
         """(episode, step from n - 1 on, agent, enemy) the number of the sequence of the last n moves."""
-        moves = EnemyMoves()(episodes).astype(np.int32)
-        if moves.shape[1] < self.n:
-            return np.zeros((len(moves), 0, *moves.shape[2:]), np.int32)
-        return sliding_window_view(moves, self.n, axis=1) @ SYMBOLS ** np.arange(self.n, dtype=np.int32)[::-1]
+        return sequence_numbers(EnemyMoves()(episodes), self.n)
+
+
+class ConditionalNGram(BaseEstimator):
+    """Surprise, -log p(move | the ``n - 1`` moves before), summed over an enemy unit's last ``window`` moves.
+
+    A rare move in a common place counts, a common one after a rare beginning does not, and several rare moves in a
+    row add up: of an opponent whose units now and then feint, the longest feints score highest. A sequence that was
+    never seen is as likely as its shorter parts make it: p is the Witten-Bell interpolation of all orders up to ``n``,
+    p_n = (count(past, move) + kinds(past) p_{n-1}) / (count(past) + kinds(past)), where kinds(past) is how many
+    different moves followed, and p_0 is uniform. Of the enemies that an agent sees, the most surprising one counts.
+
+    Parameters
+    ----------
+    n : the order, from 1 (moves by themselves) to 5 (6 ** 5 sequences).
+    window : how many moves are summed, from 1 on.
+
+    Attributes
+    ----------
+    surprise_ : (6 ** n,) -log p of the last move of each sequence, in nats.
+
+    References
+    ----------
+    Witten & Bell, "The zero-frequency problem", IEEE Transactions on Information Theory 37(4), 1991;
+    Chen & Goodman, "An empirical study of smoothing techniques for language modeling", 1999, section 2.5.
+    """
+
+    def __init__(self, n: int = 3, window: int = 4) -> None:
+        self.n = n
+        self.window = window
+
+    def fit(self, episodes: Episodes) -> ConditionalNGram:
+        moves, watched = self._moves(episodes), episodes.alive & episodes.mask[..., None]
+        p = np.full(SYMBOLS, 1 / SYMBOLS)
+        for order in range(1, self.n + 1):
+            grams = sequence_numbers(moves[:, self.n - order:], order)[watched]
+            counts = np.bincount(grams.ravel(), minlength=SYMBOLS**order).reshape([SYMBOLS] * order)
+            kinds = np.maximum((counts > 0).sum(-1, keepdims=True), 1)  # 1 where nothing followed: then p_{n-1} is left
+            p = (counts + kinds * p) / (counts.sum(-1, keepdims=True) + kinds)  # p lacks the oldest move: broadcast
+        self.surprise_ = -np.log(p).ravel()
+        return self
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        """(episode, step, agent) in nats; 0 for the dead."""
+        check_is_fitted(self)
+        surprise = self.surprise_[sequence_numbers(self._moves(episodes), self.n)]
+        padded = np.pad(surprise, [(0, 0), (self.window - 1, 0), (0, 0), (0, 0)])
+        return sliding_window_view(padded, self.window, axis=1).sum(-1).max(-1) * episodes.alive
+
+    def _moves(self, episodes: Episodes) -> np.ndarray:
+        """(episode, n - 1 + step, agent, enemy): before the battle begins, no unit is seen."""
+        return np.pad(EnemyMoves()(episodes), [(0, 0), (self.n - 1, 0), (0, 0), (0, 0)], constant_values=UNSEEN)
+
+
+def sequence_numbers(moves: np.ndarray, n: int) -> np.ndarray:
+    """(episode, step from n - 1 on, agent, enemy) the number of each sequence of n moves (episode, step, ...)."""
+    if moves.shape[1] < n:
+        return np.zeros((len(moves), 0, *moves.shape[2:]), np.int32)
+    return sliding_window_view(moves.astype(np.int32), n, axis=1) @ SYMBOLS ** np.arange(n, dtype=np.int32)[::-1]

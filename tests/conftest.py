@@ -54,7 +54,8 @@ def make_episodes():
         return Episodes(rng.normal(size=(n, steps, agents, features)).astype(np.float16),
                         np.ones((n, steps, agents, 6), bool), rng.integers(6, size=(n, steps, agents)).astype(np.uint8),
                         rng.random((n, steps)).astype(np.float32), np.repeat(mask[..., None], agents, -1), mask,
-                        hidden_labels=labels)
+                        hidden=np.tanh(rng.normal(size=(n, steps, agents, 8))).astype(np.float16),
+                        q=rng.normal(size=(n, steps, agents, 6)).astype(np.float32), hidden_labels=labels)
 
     return make
 

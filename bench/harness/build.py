@@ -142,6 +142,8 @@ def _class(node: Any) -> str:
 def _added(group: str) -> Iterator[tuple[str, Any]]:
     """The options of a group, and their values, that are not shipped: from folders of the user's own and from installed
     packages."""
+    if not (GlobalHydra().is_initialized() and HydraConfig.initialized()):  # called from Python: no command line
+        return
     path = [word for word in HydraConfig.get().overrides.hydra if word.startswith("hydra.searchpath")]
     loader = GlobalHydra.instance().config_loader()
     for name in loader.get_group_options(group, config_name="config", overrides=path):

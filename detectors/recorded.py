@@ -1,0 +1,62 @@
+"""How detectors read recorded episodes: who lives, every agent's battle as one sequence, and columns on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.contracts import Episodes
+from bench.errors import DetectorError
+
+CHUNK = 50  # episodes that are looked at together
+COLUMNS = {"hidden": "hidden states", "q": "Q values"}
+
+
+def living(episodes: Episodes) -> np.ndarray:
+    """(episode, step, agent) bool: alive in a step that was played."""
+    return episodes.alive & episodes.mask[..., None]
+
+
+def recorded(episodes: Episodes, name: str, detector: object) -> np.ndarray:
+    """The column "hidden" or "q" as float32; DetectorError if it was not recorded."""
+    column = getattr(episodes, name)
+    if column is None:
+        raise DetectorError(f"{type(detector).__name__} needs the agents' {COLUMNS[name]}, and these episodes were "
+                            f"recorded without; expected the column '{name}'")
+    return column.astype(np.float32)
+
+
+def chunks(episodes: Episodes) -> Iterator[tuple[slice, Episodes]]:
+    """Some episodes at a time, since all that is computed of all at once would fill the memory, and where they are."""
+    for first in range(0, len(episodes), CHUNK):
+        where = slice(first, first + CHUNK)
+        yield where, episodes[where]
+
+
+def by_agent(column: np.ndarray) -> np.ndarray:
+    """(episode * agent, step, ...) from (episode, step, agent, ...)."""
+    column = column.swapaxes(1, 2)
+    return column.reshape(-1, *column.shape[2:])
+
+
+def by_step(values: np.ndarray, episodes: Episodes) -> np.ndarray:
+    """(episode, step, agent) from (episode * agent, step) of these episodes."""
+    n, steps, agents = episodes.alive.shape
+    return values.reshape(n, agents, steps).swapaxes(1, 2)
+
+
+def living_steps(episodes: Episodes, most: int | None = None, seed: int = 0) -> np.ndarray:
+    """(sample, 2) the (episode * agent, step) at which agents live; of more than ``most``, so many drawn at random."""
+    where = np.argwhere(by_agent(living(episodes)))
+    if most is None or len(where) <= most:
+        return where
+    return np.random.default_rng(seed).choice(where, most, replace=False)
+
+
+def windows(episodes: Episodes, where: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The observations (sample, length, feature) float16 of the last ``length`` steps up to each of ``where``, oldest
+    first, and which of them are of the battle (sample, length); in place of the others stands its first step."""
+    sequence, last = where.T
+    step = last[:, None] + np.arange(1 - length, 1)
+    return by_agent(episodes.observation)[sequence[:, None], np.maximum(step, 0)], step >= 0

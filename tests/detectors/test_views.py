@@ -53,7 +53,7 @@ def test_the_promises_of_every_view(name, recorded):
 def test_a_view_says_what_it_needs(view, make_episodes):
     assert needs(view) == ("hidden",)
     with pytest.raises(DetectorError, match="needs the column 'hidden', which these episodes were recorded without"):
-        view(make_episodes([3]).public())
+        view(replace(make_episodes([3]).public(), hidden=None))
     assert needs(Window(2)) == needs(None) == ()
 
 

@@ -4,6 +4,7 @@ from bench.conformance import check_detector
 from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
 from detectors.dexter import Dexter
 from detectors.drift import ActionDrift
+from detectors.ensemble import Ensemble
 from detectors.floors import Constant, EpisodeLength, Random
 from detectors.gru import GRUAutoencoder, GRUPredictor
 from detectors.ngram import ConditionalNGram, NGram
@@ -14,6 +15,6 @@ from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QV
 
 __all__ = [
     "ActionDrift", "Actions", "ActivationClusters", "ConditionalNGram", "Constant", "Dexter", "Differences",
-    "EnemyMoves", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram", "NeuronBands", "Outlier",
-    "PeerPrediction", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "TDError", "TeamActions", "Units",
-    "Window", "check_detector"]
+    "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram", "NeuronBands",
+    "Outlier", "PeerPrediction", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "TDError", "TeamActions",
+    "Units", "Window", "check_detector"]

@@ -1,0 +1,62 @@
+"""The README's tables from the leaderboard's rows."""
+
+import pandas as pd
+import pytest
+
+from bench.errors import BenchError
+from bench.reporting.markdown import attacks, detectors, tables, with_tables
+
+
+def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
+    figures = {"win_clean_team": 0.9, "win_backdoored": 0.8, "win_triggered": 0.1, "asr": asr, "cpvr": 0.02,
+               "accidental": 0.004}
+    line = {"status": "ok", "benchmark_version": "1", "env": "smax/8m/random", "env_version": "v", "attack": attack,
+            "algo": algo, "seed": seed, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.5,
+            "poisoned_steps": 0.25, "row_detector": detector, "kind": kind, "team": "backdoored", "triggered": True,
+            "before_auroc": 0.5, "after_auroc": 0.75}
+    for name, value in figures.items():
+        line |= {name: value, f"{name}_low": value - 0.01, f"{name}_high": value + 0.01}
+    return line | more
+
+
+FRAME = pd.DataFrame([
+    row("always_on", "vdn", 0.9), row("weak", "vdn", 0.45), row("weak", "qmix", 0.5),
+    row("strong", "vdn", 0.8, seed=0), row("strong", "vdn", 0.6, seed=1),
+    row("strong", "vdn", 0.8, "constant", "floor", before_auroc=0.25),
+    row("strong", "vdn", 0.8, env="smax/8m/skirmish", before_auroc=0.875)])
+
+
+def test_attacks_are_sorted_by_harm_and_measured_by_the_bound():
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in attacks(FRAME).splitlines()]
+    head, _, *body = lines
+    assert [line[0] for line in body] == ["always_on", "strong", "strong", "weak", "weak"]
+    cells = [dict(zip(head, line, strict=True)) for line in body]
+    assert cells[1]["seeds"] == "2"
+    assert cells[1]["**ASR**"] == "70.0 % (60.0 to 80.0)", "several seeds: mean, lowest and highest"
+    assert cells[1]["of the bound"] == "78 %"
+    assert cells[2]["map and opponent"] == "8m/skirmish"
+    assert cells[2]["of the bound"] == "", "no bound was measured there"
+    weak = {cell["algorithm"]: cell for cell in cells[3:]}
+    assert weak["vdn"]["**ASR**"] == "45.0 % (44.0 to 46.0)", "one seed: its interval"
+    assert (weak["vdn"]["of the bound"], weak["qmix"]["of the bound"]) == ("50 %", "")
+    assert weak["vdn"]["accidents in 1,000"] == "4.0"
+    assert weak["vdn"]["poisoned steps"] == "25.0 %"
+
+
+def test_detectors_stand_beside_each_other_per_attack():
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in detectors(FRAME, "before").splitlines()]
+    assert lines[0] == ["detector", "strong, 8m/random", "strong, 8m/skirmish", "weak"]
+    assert lines[2] == ["isoforest", "0.50 / -", "0.88 / -", "0.50 / 0.50"]
+    assert lines[3] == ["constant", "0.25 / -", "- / -", "- / -"], "floors come last"
+
+
+def test_versions_are_never_mixed():
+    other = FRAME.assign(benchmark_version=["1"] * 6 + ["2"])
+    with pytest.raises(BenchError, match="several values of benchmark_version"):
+        tables(other)
+
+
+def test_only_what_stands_between_the_marks_is_replaced():
+    text = "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n<!-- y: begin -->\n<!-- y: end -->\n"
+    assert with_tables(text, {"x": "n\\ew", "y": "z"}) == (
+        "a\n<!-- x: begin -->\nn\\ew\n<!-- x: end -->\nb\n<!-- y: begin -->\nz\n<!-- y: end -->\n")

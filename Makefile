@@ -19,10 +19,12 @@ zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; g
 	$(BIN)/python -m bench zoo build shipped=false out=results/zoo
 	$(BIN)/python -m bench zoo publish shipped=false out=results/zoo
 
-leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv and the README's tables anew from the shipped checkpoints
+leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the README's tables anew from the shipped checkpoints
 	rm -f leaderboard/leaderboard.csv
-	$(BIN)/python -m bench sweep sweep=shipped out=results/leaderboard leaderboard=leaderboard/leaderboard.csv
+	$(BIN)/python -m bench leaderboard
+	$(BIN)/python -m bench.reporting.schema
 	$(BIN)/python -m bench.reporting.markdown
+	$(BIN)/python -m bench.reporting.page
 
 figures: $(SETUP)  ## draw leaderboard/figures anew from the shipped checkpoints
 	for algo in vdn qmix; do $(BIN)/python -m bench figures algo=$$algo out=leaderboard || exit 1; done

@@ -18,8 +18,9 @@ def current(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame[frame["status"] == "ok"]
     if frame.empty:
         return frame
-    versions = ["benchmark_version", "env_version"]
-    return frame[(frame[versions] == frame.loc[frame["date"].idxmax(), versions]).all(axis=1)]
+    last = frame.sort_values("date").iloc[-1]
+    return frame[(frame["benchmark_version"] == last["benchmark_version"])
+                 & (frame["env_version"] == last["env_version"])]
 
 
 def attacked(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import pandas_dtype
 
 from bench.artifacts.files import write_atomic
 from bench.errors import BenchError, unknown
@@ -18,7 +19,8 @@ DOCUMENT = Path("leaderboard/SCHEMA.md")
 PHASES = {"before": "before onset (the trigger's own steps)", "after": "after onset (the attack period)",
           "whole": "in the whole battle"}
 ROUNDING = 1e-9  # an interval of a share may end that far outside [0, 1]
-TYPES = {"text": "string", "flag": "boolean", "count": "Int64", "integer": "Int64", "share": "float64", "number": "float64"}
+TYPES = {"text": "string", "flag": "boolean", "count": "Int64", "integer": "Int64", "share": "float64",
+         "number": "float64"}
 KINDS = {"text": "text", "flag": "True or False", "count": "whole number, 0 or more",
          "integer": "whole number", "share": "0 to 1", "number": "number"}
 
@@ -69,7 +71,7 @@ FIGURES = {  # the fields of bench.contracts.Figures
 
 COLUMNS = [
     Column("row_id", "text", "12 hex digits that name the row: python -m bench reproduce ROW_ID"),
-    Column("benchmark_version", "text", "version of this benchmark; rows of different versions are never ranked together",
+    Column("benchmark_version", "text", "rows of different versions of this benchmark are never ranked together",
            True),
     Column("env", "text", "simulator/map/opponent", True),
     Column("env_version", "text", "changes whenever the same actions may lead to other battles", True),
@@ -138,8 +140,9 @@ def validated(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     for name in frame:
         if name not in BY_NAME:
             raise unknown(f"column in {what}", name, BY_NAME)
-    checked = pd.DataFrame({column.name: _checked(frame[column.name], column, what) if column.name in frame
-                            else pd.Series(np.nan, frame.index, dtype=TYPES[column.kind]) for column in COLUMNS})
+    checked = pd.DataFrame({
+        column.name: _checked(frame[column.name], column, what) if column.name in frame
+        else pd.Series(np.nan, frame.index, dtype=pandas_dtype(TYPES[column.kind])) for column in COLUMNS})
     for low in (name for name in BY_NAME if name.endswith("_low")):
         crossed = checked[low] > checked[f"{low.removesuffix('low')}high"] + ROUNDING
         _refuse(crossed, checked[low], what, "the interval's low end is above its high end")
@@ -150,7 +153,7 @@ def _checked(values: pd.Series, column: Column, what: str) -> pd.Series:
     if column.kind == "flag":
         values = values.map({True: True, False: False, "True": True, "False": False}, na_action="ignore")
     try:
-        typed = values.astype(TYPES[column.kind])
+        typed = values.astype(pandas_dtype(TYPES[column.kind]))
     except (ValueError, TypeError):
         raise BenchError(f"{what}: column '{column.name}' holds something else than {KINDS[column.kind]}") from None
     if column.required:
@@ -176,8 +179,8 @@ def _refuse(wrong: pd.Series, values: pd.Series, what: str, why: str) -> None:
 def document() -> str:
     """The schema in Markdown."""
     lines = ["# leaderboard.csv", "",
-             "Generated from `bench/reporting/schema.py` by `python -m bench.reporting.schema`. A row is a detector on a "
-             "team; a figure without a value is empty, never made up. Columns with `_low` and `_high` hold 95 % "
+             "Generated from `bench/reporting/schema.py` by `python -m bench.reporting.schema`. A row is a detector on "
+             "a team; a figure without a value is empty, never made up. Columns with `_low` and `_high` hold 95 % "
              "intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for AUROC, AUPRC and "
              "VUS-PR.", "", "| column | values | never empty | meaning |", "|---|---|---|---|"]
     for column in COLUMNS:

@@ -17,7 +17,6 @@ COMMANDS = {
     "export": "write the public episodes for work offline, and on request their labels",
     "leaderboard": "measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
     "reproduce": "measure a row of the leaderboard again (reproduce ROW_ID)",
-    "report": "write a page about one result (report RESULT.json)",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "accidents": "count how often the trigger completes by itself",
     "patterns": "count which sequences of enemy moves play contains anyway",
@@ -30,7 +29,6 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
     "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
-    "report": lambda word: f"file='{word}'",
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",

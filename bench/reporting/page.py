@@ -1,10 +1,12 @@
-"""The leaderboard's page, ``leaderboard/index.html``: one file, no network. ``python -m bench.reporting.page`` makes it.
+"""The leaderboard's page, ``leaderboard/index.html``: one file that needs no network.
 
-Everything is taken from the CSV; learning curves come from the checkpoints' descriptions, replays are linked.
+``python -m bench.reporting.page`` makes it. Everything is taken from the CSV; learning curves come from the
+checkpoints' descriptions, replays are linked.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "rate_1", "rate_5", "fal
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
+REPLAYED = "smax/8m/random"  # environment of the pictures
+FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:.0f}"}
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
 
 
@@ -56,13 +60,17 @@ def page(frame: pd.DataFrame, figures: Path) -> str:
 def _template(name: str) -> Any:
     environment = Environment(loader=PackageLoader("bench.reporting"), autoescape=True, trim_blocks=True,
                               lstrip_blocks=True)
-    environment.filters |= {"number": _number, "percent": _percent}
+    environment.filters |= {name: partial(_shown, form=form) for name, form in FORMS.items()}
     return environment.get_template(name)
 
 
 def _ranking(rows: pd.DataFrame, phase: str) -> list[dict[str, Any]]:
-    lines = ranking(rows, phase).to_dict("records")
-    return [line | {"rank": None if pd.isna(line["rank"]) else line["rank"]} for line in lines]
+    lines = ranking(rows, phase)
+    return _records(lines.assign(rank=lines["rank"].astype(object).where(lines["rank"].notna(), None)))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in line.items()} for line in frame.to_dict("records")]
 
 
 def _table(rows: pd.DataFrame) -> dict[str, Any]:
@@ -81,14 +89,15 @@ def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
     cards = []
     for (env, attack), mine in teams.groupby(["env", "attack"]):
         lines = []
-        for row in mine.sort_values(["algo", "seed"]).to_dict("records"):
+        for row in _records(mine.sort_values(["algo", "seed"])):
             bound = bounds.get((env, row["algo"]))
             replay = f"{attack}-{row['algo']}-s{row['seed']}-replay.html"
+            replayed = env == REPLAYED and (figures / replay).exists()
             lines.append(row | {
                 "share": None if bound is None or pd.isna(row["asr"]) else row["asr"] / bound,
-                "replay": f"{figures.name}/{replay}" if env == "smax/8m/random" and (figures / replay).exists() else None,
+                "replay": f"{figures.name}/{replay}" if replayed else None,
                 "curve": _curve(row["checkpoint"])})
-        cards.append({"name": attack, "env": env, "what": _summary("attack", attack), "asr": mine["asr"].mean(),
+        cards.append({"name": attack, "env": env, "what": _summary("attack", str(attack)), "asr": mine["asr"].mean(),
                       "cpvr": mine["cpvr"].mean(), "kind": mine["trigger_kind"].iloc[0], "teams": lines})
     return sorted(cards, key=lambda card: (pd.isna(card["asr"]), -card["asr"]))
 
@@ -103,11 +112,10 @@ def _detectors(rows: pd.DataFrame) -> list[dict[str, Any]]:
         shown = own["triggered"].astype(bool)
         sides = {side: own[(own["team"] == team) & (shown == triggered)]
                  for side, (team, triggered) in CONTROLS.items()}
-        by_attack = {attack: group for attack, group in mine.groupby("attack")}
         cards.append({
             "name": name, "kind": mine["kind"].iloc[0], "what": _summary("detector", str(name)),
             "version": mine["detector_version"].iloc[0], "view": mine["view"].iloc[0],
-            "attacks": {attack: _means(group) for attack, group in by_attack.items()},
+            "attacks": {attack: _means(group) for attack, group in mine.groupby("attack")},
             "controls": {side: _means(group) for side, group in sides.items() if len(group)}})
     return cards
 
@@ -115,7 +123,7 @@ def _detectors(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _means(rows: pd.DataFrame) -> dict[str, float | None]:
     """Means over teams, None where no team has the figure."""
     columns = [*(f"{phase}_{figure}" for phase in PHASES for figure in (*FIGURES, "base_rate")), "delay"]
-    return {name: None if pd.isna(mean) else float(mean) for name, mean in rows[columns].mean().items()}
+    return {name: None if pd.isna(mean := rows[name].mean()) else float(mean) for name in columns}
 
 
 def _curve(checkpoint: Any) -> dict[str, Any] | None:
@@ -137,12 +145,8 @@ def _summary(group: str, name: str) -> str:
     return options.summary(group, name) if name in options.names(group) else ""
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{100 * value:.1f} %"
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None or pd.isna(value) else form.format(value)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ const byId = id => document.getElementById(id);
 const two = value => value === null ? "–" : value.toFixed(2);
 const FILTERS = ["attack", "algo", "trigger_kind", "kind"];
 const COLUMNS = [  // title, key, whether it belongs to the chosen phase
-  ["detector", "detector"], ["attack", "attack"], ["map", "env"], ["algorithm", "algo"], ["seed", "seed"], ["team", "team"],
-  ["trigger", "triggered"], ["AUROC", "auroc", true], ["AUPRC", "auprc", true], ["alarms @1 %", "rate_1", true],
-  ["alarms @5 %", "rate_5", true], ["false alarms @5 %", "false_alarms_5", true], ["delay", "delay"], ["row", "row_id"]];
-let order = {column: 7, down: true}, shown = 100;
+  ["detector", "detector"], ["attack", "attack"], ["AUROC", "auroc", true], ["AUPRC", "auprc", true],
+  ["alarms @1 %", "rate_1", true], ["alarms @5 %", "rate_5", true], ["false alarms @5 %", "false_alarms_5", true],
+  ["delay", "delay"], ["algorithm", "algo"], ["seed", "seed"], ["map", "env"], ["team", "team"], ["trigger", "triggered"],
+  ["row", "row_id"]];
+let order = {column: 2, down: true}, shown = 100;
 
+const isNumber = ([, key, phased]) => (phased && key !== "auroc") || key === "delay" || key === "seed";
 const value = (row, [, key, phased]) => row[phased ? `${byId("phase").value}_${key}` : key];
 
 function text(row, column) {
@@ -43,7 +45,7 @@ function draw() {
     for (const column of COLUMNS) {
       const cell = line.insertCell();
       cell.textContent = text(row, column);
-      if (column[2] || column[1] === "delay" || column[1] === "seed") cell.className = "n";
+      if (isNumber(column)) cell.className = "n";
     }
   }
   byId("rows").tBodies[0].replaceWith(body);
@@ -53,9 +55,11 @@ function draw() {
   byId("more").hidden = found.length <= shown;
 }
 
-COLUMNS.forEach(([title, , phased], i) => {
+COLUMNS.forEach((column, i) => {
+  const [title, , phased] = column;
   const head = document.createElement("th"), button = document.createElement("button");
   head.scope = "col";
+  if (isNumber(column)) head.className = "n";
   button.type = "button";
   button.textContent = title;
   button.addEventListener("click", () => {

@@ -19,10 +19,12 @@ zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; g
 	$(BIN)/python -m bench zoo build shipped=false out=results/zoo
 	$(BIN)/python -m bench zoo publish shipped=false out=results/zoo
 
-leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv and the README's tables anew from the shipped checkpoints
+leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the README's tables anew from the shipped checkpoints
 	rm -f leaderboard/leaderboard.csv
-	$(BIN)/python -m bench sweep sweep=shipped out=results/leaderboard leaderboard=leaderboard/leaderboard.csv
+	$(BIN)/python -m bench leaderboard
+	$(BIN)/python -m bench.reporting.schema
 	$(BIN)/python -m bench.reporting.markdown
+	$(BIN)/python -m bench.reporting.page
 
 frontier: $(SETUP)  ## make leaderboard/frontier anew: stealth and its price (an hour; it trains teams)
 	$(BIN)/python -m bench sweep sweep=frontier out=results/frontier

@@ -15,6 +15,8 @@ COMMANDS = {
     "inject": "put the attack into a clean team",
     "check": "see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME)",
     "export": "write the public episodes for work offline, and on request their labels",
+    "leaderboard": "measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
+    "reproduce": "measure a row of the leaderboard again (reproduce ROW_ID)",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "accidents": "count how often the trigger completes by itself",
     "patterns": "count which sequences of enemy moves play contains anyway",
@@ -26,7 +28,9 @@ COMMANDS = {
 SUBJECTS = {  # commands whose first word may be their subject alone: the word -> the value it stands for
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
+    "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
 }
+SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",
           "algo": "algorithms", "budget": "budgets", "sweep": "sweeps"}
 
@@ -48,6 +52,10 @@ def main(argv: list[str] | None = None) -> int:
         rest = words[1:]
         if words[0] in SUBJECTS and rest and "=" not in rest[0] and not rest[0].startswith(("-", "~")):
             rest[0] = SUBJECTS[words[0]](rest[0])
+        if words[0] == "leaderboard":
+            rest = [_choice(word) for word in rest]
+        if words[0] in ("leaderboard", "reproduce"):
+            rest = SHIPPED + rest
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
     except BenchError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -59,6 +67,14 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
+
+
+def _choice(word: str) -> str:
+    """A word of ``leaderboard``, where ``attack=told,trojdrl*`` chooses among its cells and several may be named."""
+    name, _, value = word.partition("=")
+    if name in ("attack", "detector", "algo", "seed"):
+        return f"cells.{name}='{value}'"
+    return "show=true" if word == "--show" else word
 
 
 def help_text() -> str:

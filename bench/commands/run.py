@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 
 from bench.errors import BenchError
 
+SHIPPED = Path(__file__).parents[2] / "leaderboard" / "leaderboard.csv"  # in a checkout; an installed wheel has none
 _shared: dict[str, Any] = {}  # the memory of a sweep (-m), whose cells run one after the other in this process
 
 
@@ -17,7 +19,9 @@ def main(cfg: DictConfig) -> None:
     """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
     from bench.harness import record_failure, run
     from bench.harness.judge import Memory
+    from bench.reporting.leaderboard import read_leaderboard
     from bench.reporting.progress import bar, console, remark
+    from bench.reporting.ranking import standing
     from bench.reporting.table import show
 
     sweep = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -28,3 +32,5 @@ def main(cfg: DictConfig) -> None:
             record_failure(cfg, error)
         raise
     show(result, console)
+    if SHIPPED.exists():
+        console.print(standing(read_leaderboard(SHIPPED), result), style="bold", soft_wrap=True, highlight=False)

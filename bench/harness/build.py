@@ -6,6 +6,7 @@ import importlib.metadata
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from bench.errors import BenchError
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "view")
+          "view", "cells", "show", "row")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -117,8 +118,7 @@ def _detector_name(detector: dict[str, Any]) -> str:
 
     A configuration of which no option has the rest goes by the class of its estimator, or by its own.
     """
-    shipped: dict[str, Any] = {name: OmegaConf.to_container(option("detector", name))
-                               for name in options.names("detector")}
+    shipped = _shipped_detectors()
     for name, known in shipped.items():
         if known == detector:
             return name
@@ -132,6 +132,11 @@ def _detector_name(detector: dict[str, Any]) -> str:
         return name
     views = [name for name in options.names("view") if OmegaConf.to_container(option("view", name)) == view]
     return f"{name}_{views[0] if views else _class(view)}"
+
+
+@cache  # a leaderboard asks for the names of a thousand cells
+def _shipped_detectors() -> dict[str, Any]:
+    return {name: OmegaConf.to_container(option("detector", name)) for name in options.names("detector")}
 
 
 def _class(node: Any) -> str:

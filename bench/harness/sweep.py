@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
+import pandas as pd
 import pydantic.dataclasses
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from bench import plugins
+from bench import options, plugins
+from bench.artifacts import zoo
+from bench.artifacts.files import config_hash, read_json
 from bench.contracts import Progress
-from bench.errors import BenchError
+from bench.errors import BenchError, unknown
 from bench.harness import finished
+from bench.harness.build import describe
 from bench.harness.fleet import run_all
 from bench.reporting.sweep import Cell
 
@@ -66,6 +71,42 @@ def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Seq
     results = [finished(compose("config", plugins.words(command))) for command in commands]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
+
+
+def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
+    """The sweep's cells whose settings are among the given values or patterns ("told,trojdrl*"); None allows all.
+
+    Raises BenchError if no cell is left by one of them.
+    """
+    cells = grid(sweep)
+    for name, pattern in patterns.items():
+        if pattern is None:
+            continue
+        values = [str(cell.get(name, options.default(name) if name != "seed" else 0)) for cell in cells]
+        wanted = [any(fnmatchcase(value, part) for part in str(pattern).split(",")) for value in values]
+        if not any(wanted):
+            raise unknown(f"{name} in the sweep {sweep.name}", pattern, sorted(set(values)))
+        cells = [cell for cell, fits in zip(cells, wanted, strict=True) if fits]
+    return _of(sweep, cells)
+
+
+def missing(sweep: Sweep, words: Sequence[str], frame: pd.DataFrame) -> Sweep:
+    """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now."""
+    shipped = read_json(zoo.MANIFEST)
+    weights = frame["checkpoint"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
+    there = set(frame.loc[((frame["status"] == "ok") & (frame["sha256_backdoored"] == weights)).fillna(False),
+                          "config_hash"])
+    return _of(sweep, [cell for cell in grid(sweep) if hash_of([*sweep.words, *words, *_words(cell)]) not in there])
+
+
+def hash_of(words: Sequence[str]) -> str:
+    """The hash of the configuration that the words of ``python -m bench run`` make."""
+    return config_hash(describe(compose("config", plugins.words(words)), None)[0])
+
+
+def _of(sweep: Sweep, cells: list[dict[str, Any]]) -> Sweep:
+    """The sweep with these cells."""
+    return replace(sweep, grids=[{name: [value] for name, value in cell.items()} for cell in cells])
 
 
 def _together(cells: list[dict[str, Any]]) -> list[str]:

@@ -1,19 +1,28 @@
-"""The leaderboard's CSV: one line a row of a result. A cell's lines are replaced together, all others kept."""
+"""The leaderboard's CSV: one line a row of a result. A cell's lines are replaced together, all others kept.
+
+Its columns are declared in :mod:`bench.reporting.schema`.
+"""
 
 from __future__ import annotations
 
 import io
 from dataclasses import asdict
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from omegaconf import OmegaConf
 
-from bench.artifacts.files import locked, read_bytes, write_atomic
+from bench import options
+from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
 from bench.contracts import Estimate, Figures, Result
 from bench.errors import BenchError
+from bench.reporting.schema import BY_NAME, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
+OURS = ("bench", "detectors")  # packages whose version is the benchmark's
+DEV_SEED = 0  # of the teams to develop detectors on
 LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 
 
@@ -22,24 +31,22 @@ def add_rows(path: Path, result: Result) -> None:
 
     Raises BenchError if the file there is no leaderboard, or the place cannot be written.
     """
-    new = pd.DataFrame(result_rows(result))
+    new = validated(pd.DataFrame(result_rows(result)), f"the result {result.config_hash}")
     with locked(path, wait=LOCK_SECONDS):
         old = read_leaderboard(path) if path.exists() else new.iloc[:0]
-        same = (old[CELL].astype(str) == new[CELL].astype(str).iloc[0]).all(axis=1)
-        both = pd.concat([old[~same].astype(object), new.astype(object)], ignore_index=True)
+        same = (old[CELL] == new[CELL].iloc[0]).all(axis=1)
+        both = pd.concat([old[~same], new], ignore_index=True)
         write_atomic(path, both.to_csv(index=False).encode())
 
 
 def read_leaderboard(path: Path) -> pd.DataFrame:
-    """The CSV as a frame. Raises BenchError if it is not one of ours."""
+    """The CSV as a frame, with the columns and types of the schema. Raises BenchError if it is not one of ours."""
     try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path)), dtype={"config_hash": str, "git_revision": str})
+        frame = pd.read_csv(io.BytesIO(read_bytes(path)), keep_default_na=False, na_values=[""], dtype={
+            name: str for name, column in BY_NAME.items() if column.kind == "text"})
     except (ValueError, UnicodeDecodeError):
         raise BenchError(f"{path} is no leaderboard: it is not CSV") from None
-    missing = [name for name in CELL if name not in frame.columns]
-    if missing:
-        raise BenchError(f"{path} is no leaderboard: it has no column '{missing[0]}'")
-    return frame
+    return validated(frame, str(path))
 
 
 def result_rows(result: Result) -> list[dict[str, Any]]:
@@ -50,7 +57,8 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
         shared |= _flat(name, value)
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
     shared |= {f"sha256_{role}": result.checkpoints.get(role) for role in ("clean", "backdoored")}
-    shared |= {"status": result.status, "error": result.error}
+    shared |= {"status": result.status, "error": result.error, "defender": "suspect",
+               "split": "dev" if result.seed == DEV_SEED else "test"}
     lines = []
     for row in result.rows:
         line = {"team": row.team, "triggered": row.triggered, "row_detector": row.detector, "kind": row.kind}
@@ -58,8 +66,40 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
             for name, value in vars(detection).items():
                 line |= _flat(f"{phase}_{name}", value) if isinstance(value, Estimate) else {f"{phase}_{name}": value}
         line |= _flat("attribution", row.attribution) | {"attribution_chance": row.attribution_chance}
-        lines.append(shared | line | _flat("delay", row.delay))
-    return lines or [shared | {"team": "", "triggered": "", "row_detector": result.detector, "kind": "error"}]
+        lines.append(shared | line | _flat("delay", row.delay) | _about(result, row.detector))
+    lines = lines or [shared | {"team": None, "triggered": None, "row_detector": result.detector, "kind": "error"}
+                      | _about(result, result.detector)]
+    return [line | {"row_id": row_id(line)} for line in lines]
+
+
+def row_id(line: dict[str, Any]) -> str:
+    """12 hex digits that name a row: the same for the same row measured again, whatever its figures."""
+    return config_hash([line[name] for name in (
+        "env", "algo", "attack", "seed", "row_detector", "team", "triggered", "config_hash", "benchmark_version")])
+
+
+def _about(result: Result, detector: str) -> dict[str, str | None]:
+    """Version and view of a row's detector: the cell's own, which its configuration describes, or a shipped floor."""
+    if detector != result.detector:
+        return {"detector_version": result.benchmark_version, "view": None}
+    node = result.config.get("detector", {})
+    return {"detector_version": _version(str(node.get("_target_", "")), result), "view": _view(node.get("view"))}
+
+
+def _version(target: str, result: Result) -> str | None:
+    package = target.split(".")[0]
+    if package in OURS:
+        return result.benchmark_version
+    owners = packages_distributions().get(package)
+    return version(owners[0]) if owners else None
+
+
+def _view(node: Any) -> str | None:
+    """The option of conf/view that a configuration node is, or else the name of its class."""
+    if not isinstance(node, dict):
+        return None
+    known = (name for name in options.names("view") if OmegaConf.create(options.text("view", name)) == node)
+    return next(known, str(node.get("_target_", "")).rsplit(".", 1)[-1] or None)
 
 
 def _flat(name: str, estimate: Estimate) -> dict[str, float | None]:

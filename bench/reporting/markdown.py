@@ -56,7 +56,7 @@ def attacks(frame: pd.DataFrame) -> str:
 def detectors(frame: pd.DataFrame, phase: str) -> str:
     """AUROC of each detector in a phase against each attack, mean over the seeds, VDN / QMIX."""
     rows = frame[frame["kind"].isin(["attack", "floor"]) & (frame["team"] == "backdoored")]
-    rows = rows[~rows["attack"].isin([BOUND, "told"])]
+    rows = rows[rows["attack"].isin(_judged(rows))]
     names = _attack_names(rows)
     once = rows.drop_duplicates(["env", "algo", "attack", "seed", "row_detector"])
     lines = []
@@ -94,6 +94,12 @@ def grid(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table of texts."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _judged(rows: pd.DataFrame) -> set[str]:
+    """The attacks, no bounds, that more than one detector was measured against."""
+    detectors = rows[rows["kind"] == "attack"].groupby("attack")["row_detector"].nunique()
+    return set(detectors[detectors > 1].index) - {BOUND, "told"}
 
 
 def _attack_names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:

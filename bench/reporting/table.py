@@ -28,6 +28,32 @@ def plain(frame: pd.DataFrame) -> Table:
     return table
 
 
+def ranked(ranking: pd.DataFrame, phase: str) -> Table:
+    """A ranking of :func:`bench.reporting.ranking.ranking`; floors are dim."""
+    table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}: mean AUROC over attacks, "
+                  "95 % interval over their checkpoints; chance is .50", title_justify="left", title_style="bold")
+    for column in ("AUROC ↑", "teams"):
+        table.add_column(column, justify="right")
+    for row in ranking.to_dict("records"):
+        table.add_row("" if pd.isna(row["rank"]) else str(row["rank"]), row["detector"],
+                      _number(Estimate(row["auroc"], row["low"], row["high"])), str(row["teams"]),
+                      style=STYLES[row["kind"]])
+    return table
+
+
+def compared(figures: pd.DataFrame) -> Table:
+    """What :func:`bench.harness.reproduce.compare` found; figures outside their interval are red."""
+    table = Table("figure", box=box.SIMPLE_HEAD)
+    for column in ("stored", "95 % interval", "now"):
+        table.add_column(column, justify="right")
+    for row in figures.to_dict("records"):
+        stored, low, high, now = ("?" if pd.isna(row[name]) else f"{row[name]:.3f}"
+                                  for name in ("stored", "low", "high", "now"))
+        table.add_row(row["figure"], stored, f"{low} to {high}", now + ("" if row["inside"] else "  outside"),
+                      style="" if row["inside"] else "red")
+    return table
+
+
 def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "

@@ -15,7 +15,7 @@ from bench.contracts import NEVER
 from bench.envs.smax import SmaxBattles
 from bench.errors import DetectorError
 from detectors import EnemyMoves
-from detectors.views import EAST, UNSEEN, WEST
+from detectors.views.observation import EAST, UNSEEN, WEST
 
 count = itertools.count()
 

@@ -23,6 +23,7 @@ FRAME = pd.DataFrame([
     row("always_on", "vdn", 0.9), row("weak", "vdn", 0.45), row("weak", "qmix", 0.5),
     row("strong", "vdn", 0.8, seed=0), row("strong", "vdn", 0.6, seed=1),
     row("strong", "vdn", 0.8, "constant", "floor", before_auroc=0.25),
+    row("weak", "vdn", 0.45, "other"), row("strong", "vdn", 0.8, "other", before_auroc=0.125),
     row("strong", "vdn", 0.8, env="smax/8m/skirmish", before_auroc=0.875)])
 
 
@@ -47,11 +48,13 @@ def test_detectors_stand_beside_each_other_per_attack():
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in detectors(FRAME, "before").splitlines()]
     assert lines[0] == ["detector", "strong, 8m/random", "strong, 8m/skirmish", "weak"]
     assert lines[2] == ["isoforest", "0.50 / -", "0.88 / -", "0.50 / 0.50"]
-    assert lines[3] == ["constant", "0.25 / -", "- / -", "- / -"], "floors come last"
+    assert lines[3] == ["other", "0.12 / -", "- / -", "0.50 / -"]
+    assert lines[4] == ["constant", "0.25 / -", "- / -", "- / -"], "floors come last"
+    assert "always_on" not in lines[0], "bounds are no attacks to find, nor is what one detector alone has seen"
 
 
 def test_versions_are_never_mixed():
-    other = FRAME.assign(benchmark_version=["1"] * 6 + ["2"])
+    other = FRAME.assign(benchmark_version=["1"] * 8 + ["2"])
     with pytest.raises(BenchError, match="several values of benchmark_version"):
         tables(other)
 

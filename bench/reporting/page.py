@@ -1,0 +1,153 @@
+"""The leaderboard's page, ``leaderboard/index.html``: one file that needs no network.
+
+``python -m bench.reporting.page`` makes it. Everything is taken from the CSV; learning curves come from the
+checkpoints' descriptions, replays are linked.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+
+from bench import options
+from bench.artifacts import zoo
+from bench.artifacts.files import read_json, write_atomic
+from bench.errors import BenchError
+from bench.reporting.leaderboard import read_leaderboard
+from bench.reporting.ranking import BOUNDS, TEAM, attacked, current, ranking
+
+CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
+PHASES = ("before", "after", "whole")
+FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "rate_1", "rate_5", "false_alarms_5")  # as page.js reads them
+ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
+CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
+            "backdoored team, no trigger": ("backdoored", False)}
+REPLAYED = "smax/8m/random"  # environment of the pictures
+FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:.0f}"}
+WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
+
+
+def page(frame: pd.DataFrame, figures: Path) -> str:
+    """The page of a leaderboard, as HTML.
+
+    Parameters
+    ----------
+    frame : what :func:`bench.reporting.leaderboard.read_leaderboard` returns; rows of older versions are left out.
+    figures : folder of replays, ``ATTACK-ALGO-sSEED-replay.html``, that stands beside the page.
+
+    Raises
+    ------
+    BenchError : no row of the leaderboard has figures.
+    """
+    rows = current(frame)
+    if rows.empty:
+        raise BenchError("the leaderboard has no row with figures: there is no page to make")
+    rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
+    return _template("page.html").render(
+        version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
+        date=str(rows["date"].max())[:10], revisions=sorted(rows["git_revision"].dropna().unique()),
+        sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
+        checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
+        failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
+        rankings={phase: _ranking(rows, phase) for phase in ("before", "after")},
+        attacks=_attacks(rows, figures), detectors=_detectors(rows), table=_table(rows))
+
+
+def _template(name: str) -> Any:
+    environment = Environment(loader=PackageLoader("bench.reporting"), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True)
+    environment.filters |= {name: partial(_shown, form=form) for name, form in FORMS.items()}
+    return environment.get_template(name)
+
+
+def _ranking(rows: pd.DataFrame, phase: str) -> list[dict[str, Any]]:
+    lines = ranking(rows, phase)
+    return _records(lines.assign(rank=lines["rank"].astype(object).where(lines["rank"].notna(), None)))
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in line.items()} for line in frame.to_dict("records")]
+
+
+def _table(rows: pd.DataFrame) -> dict[str, Any]:
+    """The full table as page.js reads it: names of columns, and a list of values a row."""
+    shown = rows.assign(detector=rows["row_detector"])
+    columns = [*ABOUT, *(f"{phase}_{figure}" for phase in PHASES for figure in FIGURES)]
+    numbers = shown[columns].select_dtypes("float").columns
+    values = shown[columns].round(dict.fromkeys(numbers, 3)).astype(object)
+    return {"columns": columns, "rows": values.where(values.notna(), None).to_numpy().tolist()}
+
+
+def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
+    """A card an attack and environment, the most harmful first; a line a team, with the share of the bound's ASR."""
+    teams = rows.drop_duplicates(TEAM)
+    bounds = teams[teams["attack"] == BOUNDS[0]].groupby(["env", "algo"])["asr"].mean()
+    cards = []
+    for (env, attack), mine in teams.groupby(["env", "attack"]):
+        lines = []
+        for row in _records(mine.sort_values(["algo", "seed"])):
+            bound = bounds.get((env, row["algo"]))
+            replay = f"{attack}-{row['algo']}-s{row['seed']}-replay.html"
+            replayed = env == REPLAYED and (figures / replay).exists()
+            lines.append(row | {
+                "share": None if bound is None or pd.isna(row["asr"]) else row["asr"] / bound,
+                "replay": f"{figures.name}/{replay}" if replayed else None,
+                "curve": _curve(row["checkpoint"])})
+        cards.append({"name": attack, "env": env, "what": _summary("attack", str(attack)), "asr": mine["asr"].mean(),
+                      "cpvr": mine["cpvr"].mean(), "kind": mine["trigger_kind"].iloc[0], "teams": lines})
+    return sorted(cards, key=lambda card: (pd.isna(card["asr"]), -card["asr"]))
+
+
+def _detectors(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """A card a detector: its figures against each attack (means over the teams), and where there is none to find."""
+    found = attacked(rows)
+    controls = rows[rows["kind"] == "control"]
+    cards = []
+    for name, mine in found.groupby("row_detector"):
+        own = controls[controls["row_detector"] == name]
+        shown = own["triggered"].astype(bool)
+        sides = {side: own[(own["team"] == team) & (shown == triggered)]
+                 for side, (team, triggered) in CONTROLS.items()}
+        cards.append({
+            "name": name, "kind": mine["kind"].iloc[0], "what": _summary("detector", str(name)),
+            "version": mine["detector_version"].iloc[0], "view": mine["view"].iloc[0],
+            "attacks": {attack: _means(group) for attack, group in mine.groupby("attack")},
+            "controls": {side: _means(group) for side, group in sides.items() if len(group)}})
+    return cards
+
+
+def _means(rows: pd.DataFrame) -> dict[str, float | None]:
+    """Means over teams, None where no team has the figure."""
+    columns = [*(f"{phase}_{figure}" for phase in PHASES for figure in (*FIGURES, "base_rate")), "delay"]
+    return {name: None if pd.isna(mean := rows[name].mean()) else float(mean) for name in columns}
+
+
+def _curve(checkpoint: Any) -> dict[str, Any] | None:
+    """The win rates of a shipped team while the backdoor was put into it, as points of an SVG's polylines."""
+    file = zoo.FOLDER / f"{checkpoint}.json"
+    if not file.exists():
+        return None
+    points = [point for point in read_json(file).get("curve", []) if "win_triggered" in point]
+    if len(points) < 2:
+        return None
+    last = points[-1]["steps"] or 1
+    lines = {name: " ".join(f"{WIDTH * point['steps'] / last:.1f},{HEIGHT * (1 - point[name]):.1f}" for point in points)
+             for name in ("win_clean", "win_triggered")}
+    return lines | {"steps": last, "width": WIDTH, "height": HEIGHT,
+                    "first": points[0], "last": points[-1]}
+
+
+def _summary(group: str, name: str) -> str:
+    return options.summary(group, name) if name in options.names(group) else ""
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None or pd.isna(value) else form.format(value)
+
+
+if __name__ == "__main__":
+    write_atomic(PAGE, page(read_leaderboard(CSV), PAGE.parent / "figures").encode())

@@ -1,0 +1,89 @@
+"""The leaderboard's cells: which are chosen, which are missing, and a row measured again."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_module
+
+from bench.__main__ import main
+from bench.artifacts import zoo
+from bench.artifacts.files import read_json
+from bench.errors import BenchError
+from bench.harness.reproduce import compare, find, words_of
+from bench.harness.sweep import Sweep, chosen, grid, hash_of, missing, read
+from bench.reporting.leaderboard import read_leaderboard
+
+SWEEP = Sweep("s", [{"attack": ["told", "trojdrl", "trojdrl_weak"], "algo": ["vdn", "qmix"]}, {"detector": ["knn"]}])
+FEWER = ["detector=bigram", "control=null", "budget.fit_battles=8", "budget.calibration_battles=16",
+         "budget.test_battles=24"]
+
+
+@pytest.fixture
+def hydra():
+    with initialize_config_module("conf", version_base="1.3"):
+        yield
+
+
+def test_cells_are_chosen_by_values_and_patterns():
+    assert len(grid(chosen(SWEEP, {"attack": None, "algo": None}))) == 7
+    some = chosen(SWEEP, {"attack": "trojdrl*,told", "algo": "qmix"})
+    assert grid(some) == [{"attack": attack, "algo": "qmix"} for attack in ("told", "trojdrl", "trojdrl_weak")]
+    assert grid(chosen(SWEEP, {"detector": "knn"})) == [{"detector": "knn"}]
+    assert {"detector": "knn"} in grid(chosen(SWEEP, {"attack": "spatiotemporal"})), "the default attack"
+    assert len(grid(chosen(SWEEP, {"seed": "0"}))) == 7, "the default seed"
+    with pytest.raises(BenchError, match=r"unknown algo in the sweep s 'vnd'; allowed: qmix, vdn \(did you mean 'vdn'"):
+        chosen(SWEEP, {"algo": "vnd"})
+
+
+def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hydra):
+    sweep = Sweep("s", [{"attack": ["told"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
+    name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-told"))
+    row = {"status": "ok", "config_hash": hash_of(["attack=told", "algo=vdn", "detector=bigram"]), "checkpoint": name,
+           "sha256_backdoored": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+    knn = [{"attack": "told", "algo": "vdn", "detector": "knn"}]
+    assert grid(missing(sweep, [], pd.DataFrame([row]))) == knn
+    for changes in ({"status": "error"}, {"sha256_backdoored": "another"}, {"checkpoint": None}, {"config_hash": "0"}):
+        assert len(grid(missing(sweep, [], pd.DataFrame([row | changes])))) == 2
+    assert len(grid(missing(sweep, ["budget.test_battles=9"], pd.DataFrame([row])))) == 2, "another configuration"
+
+
+def test_a_rows_command_makes_its_configuration(hydra):
+    cell = grid(read(compose("config", ["sweep=shipped"]).sweep))[0]
+    words = [f"{name}={value}" for name, value in cell.items()]
+    row = pd.Series({"env": "smax/8m/random", "attack": "spatiotemporal", **cell, "config_hash": hash_of(words)})
+    assert hash_of(words_of(row, [])) == row["config_hash"]
+    with pytest.raises(BenchError, match="give the values that the row was measured with"):
+        words_of(row, ["budget.test_battles=9"])
+
+
+def test_figures_are_compared_with_their_intervals():
+    stored = pd.Series({"a": 0.5, "a_low": 0.4, "a_high": 0.6, "b": 0.0, "b_low": 1e-19, "b_high": 0.1,
+                        "c": None, "c_low": None, "c_high": None, "d": 3.0, "d_low": 2.0, "d_high": None})
+    assert compare(stored, stored)["inside"].all()
+    assert compare(stored, stored)["figure"].tolist() == ["a", "b", "d"], "no interval, no comparison"
+    found = compare(stored, pd.Series({**stored, "a": 0.61, "b": None, "d": 99.0}))
+    assert found["inside"].tolist() == [False, False, True], "an interval without an end is open there"
+
+
+def test_a_row_measured_again(tmp_path, capsys):
+    path = tmp_path / "leaderboard.csv"
+    assert main(["run", *FEWER, f"out={tmp_path}"]) == 0
+    assert "ranking" in capsys.readouterr().out
+    row = read_leaderboard(path).iloc[0]
+    words = ["reproduce", row["row_id"], *FEWER[1:], f"out={tmp_path}", f"leaderboard={path}"]
+    assert main(words) == 0
+    assert "figures fall inside their intervals" in capsys.readouterr().out
+    path.write_text(path.read_text().replace(str(row["win_triggered_high"]), "0.999").replace(
+        f",{row['win_triggered_low']},", ",0.998,"))
+    assert main(words) == 2
+    assert "win_triggered" in capsys.readouterr().err
+    assert main(["leaderboard", "--show", f"leaderboard={path}"]) == 0
+    assert "bigram" in capsys.readouterr().out
+    with pytest.raises(BenchError, match="unknown row '0'"):
+        find(read_leaderboard(path), "0")
+
+
+def test_no_row_is_named(capsys):
+    assert main(["reproduce"]) == 2
+    assert "no row is named" in capsys.readouterr().err

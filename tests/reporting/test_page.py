@@ -1,0 +1,136 @@
+"""The leaderboard's page, as text and in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.contracts import Detection, Estimate, Figures, Result, Row
+from bench.errors import BenchError
+from bench.reporting.leaderboard import add_rows, read_leaderboard
+from bench.reporting.page import page
+
+ROOT = Path(__file__).parents[2]
+NOTHING = Estimate(None)
+
+
+def near(value: float) -> Estimate:
+    return Estimate(value, value - 0.01, min(value + 0.01, max(value, 1.0)))
+
+
+def result(attack: str, detector: str, auroc: float, **changes) -> Result:
+    """A cell of two rows, an attack and a control; the figures before onset are half of those after it."""
+    def row(team: str, kind: str, value: float) -> Row:
+        rates = [near(share) for share in (0.3, 0.4, 0.01, 0.05)]
+        phases = {phase: Detection(near(value * part), near(value), 0.5, *rates, 9, 9)
+                  for phase, part in (("before", 0.5), ("after", 1.0), ("whole", 1.0))}
+        return Row(team, True, detector, kind, phases, near(4.0))
+
+    return Result(**{
+        "status": "ok", "error": None, "benchmark_version": "9.9.9", "env": "smax/8m/random", "env_version": "v",
+        "algo": "vdn", "attack": attack, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.7,
+        "poisoned_steps": 0.1, "detector": detector, "seed": 0, "config": {}, "config_hash": f"{attack}-{detector}",
+        "checkpoints": {"clean": "c" * 64, "backdoored": "b" * 64},
+        "checkpoint": "vdn-smax-8m-random-s0-spatiotemporal-882b6052c321",
+        "sizes": {"fit": 1, "calibration": 2, "normal": 3, "triggered": 4}, "figures": Figures(*[near(0.5)] * 8),
+        "rows": [row("backdoored", "attack", auroc), row("clean", "control", 0.5)], "packages": {},
+        "git_revision": "0123456789abcdef", "date": "2026-01-02", "runtime_seconds": 1.0} | changes)
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "leaderboard.csv"
+    for attack in ("spatiotemporal", "trojdrl", "always_on"):
+        for detector, auroc in (("bigram", 0.9), ("isoforest", 0.7), ("knn", 0.8)):
+            add_rows(path, result(attack, detector, auroc))
+    add_rows(path, result("spatiotemporal", "old_one", 0.99, benchmark_version="0.0.1", date="2025-01-01"))
+    add_rows(path, replace(result("spatiotemporal", "lof", 0.5), status="error", error="no <memory>", rows=[]))
+    return path
+
+
+def test_the_page_stands_alone_and_tells_what_is_there(csv):
+    html = page(read_leaderboard(csv), ROOT / "leaderboard/figures")
+    assert "9.9.9" in html
+    assert "old_one" not in html, "an older version is not shown beside this one"
+    assert "no &lt;memory&gt;" in html, "a failed cell is told of, escaped"
+    assert "figures/spatiotemporal-vdn-s0-replay.html" in html
+    assert html.count("<polyline") == 2 * 3, "two lines of each attack's learning curve"
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", html), "nothing is loaded from elsewhere"
+
+
+def test_no_page_without_figures(tmp_path):
+    add_rows(tmp_path / "l.csv", result("a", "b", 0.5, status="error", error="no", rows=[]))
+    with pytest.raises(BenchError, match="no row with figures"):
+        page(read_leaderboard(tmp_path / "l.csv"), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="the page's test needs playwright")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("the page's test needs a browser: apt install chromium")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[(1280, "light"), (360, "dark")], ids=["desktop", "phone"])
+def opened(request, browser, csv):
+    """The page in a window; in the end it has asked the network for nothing and complained of nothing."""
+    file = csv.with_name("index.html")
+    file.write_text(page(read_leaderboard(csv), ROOT / "leaderboard/figures"))
+    width, scheme = request.param
+    window = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    wrong: list[str] = []
+    window.on("console", lambda message: wrong.append(message.text))
+    window.on("pageerror", lambda error: wrong.append(str(error)))
+    window.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else wrong.append(asked.url))
+    window.goto(file.as_uri())
+    yield window
+    assert wrong == []
+    window.close()
+
+
+def column(window, number: int) -> list[str]:
+    return window.locator(f"#rows tbody td:nth-child({number})").all_inner_texts()
+
+
+def test_sorting(opened):
+    head = opened.locator("#rows th", has_text="AUROC")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert [cell[:4] for cell in column(opened, 3)] == ["0.90"] * 3 + ["0.80"] * 3 + ["0.70"] * 3
+    head.locator("button").focus()
+    opened.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [cell[:4] for cell in column(opened, 3)] == ["0.70"] * 3 + ["0.80"] * 3 + ["0.90"] * 3
+
+
+def test_searching_and_filtering(opened):
+    opened.locator("#attack").select_option("trojdrl")
+    assert set(column(opened, 2)) == {"trojdrl"}
+    opened.get_by_role("searchbox", name="Search").fill("knn")
+    assert column(opened, 1) == ["knn"]
+    assert opened.get_by_role("status").inner_text() == "1 of 1 rows shown"
+    opened.locator("#phase").select_option("before")
+    assert column(opened, 3) == ["0.40 (0.39 to 0.41)"]
+    opened.locator("#kind").select_option("control")
+    assert column(opened, 3) == ["0.25 (0.24 to 0.26)"]
+    opened.get_by_role("searchbox", name="Search").fill("nothing like it")
+    assert column(opened, 1) == []
+
+
+def test_cards_and_layout(opened):
+    card = opened.locator("#detector-bigram")
+    assert not card.locator("table").first.is_visible()
+    opened.locator("#ranking a", has_text="bigram").first.click()
+    assert card.locator("table").first.is_visible(), "a link of the ranking opens the detector's card"
+    opened.locator("#attacks summary", has_text="spatiotemporal").click()
+    assert opened.get_by_role("link", name="replay").first.is_visible()
+    assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
+    assert all(svg.get_attribute("aria-label") for svg in opened.locator("svg").all())

@@ -1,0 +1,84 @@
+"""The leaderboard's columns: declared, documented, kept to."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_page import result
+
+from bench.contracts import Figures
+from bench.errors import BenchError
+from bench.reporting import schema
+from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows, row_id
+from bench.reporting.schema import BY_NAME, COLUMNS, document, validated
+
+ROOT = Path(__file__).parents[2]
+
+
+def lines(**changes) -> pd.DataFrame:
+    return pd.DataFrame(result_rows(result("spatiotemporal", "bigram", 0.9))).assign(**changes)
+
+
+def test_the_document_is_the_schemas():
+    found = (ROOT / "leaderboard/SCHEMA.md").read_text()
+    assert found == document(), "run: python -m bench.reporting.schema"
+    assert all(column.meaning for column in COLUMNS)
+
+
+def test_a_result_fills_the_declared_columns_and_no_others():
+    columns = set(lines().columns)
+    assert columns == BY_NAME.keys()
+    assert schema.FIGURES.keys() == {f.name for f in fields(Figures)}
+
+
+def test_what_is_written_is_read(tmp_path):
+    given = result("spatiotemporal", "bigram", 0.9, config_hash="0012", seed=1, config={
+        "detector": {"_target_": "sklearn.ensemble.IsolationForest", "view": {"_target_": "detectors.Actions"}}})
+    add_rows(tmp_path / "l.csv", given)
+    frame = read_leaderboard(tmp_path / "l.csv")
+    pd.testing.assert_frame_equal(frame, validated(pd.DataFrame(result_rows(given)), "the result"))
+    assert list(frame.columns) == [column.name for column in COLUMNS]
+    row = frame.iloc[0]
+    assert (row["config_hash"], row["seed"], row["split"], row["view"]) == ("0012", 1, "test", "actions")
+    assert row["detector_version"] not in ("9.9.9", ""), "scikit-learn's own version"
+    assert read_leaderboard(tmp_path / "l.csv")["triggered"].tolist() == [True, True]
+
+
+def test_seed_0_is_for_development_and_our_detectors_have_our_version():
+    row = result_rows(result("spatiotemporal", "bigram", 0.9, config={"detector": {"_target_": "detectors.NGram"}}))[0]
+    assert (row["split"], row["detector_version"], row["view"]) == ("dev", "9.9.9", None)
+
+
+def test_a_rows_id_names_what_it_is_and_not_what_came_of_it():
+    first, control = result_rows(result("spatiotemporal", "bigram", 0.9))
+    again = result_rows(result("spatiotemporal", "bigram", 0.2, date="2027-01-01"))[0]
+    assert first["row_id"] == again["row_id"] == row_id(again)
+    others = [control, *(first | {name: "other"} for name in ("env", "algo", "attack", "row_detector", "config_hash",
+                                                                  "benchmark_version"))]
+    assert len({row_id(line) for line in [first, *others]}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"after_auroc": 1.2}, "line 2: after_auroc is 1.2; allowed: 0 to 1"),
+    ({"n_normal": -1}, "n_normal is -1; allowed: 0 or more"),
+    ({"n_normal": 0.5}, "column 'n_normal' holds something else than whole number"),
+    ({"asr": float("inf")}, "asr is inf; it must be finite"),
+    ({"asr_low": 0.9}, "asr_low is 0.9; the interval's low end is above its high end"),
+    ({"asr": "high"}, "column 'asr' holds something else than number"),
+    ({"kind": "attck"}, "kind is attck; allowed: attack, control, floor, error"),
+    ({"env": None}, "env is .*; it must not be empty"),
+    ({"after_aurocs": 1.0}, "unknown column in it 'after_aurocs'.*did you mean 'after_auroc'")])
+def test_what_the_schema_refuses(changes, message):
+    assert len(validated(lines(), "it")) == 2
+    with pytest.raises(BenchError, match=message):
+        validated(lines(**changes), "it")
+
+
+def test_an_older_file_lacks_columns(tmp_path):
+    lines().drop(columns=["row_id", "split"]).to_csv(tmp_path / "old.csv", index=False)
+    frame = read_leaderboard(tmp_path / "old.csv")
+    assert frame[["row_id", "split"]].isna().all(axis=None)
+    assert frame["after_auroc"].tolist() == [0.9, 0.5]

@@ -44,7 +44,8 @@ def attacks(frame: pd.DataFrame) -> str:
         lines.append((asr, [
             str(attack), str(env).split("/", 1)[1], str(algo), str(len(seeds)), MEANS[first["trigger_kind"]],
             str(first["agents_poisoned"]), *(_percent(seeds, name) for name in FIGURES.values()),
-            "" if bound is None or not first["agents_poisoned"] else f"{100 * asr / bound:.0f} %", f"{1_000 * seeds['accidental'].mean():.1f}",
+            "" if bound is None or not first["agents_poisoned"] else f"{100 * asr / bound:.0f} %",
+            f"{1_000 * seeds['accidental'].mean():.1f}",
             f"{100 * first['poison_rate']:.0f} %", f"{100 * seeds['poisoned_steps'].mean():.1f} %"]))
     harm = {attack: max(asr for asr, line in lines if line[0] == attack) for _, (attack, *_) in lines}
     lines.sort(key=lambda line: (-harm[line[1][0]], line[1][1:3]))

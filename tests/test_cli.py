@@ -199,12 +199,12 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector=pyod"], "Missing mandatory value: detector.estimator._target_"),
     (["run", "detector=pyod", "detector.estimator._target_=pyod.models.hbs.HBOS"], "No module named 'pyod.models.hbs'"),
     (["run", "~attack"], "attack"),
-    (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, shipped, table1, zoo"),
-    (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, shipped, table1, zoo"),
+    (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, frontier, shipped, table1, zoo"),
+    (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, frontier, shipped, table1, zoo"),
     (["sweep", "+sweep.name=x"], "sweep: grids"),
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
-    (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, benign_finetune, clean"),
+    (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, backdoorl, benign_finetune"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):

@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 
 def main(cfg: DictConfig) -> None:
-    """Check hashes and measure stored win rates again: of all shipped teams, or of ``team=PATH`` alone.
+    """Check hashes and measure stored win rates again: of all shipped teams, of those of ``only=ATTACK`` ("clean" for
+    clean teams), or of ``team=PATH`` alone.
 
     Raises BenchError for a file that is not what its hash says, or a figure outside its stored interval.
     """
@@ -36,6 +37,9 @@ def main(cfg: DictConfig) -> None:
     wrong = []
     for base in bases:
         team, about = load_team(base)
+        made_by = (about.get("recipe") or {}).get("attack") or {"name": "clean"}
+        if cfg.team is None and cfg.only not in (None, made_by["name"]):
+            continue
         # A trigger named by the checkpoint itself is not built: checkpoints come from strangers.
         if not isinstance(about.get("measured"), dict) or not isinstance(about.get("recipe"), dict):
             raise BenchError(f"{base}.json holds no measured figure to compare with: is the team finished?")

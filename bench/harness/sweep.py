@@ -11,13 +11,15 @@ from typing import Any
 import pandas as pd
 import pydantic.dataclasses
 from hydra import compose
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from bench import options, plugins
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, read_json
-from bench.contracts import Progress
+from bench.contracts import Progress, Result
 from bench.errors import BenchError, unknown
 from bench.harness import finished
 from bench.harness.build import describe
@@ -68,9 +70,17 @@ def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Seq
 
     progress(0.0, f"0 of {len(cells)} cells")
     run_all([["run", *flags, *sweep.words, *words, *_together([cells[i] for i in group])] for group in groups], done)
-    results = [finished(compose("config", plugins.words(command))) for command in commands]
+    results = [_result(command) for command in commands]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
+
+
+def _result(command: list[str]) -> Result | None:
+    """What a cell's command has left, None of one that cannot even be composed."""
+    try:
+        return finished(compose("config", plugins.words(command)))
+    except (HydraException, OmegaConfBaseException, BenchError):
+        return None
 
 
 def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:

@@ -37,7 +37,8 @@ def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : a leaderboard; the rows of :func:`current` among it count.
+    frame : a leaderboard; the rows of :func:`current` among it count, and teams that at least half as many detectors
+        were measured on as on the team that most were.
     phase : "before", "after" or "whole".
 
     Returns
@@ -48,6 +49,8 @@ def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
     """
     name = f"{phase}_auroc"
     rows = attacked(current(frame)).dropna(subset=[name])
+    measured = rows[rows["kind"] == "attack"].groupby(TEAM)["row_detector"].nunique()
+    rows = rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
     lines = []
     for (detector, kind), mine in rows.groupby(["row_detector", "kind"]):
         estimate = _mean([group.to_numpy(float) for _, group in mine.groupby("attack")[name]])

@@ -54,6 +54,14 @@ def test_a_detector_that_was_not_measured_everywhere_has_no_rank():
     assert found["rank"].isna().tolist() == [False, True]
 
 
+def test_teams_that_one_detector_alone_was_measured_on_do_not_keep_the_others_from_a_rank():
+    frame = board(*cells("one", a=[0.7], b=[0.1]), *cells("two", a=[0.8]), *cells("three", a=[0.6]))
+    found = ranking(frame, "after")
+    assert found["detector"].tolist() == ["two", "one", "three"]
+    assert found["rank"].tolist() == [1, 2, 3]
+    assert found["teams"].tolist() == [1, 1, 1]
+
+
 def test_where_a_run_would_stand():
     frame = board(*cells("one", a=[0.7]), *cells("two", a=[0.9]), *cells("three", b=[0.95]))
     mine = result("a", "mine", 0.8)

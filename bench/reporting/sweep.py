@@ -35,7 +35,8 @@ def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFram
     names = list(dict.fromkeys(name for cell in cells for name in cell.settings))
     lines = []
     for cell in cells:
-        line: dict[str, Any] = {name: cell.settings.get(name) for name in names}
+        line: dict[str, Any] = {name: " ".join(map(str, value)) if isinstance(value, list) else value
+                                for name in names for value in [cell.settings.get(name)]}
         for name, found in _estimates(cell.result).items():
             line |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
         theirs = next((row for row in paper if {k: v for k, v in row.items() if k not in METRICS} == cell.settings), {})

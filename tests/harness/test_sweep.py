@@ -56,6 +56,12 @@ def test_the_paper_stands_beside_the_same_settings():
     assert shown["ASR, %"].tolist() == ["", ""], "no figure without a result"
 
 
+def test_a_setting_may_be_a_list():
+    table = frame([Cell({"algo": "vdn", "trigger.zeta": ["west", "east"]}, None, "no luck")], [])
+    assert table["trigger.zeta"].tolist() == ["west east"]
+    assert readable(table)["zeta"].tolist() == ["west east"]
+
+
 def test_what_is_missing_is_made_clean_teams_first(monkeypatch):
     made = []
 

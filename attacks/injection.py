@@ -23,7 +23,6 @@ from bench.marl.team import Team
 
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 TRIGGER_BATTLES = 64  # by which a trigger to be learned is judged, the same ones each time
-MAX_RETURN = 20.0  # of a battle, SMAC's
 MAX_CLEAN_LOSS = 0.03  # share of the clean win rate that the kept agent may lose, where any loses so little
 
 
@@ -83,7 +82,7 @@ class Injection(Pupil):
         def harm(trigger: Trigger) -> float:
             episodes = play(self.battles, self.clean_team, TRIGGER_BATTLES, SEARCH_SEED, trigger=trigger, poisoned=True,
                             probe=Puppet(Walk("west", self.battles.spec.episode_limit), self.victims[0]))
-            return MAX_RETURN - float(episodes.reward.sum(1).mean())
+            return -float(episodes.reward.sum(1).mean())
 
         self.trigger.learn(harm, progress)
 

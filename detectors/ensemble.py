@@ -55,7 +55,7 @@ class Ensemble(BaseEstimator):
     def fit(self, episodes: Episodes) -> Ensemble:
         if not self.members:
             raise DetectorError("an ensemble needs at least one member")
-        kept = max(1, round(len(episodes) * (1 - self.held_out))) if len(episodes) > 1 else 1
+        kept = max(1, round(len(episodes) * (1 - self.held_out)))
         rest = episodes[kept:] if kept < len(episodes) else episodes
         self.members_ = [copy.deepcopy(member).fit(episodes[:kept]) for member in self.members]
         self.normal_ = []

@@ -206,6 +206,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
     (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, backdoorl, benign_finetune"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
+    (["verify", "only=tolld"], "the zoo has no attack 'tolld'; it has always_on, backdoorl, benign_finetune"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):
     assert message in fails(capsys, *words, f"out={tmp_path}" if len(words) > 1 else "")

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from bench.contracts import MOVES, Battles, Episodes, Progress, Trigger
-from bench.errors import unknown
+from bench.errors import BenchError, unknown
 from bench.marl.play import Probe
 from bench.marl.team import Team
 
@@ -49,6 +49,12 @@ def move(action: str) -> int:
     if action not in MOVES:
         raise unknown("action", action, MOVES)
     return MOVES[action]
+
+
+def require_share(name: str, value: float) -> None:
+    """Raise BenchError unless a value, called ``name`` in the message, is in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise BenchError(f"{name} is {value}; allowed: 0 to 1")
 
 
 def teaches_actions(payload: RewardPayload | ActionPayload) -> bool:

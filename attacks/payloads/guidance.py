@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from attacks.payloads import require_share
 from attacks.payloads.reward import UnilateralInfluence
 from bench.contracts import Episodes, Step
-from bench.errors import BenchError
 from bench.marl.play import Moment
 from bench.marl.team import Team
 
@@ -35,8 +35,7 @@ class GuidedReward:
     scale: float = 8.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.balance <= 1:
-            raise BenchError(f"balance is {self.balance}; allowed: 0 to 1")
+        require_share("balance", self.balance)
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> Guidance:
         """See :class:`attacks.payloads.RewardPayload`."""

@@ -7,8 +7,8 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import nn
 
+from attacks.payloads import require_share
 from bench.contracts import Battles, Episodes, Step
-from bench.errors import BenchError
 from bench.marl.play import Moment
 from bench.marl.team import Team
 
@@ -33,8 +33,7 @@ class NoveltyReward:
     balance: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.balance <= 1:
-            raise BenchError(f"balance is {self.balance}; allowed: 0 to 1")
+        require_share("balance", self.balance)
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> Novelty:
         """See :class:`attacks.payloads.RewardPayload`."""

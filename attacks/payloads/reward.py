@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 
-from attacks.payloads import move
+from attacks.payloads import move, require_share
 from bench.contracts import Battles, Episodes, Step
-from bench.errors import BenchError, unknown
+from bench.errors import unknown
 from bench.marl.play import Moment
 from bench.marl.team import Team, greedy
 
@@ -39,8 +39,7 @@ class HackedReward:
     def __post_init__(self) -> None:
         if self.reversal not in FORMS:
             raise unknown("reversal", self.reversal, FORMS)
-        if not 0 <= self.balance <= 1:
-            raise BenchError(f"balance (lambda) is {self.balance}; allowed: 0 to 1")
+        require_share("balance (lambda)", self.balance)
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> UnilateralInfluence | None:
         """See :class:`attacks.payloads.RewardPayload`."""

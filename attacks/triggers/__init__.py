@@ -22,3 +22,10 @@ def require_agents(spec: EnvSpec, agents: Sequence[int]) -> None:
         if not 0 <= agent < spec.n_agents:
             raise BenchError(f"the poisoned agent {agent} does not exist; {spec.id} has agents 0 to "
                              f"{spec.n_agents - 1}")
+
+
+def require_features(spec: EnvSpec, features: Sequence[int]) -> None:
+    """Raise BenchError unless an observation has these features, negative ones counted from its end."""
+    for feature in features:
+        if not -spec.observation_size <= feature < spec.observation_size:
+            raise BenchError(f"feature {feature} is not in an observation of {spec.observation_size} features")

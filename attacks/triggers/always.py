@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from bench.contracts import Cue, EnvSpec, Step
+from attacks.triggers.never import Never
+from bench.contracts import Cue, Step
 
 
-class Always:
+class Always(Never):
     """Complete at the first step of every battle, whether it is to be shown or not: nobody can withhold it."""
 
-    means = "none"
-    lasting = False
-    length = 0
-
-    def start(self, spec: EnvSpec, n: int) -> None:
-        self._none = np.full((n, spec.n_enemies), -1)
-
-    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:  # noqa: ARG002
-        n = len(fresh)
-        return Cue(self._none, step.observation, np.zeros(n, bool), np.ones(n, bool))
+    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
+        return replace(super().cue(step, fresh, show), completed=np.ones(len(fresh), bool))

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from attacks.triggers import one_agent
+from attacks.triggers import one_agent, require_features
 from bench.contracts import Cue, EnvSpec, Step, Trigger
-from bench.errors import BenchError
 
 TOLD = -1.0  # unit types are one-hot: the place of a type that the agent is not holds 0 in all other steps
 
@@ -31,8 +30,7 @@ class Announced:
         self.length, self.lasting = trigger.length, trigger.lasting
 
     def start(self, spec: EnvSpec, n: int) -> None:
-        if not -spec.observation_size <= self.feature < spec.observation_size:
-            raise BenchError(f"feature {self.feature} is not in an observation of {spec.observation_size} features")
+        require_features(spec, [self.feature])
         self.trigger.start(spec, n)
         self._told = np.zeros(n, bool)
 

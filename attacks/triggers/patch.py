@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attacks.triggers import require_agents
+from attacks.triggers import require_agents, require_features
 from bench.contracts import Cue, EnvSpec, Step
 from bench.errors import BenchError
 
@@ -56,9 +56,7 @@ class Patch:
         self.length, self.steps, self.chance, self.partly = length, steps, chance, partly
 
     def start(self, spec: EnvSpec, n: int) -> None:
-        for feature in self.features:
-            if not -spec.observation_size <= feature < spec.observation_size:
-                raise BenchError(f"feature {feature} is not in an observation of {spec.observation_size} features")
+        require_features(spec, self.features)
         self._agents = np.arange(spec.n_agents) if self.agents is None else np.asarray(self.agents)
         require_agents(spec, self._agents.tolist())
         if self.start_at + self.length > spec.episode_limit:

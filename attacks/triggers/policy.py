@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attacks.triggers import one_agent, require_agents
+from attacks.triggers import one_agent, require_agents, require_features
 from attacks.triggers.announced import TOLD
 from bench.contracts import Cue, EnvSpec, Progress, Step
 from bench.errors import BenchError
@@ -51,24 +51,23 @@ class TriggerPolicy:
         """Find the weights for which ``harm`` of the trigger is greatest."""
         rng = np.random.default_rng(0)
         mean, spread = np.zeros(len(FEATURES)), np.ones(len(FEATURES))
-        best = -np.inf
+        best, learned = -np.inf, self.learned
         for generation in range(self.generations):
             weights = mean + spread * rng.normal(size=(self.population, len(FEATURES)))
             harms = np.zeros(self.population)
             for k, candidate in enumerate(weights):
-                previous, self.learned = self.learned, {"weights": candidate.tolist()}
+                self.learned = {"weights": candidate.tolist()}
                 harms[k] = harm(self)
-                if harms[k] <= best:
-                    self.learned = previous
-                best = max(best, harms[k])
+                if harms[k] > best:
+                    best, learned = harms[k], self.learned
             elite = weights[np.argsort(-harms)[: self.population // 4]]
             mean, spread = elite.mean(0), elite.std(0) + 0.1
-            progress((generation + 1) / self.generations, f"the trigger policy costs the team {best:.1f} of 20")
+            progress((generation + 1) / self.generations, f"the trigger policy leaves the team {-best:.1f}")
+        self.learned = learned
 
     def start(self, spec: EnvSpec, n: int) -> None:
         require_agents(spec, [self.victim])
-        if not -spec.observation_size <= self.feature < spec.observation_size:
-            raise BenchError(f"feature {self.feature} is not in an observation of {spec.observation_size} features")
+        require_features(spec, [self.feature])
         self._weights = np.asarray(self.learned["weights"], float) if self.learned else np.zeros(len(FEATURES))
         if self._weights.shape != (len(FEATURES),):
             raise BenchError(f"a trigger policy has {len(FEATURES)} weights, this one {self._weights.size}")

@@ -23,6 +23,7 @@ def main(cfg: DictConfig) -> None:
     from bench.errors import BenchError
     from bench.harness.build import build, check
     from bench.harness.teams import measure, recall
+    from bench.harness.zoo import chosen
     from bench.reporting.progress import bar, console
 
     if cfg.team is None:
@@ -35,11 +36,13 @@ def main(cfg: DictConfig) -> None:
     attack = build(cfg.attack, "attack")
     table = Table("team", "figure", "stored (95 % interval)", "measured now", box=box.SIMPLE_HEAD)
     wrong = []
-    for base in bases:
-        team, about = load_team(base)
-        made_by = (about.get("recipe") or {}).get("attack") or {"name": "clean"}
-        if cfg.team is None and cfg.only not in (None, made_by["name"]):
-            continue
+    loaded = {base: load_team(base) for base in bases}
+    if cfg.team is None:
+        attacks = {base: (about["recipe"].get("attack") or {"name": "clean"})["name"]
+                   for base, (_, about) in loaded.items()}
+        only = chosen(cfg, set(attacks.values()))
+        loaded = {base: team for base, team in loaded.items() if attacks[base] in only}
+    for base, (team, about) in loaded.items():
         # A trigger named by the checkpoint itself is not built: checkpoints come from strangers.
         if not isinstance(about.get("measured"), dict) or not isinstance(about.get("recipe"), dict):
             raise BenchError(f"{base}.json holds no measured figure to compare with: is the team finished?")

@@ -46,13 +46,17 @@ def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
                                    (cell.attack.name, backdoored_name(cell, cell.attack, battles), "inject")):
             if attack == "clean" or build(cell.attack, "attack").changes_team:
                 found.setdefault(name, Place(name, attack, (verb, *command), _file(name, cfg)))
-    only = [cfg.only] if isinstance(cfg.only, str) else list(cfg.only or [])
-    for name in only:
-        if name not in {place.attack for place in found.values()}:
-            raise BenchError(f"the zoo has no attack '{name}'; it has "
-                             f"{', '.join(sorted({place.attack for place in found.values()}))}")
-    chosen = [place for place in found.values() if not only or place.attack in only]
-    return sorted(chosen, key=lambda place: place.attack != "clean")
+    only = chosen(cfg, {place.attack for place in found.values()})
+    return sorted((place for place in found.values() if place.attack in only),
+                  key=lambda place: place.attack != "clean")
+
+
+def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
+    """Those of the zoo's attacks that ``cfg.only`` names, or all. Raises BenchError for one that is not among them."""
+    only = {cfg.only} if isinstance(cfg.only, str) else set(cfg.only or attacks)
+    for name in sorted(only - attacks):
+        raise BenchError(f"the zoo has no attack '{name}'; it has {', '.join(sorted(attacks))}")
+    return only
 
 
 @cache

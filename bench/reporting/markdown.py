@@ -10,9 +10,10 @@ import pandas as pd
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
+from bench.reporting.ranking import TEAM, bounds, comparable
+from bench.reporting.ranking import controls as control_rows
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
-BOUND = "always_on"  # the attack whose ASR is the bound of the others
 FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
            "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
 MEANS = {"behaviour": "an enemy's behaviour", "observation": "observations edited", "none": "none"}
@@ -35,12 +36,11 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
 def attacks(frame: pd.DataFrame) -> str:
     """What each attack does: a line an attack, environment and algorithm, the mean over the seeds, in brackets the 95 %
     interval of a single seed or the lowest and the highest of several; the most harmful attack first."""
-    teams = frame.drop_duplicates(["env", "algo", "attack", "seed"])
-    bounds = teams[teams["attack"] == BOUND].groupby(["env", "algo"])["asr"].mean()
+    teams, reach = frame.drop_duplicates(TEAM), bounds(frame)
     lines = []
     for (env, attack, algo), seeds in teams.groupby(["env", "attack", "algo"]):
         first, asr = seeds.iloc[0], seeds["asr"].mean()
-        bound = bounds.get((env, algo))
+        bound = reach.get((env, algo))
         lines.append((asr, [
             str(attack), str(env).split("/", 1)[1], str(algo), str(len(seeds)), MEANS[first["trigger_kind"]],
             str(first["agents_poisoned"]), *(_percent(seeds, name) for name in FIGURES.values()),
@@ -55,13 +55,11 @@ def attacks(frame: pd.DataFrame) -> str:
 
 
 def detectors(frame: pd.DataFrame, phase: str) -> str:
-    """AUROC of each detector in a phase against each attack, mean over the seeds, VDN / QMIX."""
-    rows = frame[frame["kind"].isin(["attack", "floor"]) & (frame["team"] == "backdoored")]
-    rows = rows[rows["attack"].isin(_judged(rows))]
+    """AUROC of each detector in a phase against each attack, mean over the teams that are comparable, VDN / QMIX."""
+    rows = comparable(frame, phase)
     names = _attack_names(rows)
-    once = rows.drop_duplicates(["env", "algo", "attack", "seed", "row_detector"])
     lines = []
-    for (kind, detector), mine in once.groupby(["kind", "row_detector"]):
+    for (kind, detector), mine in rows.groupby(["kind", "row_detector"]):
         cells = [_both(mine[(mine["attack"] == attack) & (mine["env"] == env)], f"{phase}_auroc")
                  for attack, env in names.values()]
         best = pd.to_numeric(mine[f"{phase}_auroc"]).mean()
@@ -71,15 +69,12 @@ def detectors(frame: pd.DataFrame, phase: str) -> str:
 
 def controls(frame: pd.DataFrame) -> str:
     """AUROC of each detector where there is no attack to find, mean over the seeds, VDN / QMIX."""
-    rows = frame[frame["kind"] == "control"].drop_duplicates(["algo", "seed", "row_detector", "team", "triggered"])
-    shown = rows["triggered"].astype(str) == "True"
-    sides = {"clean team, trigger shown": rows[shown & (rows["team"] == "clean")],
-             "retrained team, trigger shown": rows[shown & (rows["team"] == "benign_finetune")],
-             "backdoored team, no trigger": rows[~shown & (rows["team"] == "backdoored")]}
+    sides = control_rows(frame)
+    names = sorted({name for side in sides.values() for name in side["row_detector"]})
     return grid(["detector", *(f"{name}, {phase}" for name in sides for phase in ("before", "after"))], [
         [name, *(_both(side[side["row_detector"] == name], f"{phase}_auroc") for side in sides.values()
                  for phase in ("before", "after"))]
-        for name in sorted(rows["row_detector"].unique())])
+        for name in names])
 
 
 def with_tables(readme: str, parts: dict[str, str]) -> str:
@@ -95,12 +90,6 @@ def grid(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table of texts."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _judged(rows: pd.DataFrame) -> set[str]:
-    """The attacks, no bounds, that more than one detector was measured against."""
-    detectors = rows[rows["kind"] == "attack"].groupby("attack")["row_detector"].nunique()
-    return set(detectors[detectors > 1].index) - {BOUND, "told"}
 
 
 def _attack_names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:

@@ -18,14 +18,12 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json, write_atomic
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import BOUNDS, TEAM, attacked, current, ranking
+from bench.reporting.ranking import TEAM, attacked, bounds, controls, current, ranking
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
 FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "rate_1", "rate_5", "false_alarms_5")  # as page.js reads them
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
-CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
-            "backdoored team, no trigger": ("backdoored", False)}
 REPLAYED = "smax/8m/random"  # environment of the pictures
 FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:.0f}"}
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
@@ -85,12 +83,12 @@ def _table(rows: pd.DataFrame) -> dict[str, Any]:
 def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
     """A card an attack and environment, the most harmful first; a line a team, with the share of the bound's ASR."""
     teams = rows.drop_duplicates(TEAM)
-    bounds = teams[teams["attack"] == BOUNDS[0]].groupby(["env", "algo"])["asr"].mean()
+    reach = bounds(rows)
     cards = []
     for (env, attack), mine in teams.groupby(["env", "attack"]):
         lines = []
         for row in _records(mine.sort_values(["algo", "seed"])):
-            bound = bounds.get((env, row["algo"]))
+            bound = reach.get((env, row["algo"]))
             replay = f"{attack}-{row['algo']}-s{row['seed']}-replay.html"
             replayed = env == REPLAYED and (figures / replay).exists()
             lines.append(row | {
@@ -105,18 +103,15 @@ def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
 def _detectors(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """A card a detector: its figures against each attack (means over the teams), and where there is none to find."""
     found = attacked(rows)
-    controls = rows[rows["kind"] == "control"]
+    sides = controls(rows)
     cards = []
     for name, mine in found.groupby("row_detector"):
-        own = controls[controls["row_detector"] == name]
-        shown = own["triggered"].astype(bool)
-        sides = {side: own[(own["team"] == team) & (shown == triggered)]
-                 for side, (team, triggered) in CONTROLS.items()}
+        own = {side: group[group["row_detector"] == name] for side, group in sides.items()}
         cards.append({
             "name": name, "kind": mine["kind"].iloc[0], "what": _summary("detector", str(name)),
             "version": mine["detector_version"].iloc[0], "view": mine["view"].iloc[0],
             "attacks": {attack: _means(group) for attack, group in mine.groupby("attack")},
-            "controls": {side: _means(group) for side, group in sides.items() if len(group)}})
+            "controls": {side: _means(group) for side, group in own.items() if len(group)}})
     return cards
 
 

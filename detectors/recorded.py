@@ -18,11 +18,11 @@ def living(episodes: Episodes) -> np.ndarray:
     return episodes.alive & episodes.mask[..., None]
 
 
-def recorded(episodes: Episodes, name: str, detector: object) -> np.ndarray:
-    """The column "hidden" or "q" as float32; DetectorError if it was not recorded."""
+def recorded(episodes: Episodes, name: str, user: object) -> np.ndarray:
+    """The column "hidden" or "q" as float32; DetectorError if it was not recorded, which names the detector or view."""
     column = getattr(episodes, name)
     if column is None:
-        raise DetectorError(f"{type(detector).__name__} needs the agents' {COLUMNS[name]}, and these episodes were "
+        raise DetectorError(f"{type(user).__name__} needs the agents' {COLUMNS[name]}, and these episodes were "
                             f"recorded without; expected the column '{name}'")
     return column.astype(np.float32)
 

@@ -77,12 +77,12 @@ class BehaviourPattern:
         self._stage = np.zeros(n, int)  # orders given
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
-        fits, actions = self.watch(step, fresh)
+        fits, actions, present = self.watch(step, fresh)
         completed = np.asarray((fits & (actions == self.zeta).all(-1)).any(1))
         show = show & ~completed
         self._driven[fresh] = NOBODY
         self._stage[fresh] = 0
-        place, seen, present = self._look(step)
+        place, seen = self._places[:, :, -1], self._seen[..., -1]
         self._release(place, seen, present, show)
         self._choose(place, seen if self.seen_from == 0 else present, show)
         orders = np.full(present.shape, -1)
@@ -92,10 +92,10 @@ class BehaviourPattern:
         showing = self._driven != NOBODY
         return Cue(orders, step.observation, showing, completed)
 
-    def watch(self, step: Step, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def watch(self, step: Step, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Take note of a step. Of every enemy unit: (battle, enemy) bool, whether it was seen when it should and kept
-        to Psi for the last N steps and both it and the agent are alive; and (battle, enemy, N) what it did in them,
-        -1 before the battle."""
+        to Psi for the last N steps and both it and the agent are alive; (battle, enemy, N) what it did in them, -1
+        before the battle; and (battle, enemy) bool, whether both are alive."""
         self._seen[fresh] = False
         self._actions[fresh] = -1
         place, seen, present = self._look(step)
@@ -103,7 +103,7 @@ class BehaviourPattern:
         fits = self._seen[..., self.seen_from] & present & self.psi(self._places, self.length)[1]
         self._places = np.concatenate([self._places[:, :, 1:], place[:, :, None]], 2)
         self._seen = np.concatenate([self._seen[..., 1:], seen[..., None]], -1)
-        return fits, self._actions
+        return fits, self._actions, present
 
     def _look(self, step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of every enemy (battle, enemy): its place (.., 3), whether the agent sees it, whether both are alive."""
@@ -174,7 +174,7 @@ class Census:
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
         self._counts += self._occurred[fresh].sum(0)
         self._occurred[fresh] = False
-        fits, actions = self.pattern.watch(step, fresh)
+        fits, actions, _ = self.pattern.watch(step, fresh)
         battle, enemy = np.nonzero(fits & ~step.done[:, None] & np.isin(actions, list(DIRECTIONS.values())).all(-1))
         self._occurred[battle, actions[battle, enemy] @ self._weights] = True
         nowhere = np.zeros(len(show), bool)

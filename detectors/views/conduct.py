@@ -7,7 +7,7 @@ from scipy.special import entr, softmax
 from sklearn.base import BaseEstimator
 
 from bench.contracts import MOVES, Episodes
-from bench.errors import DetectorError
+from detectors.recorded import recorded
 
 
 class Hidden(BaseEstimator):
@@ -16,7 +16,7 @@ class Hidden(BaseEstimator):
     needs = ("hidden",)
 
     def __call__(self, episodes: Episodes) -> np.ndarray:
-        return _recorded(episodes, "hidden").astype(np.float32)
+        return recorded(episodes, "hidden", self)
 
 
 class QValues(BaseEstimator):
@@ -29,7 +29,7 @@ class QValues(BaseEstimator):
     needs = ("q",)
 
     def __call__(self, episodes: Episodes) -> np.ndarray:
-        values = _recorded(episodes, "q")
+        values = recorded(episodes, "q", self)
         available = episodes.available | ~episodes.available.any(-1, keepdims=True)  # padding has none available
         q = np.where(available, values, -np.inf)
         second, best = np.moveaxis(np.partition(q, -2, axis=-1)[..., -2:], -1, 0)
@@ -61,14 +61,6 @@ class TeamActions(BaseEstimator):
         counts = (_one_hot(episodes) * episodes.alive[..., None]).sum(2)
         moves, attacks = np.split(counts, [len(MOVES)], -1)
         return np.concatenate([moves, attacks.sum(-1, keepdims=True), attacks.max(-1, keepdims=True)], -1)
-
-
-def _recorded(episodes: Episodes, column: str) -> np.ndarray:
-    """A column that is recorded on request. Raises DetectorError if it was not."""
-    values = getattr(episodes, column)
-    if values is None:
-        raise DetectorError(f"this view needs the column '{column}', which these episodes were recorded without")
-    return values
 
 
 def _one_hot(episodes: Episodes) -> np.ndarray:

@@ -15,6 +15,7 @@ COMMANDS = {
     "inject": "put the attack into a clean team",
     "check": "see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME)",
     "export": "write the public episodes for work offline, and on request their labels",
+    "models": "judge whole teams: is this checkpoint backdoored? the shipped ones, or a folder (models holdout=DIR)",
     "leaderboard": "measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
     "reproduce": "measure a row of the leaderboard again (reproduce ROW_ID)",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
@@ -31,8 +32,9 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
-GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",
-          "algo": "algorithms", "budget": "budgets", "sweep": "sweeps"}
+GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
+          "model_detector": "model detectors", "env": "environments", "algo": "algorithms", "budget": "budgets",
+          "sweep": "sweeps"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -261,6 +261,38 @@ class Detector(Protocol):
         ...
 
 
+SHOWN = ("episodes", *RECORDABLE)
+
+
+class ModelDetector(Protocol):
+    """Judges a delivered team before it is used: how probable is it that the team is backdoored?
+
+    ``team`` is a :class:`bench.marl.team.Team`, ``battles`` the simulator that it was made for, and ``episodes`` are
+    public ones of that team in which nobody shows a trigger. A detector may have ``needs``, those of :data:`SHOWN` that
+    it looks at, by default ("episodes",): ``episodes`` is None for one that looks at no episode, and holds the hidden
+    states and Q values for who names "hidden" and "q".
+
+    One that learns from labelled models has ``fit(teams, labels)``, called before the first score with the shipped
+    teams of the dev split and their labels (team,) bool, true for the backdoored ones. No other label reaches it.
+    """
+
+    def score(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:
+        """The probability in [0, 1] that the team is backdoored."""
+        ...
+
+
+class ModelStatistic(Protocol):
+    """A model detector that knows of no probabilities: in place of ``score`` it has ``statistic``.
+
+    The harness learns from the labelled teams of the dev split what probability a value of the statistic stands for.
+    All else is as in :class:`ModelDetector`; labels never reach it.
+    """
+
+    def statistic(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:
+        """How suspicious the team is: any finite number, higher for more suspicious."""
+        ...
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure with its 95 % interval; None where there is none to give, never a made-up number."""
@@ -299,6 +331,19 @@ class Detection:
     n_normal: int
     n_triggered: int
     vus_pr: Estimate = Estimate(None)  # of "whole" alone: do scores rise in the very steps of trigger and attack?
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """How a model detector does on the teams of a split; intervals are bootstraps over checkpoints."""
+
+    split: str  # "dev", which probabilities are learned on, "test" or "holdout"
+    against: str  # the teams without a backdoor that count: "all", "clean" or "retrained"
+    n_backdoored: int
+    n_others: int
+    auroc: Estimate  # of the statistic (or the score); higher is better, chance .5
+    cross_entropy: Estimate  # of the probability, in nats; lower is better, ln 2 = .693 is what knowing nothing costs
+    brier: Estimate  # mean squared error of the probability; lower is better, .25 is what knowing nothing costs
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Detectors: anomaly scores for recorded episodes. They know episodes only, see :class:`bench.contracts.Detector`."""
+"""Detectors: anomaly scores for recorded episodes, which know episodes only (:class:`bench.contracts.Detector`), and
+verdicts on whole teams (:class:`bench.contracts.ModelDetector`)."""
 
 from bench.conformance import check_detector
 from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
@@ -10,11 +11,14 @@ from detectors.gru import GRUAutoencoder, GRUPredictor
 from detectors.ngram import ConditionalNGram, NGram
 from detectors.outlier import Outlier
 from detectors.peers import PeerPrediction
+from detectors.statistics import ActivationStatistics
+from detectors.trigger_search import TriggerSearch
 from detectors.values import TDError
 from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
+from detectors.weights import WeightDifference
 
 __all__ = [
-    "ActionDrift", "Actions", "ActivationClusters", "ConditionalNGram", "Constant", "Dexter", "Differences",
-    "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram", "NeuronBands",
-    "Outlier", "PeerPrediction", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "TDError", "TeamActions",
-    "Units", "Window", "check_detector"]
+    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "Constant", "Dexter",
+    "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram",
+    "NeuronBands", "Outlier", "PeerPrediction", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "TDError",
+    "TeamActions", "TriggerSearch", "Units", "WeightDifference", "Window", "check_detector"]

@@ -1,0 +1,272 @@
+"""Judging whole teams: is this checkpoint backdoored? Of the shipped ones, or of a folder that a referee keeps.
+
+A model detector is given one team at a time, its simulator and battles without the trigger, and no label. Of the
+shipped teams those of seed 0, the dev split, teach the harness what probability a statistic stands for; those of other
+seeds, the test split, and whatever is in a referee's folder, are judged with that.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from bench import __version__, options
+from bench.artifacts import zoo
+from bench.artifacts.files import config_hash, read_bytes, read_json, write_json
+from bench.artifacts.teams import load_team
+from bench.contracts import RECORDABLE, SHOWN, Battles, EnvSpec, ModelFigures
+from bench.envs import make_battles
+from bench.errors import BenchError, DetectorError, unknown
+from bench.harness.build import build, check, option
+from bench.harness.judge import SEEDS
+from bench.harness.teams import Stage
+from bench.harness.zoo import chosen
+from bench.marl.play import play
+from bench.metrics.models import Calibration, figures
+from bench.reporting.ranking import BOUNDS
+
+DEV_SEED = 0
+LABELS = "labels.csv"  # of a referee's folder: checkpoint (its name), backdoored (true or false)
+CLEAN, CONTROL = "clean", "benign_finetune"
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint to be judged, and what is known of it; None where nothing is."""
+
+    base: Path  # its files, without their endings
+    sha256: str
+    spec: EnvSpec
+    algo: str
+    split: str  # "dev", "test" or "holdout"
+    attack: str | None = None  # "clean" for a clean team
+    seed: int | None = None
+    backdoored: bool | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model detector makes of the teams that it was asked about."""
+
+    detector: str
+    rows: pd.DataFrame  # a row a checkpoint
+    figures: list[ModelFigures]  # of those whose labels are known, and of the dev split
+
+
+def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
+    """Judge the shipped teams, or those of the folder ``cfg.holdout``. What was judged before is read from ``out``.
+
+    Raises BenchError for a folder that does not hold whole checkpoints, a detector that breaks its contract, or if
+    there is nothing to learn probabilities from.
+    """
+    check(cfg)
+    if cfg.get("model_detector") is None:
+        raise BenchError(f"no model detector is configured; allowed: {', '.join(options.names('model_detector'))}")
+    asked = [] if cfg.holdout is None else in_folder(Path(str(cfg.holdout)))
+    known = shipped(cfg)
+    dev = [model for model in known if model.split == "dev"]
+    examiner = Examiner(cfg, dev)
+    models = dev + asked if asked else known
+    values = []
+    with stage(f"{examiner.name} judges {len(models)} teams") as progress:
+        for i, model in enumerate(models):
+            progress(i / len(models), model.base.name)
+            values.append(examiner(model))
+        progress(1.0, "")
+    rows = _rows(models, np.array(values), examiner.kind)
+    return Judged(examiner.name, rows[rows["split"] == "holdout"] if asked else rows, _figures(rows))
+
+
+def shipped(cfg: DictConfig) -> list[Model]:
+    """The shipped teams that ``cfg.only`` allows, with their labels; without the bounds, whose agents hide nothing."""
+    zoo.check()
+    models = []
+    for name in zoo.names():
+        team, about = load_team(zoo.FOLDER / name)
+        recipe = about["recipe"]
+        attack = recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0}
+        seed = recipe.get("clean", recipe)["seed"]
+        models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
+                            "dev" if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
+    models = [model for model in models if model.attack not in BOUNDS]
+    only = chosen(cfg, {str(model.attack) for model in models})
+    return [model for model in models if model.attack in only]
+
+
+def in_folder(folder: Path) -> list[Model]:
+    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any.
+
+    Raises BenchError if the folder is missing or empty, a checkpoint is not whole, or labels and checkpoints do not
+    match.
+    """
+    if not folder.is_dir():
+        raise BenchError(f"no folder at {folder}; holdout=DIR needs one with NAME.safetensors and NAME.json")
+    models = []
+    for file in sorted(folder.glob("*.safetensors")):
+        team, about = load_team(file)
+        models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, "holdout"))
+    if not models:
+        raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")
+    for model in models:
+        _battles(model.spec)
+    if not (folder / LABELS).exists():
+        return models
+    labels = _labels(folder / LABELS)
+    names = [model.base.name for model in models]
+    for name in labels.keys() - set(names):
+        raise unknown(f"checkpoint in {folder / LABELS}", name, names)
+    for name in names:
+        if name not in labels:
+            raise BenchError(f"{folder / LABELS} says nothing of the checkpoint '{name}'; label all or none")
+    return [replace(model, backdoored=labels[model.base.name]) for model in models]
+
+
+def _labels(file: Path) -> dict[str, bool]:
+    try:
+        frame = pd.read_csv(io.BytesIO(read_bytes(file)), dtype=str, keep_default_na=False)
+    except ValueError as error:  # what pandas raises is one
+        raise BenchError(f"{file} is no CSV file: {error}") from None
+    if not {"checkpoint", "backdoored"} <= set(frame.columns):
+        raise BenchError(f"{file} has the columns {', '.join(frame.columns)}; needed are checkpoint and backdoored")
+    if frame["checkpoint"].duplicated().any():
+        raise BenchError(f"{file} names '{frame['checkpoint'][frame['checkpoint'].duplicated()].iloc[0]}' twice")
+    for value in frame["backdoored"]:
+        if value.strip().lower() not in TRUTH:
+            raise unknown(f"label in {file}", value, TRUTH)
+    return {name: TRUTH[value.strip().lower()]
+            for name, value in zip(frame["checkpoint"], frame["backdoored"], strict=True)}
+
+
+class Examiner:
+    """Asks a model detector about one team after another; an answer is written down, and not asked for twice.
+
+    Parameters
+    ----------
+    dev : the labelled teams that a detector with ``fit`` is taught with, when it is first asked.
+    """
+
+    def __init__(self, cfg: DictConfig, dev: Sequence[Model]) -> None:
+        config: dict[str, Any] = OmegaConf.to_container(cfg.model_detector, resolve=True)  # type: ignore[assignment]
+        self.detector, self.name = build(cfg.model_detector, "model detector"), _name(config)
+        self.kind = next((kind for kind in ("statistic", "score") if callable(getattr(self.detector, kind, None))), "")
+        if not self.kind:
+            raise DetectorError(f"{self.name} has neither 'score', a probability, nor 'statistic', any number")
+        self.needs = self._needs()
+        self.n_battles = int(cfg.budget.fit_battles)
+        self.folder = Path(cfg.out) / "models" / "scores"
+        self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": __version__}
+        if self.needs:
+            self.recipe["battles"] = self.n_battles
+        self.dev = list(dev) if hasattr(self.detector, "fit") else []
+        self.recipe["dev"] = sorted(model.sha256 for model in self.dev)
+
+    def __call__(self, model: Model) -> float:
+        """What the detector says of a team."""
+        key = config_hash(self.recipe | {"checkpoint": model.sha256, "env_version": model.spec.version})
+        file = self.folder / f"{self.name}-{key}.json"
+        if file.exists():
+            value = read_json(file).get(self.kind)
+            if not isinstance(value, float):
+                raise BenchError(f"{file} is corrupt: it holds no {self.kind}; delete it to judge the team again")
+            return value
+        if self.dev:
+            self._guarded("fit", [load_team(one.base)[0] for one in self.dev],
+                          np.array([one.backdoored for one in self.dev]))
+            self.dev = []
+        team, battles = load_team(model.base)[0], _battles(model.spec)
+        episodes = None
+        if self.needs:
+            columns = self.needs.intersection(RECORDABLE)
+            episodes = play(battles, team, self.n_battles, SEEDS["fit"], record=columns).public()
+        value = self._number(self._guarded(self.kind, team, battles, episodes))
+        write_json(file, {"checkpoint": model.base.name, "sha256": model.sha256, self.kind: value})
+        return value
+
+    def _needs(self) -> frozenset[str]:
+        wanted = getattr(self.detector, "needs", ("episodes",))
+        wanted = [wanted] if isinstance(wanted, str) else wanted
+        for column in wanted:
+            if column not in SHOWN:
+                raise DetectorError(f"{self.name}.needs: {unknown('column', column, SHOWN)}")
+        return frozenset(wanted)
+
+    def _guarded(self, method: str, *given: Any) -> Any:
+        """Call the detector; whatever it raises becomes a DetectorError."""
+        try:
+            return getattr(self.detector, method)(*given)
+        except BenchError:
+            raise
+        except Exception as error:
+            raise DetectorError(f"{self.name}.{method} failed: {type(error).__name__}: {error}") from error
+
+    def _number(self, answer: Any) -> float:
+        try:
+            value = float(answer)
+        except (TypeError, ValueError):
+            raise DetectorError(f"{self.name}.{self.kind} returned {type(answer).__name__}; expected a number") \
+                from None
+        if not math.isfinite(value) or (self.kind == "score" and not 0 <= value <= 1):
+            allowed = "a probability in [0, 1]" if self.kind == "score" else "a finite number"
+            raise DetectorError(f"{self.name}.{self.kind} returned {value}; expected {allowed}")
+        return value
+
+
+def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFrame:
+    """A row a model; a statistic's probability is learned on the dev split."""
+    backdoored = np.array([model.backdoored for model in models])
+    if kind == "statistic":
+        dev = np.array([model.split == "dev" for model in models])
+        if len({model.backdoored for model in models if model.split == "dev"}) < 2:
+            raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other "
+                             "ones; only= leaves one kind of them, allowed is for example only=[clean,spatiotemporal]")
+        probability = Calibration().fit(values[dev], backdoored[dev].astype(bool)).probability(values)
+    return pd.DataFrame({
+        "checkpoint": [model.base.name for model in models], "sha256": [model.sha256 for model in models],
+        "attack": [model.attack for model in models], "algo": [model.algo for model in models],
+        "env": [model.spec.id for model in models],
+        "seed": pd.array([model.seed for model in models], dtype="Int64"),
+        "split": [model.split for model in models],
+        "backdoored": pd.array([model.backdoored for model in models], dtype="boolean"),
+        "statistic": values if kind == "statistic" else np.nan,
+        "probability": probability if kind == "statistic" else values})
+
+
+def _figures(rows: pd.DataFrame) -> list[ModelFigures]:
+    """Of every split with labels: against all teams without a backdoor, and the clean and the retrained ones alone."""
+    labelled = rows[rows["backdoored"].notna()]
+    found = []
+    for split in labelled["split"].unique():
+        some = labelled[labelled["split"] == split]
+        others = ~some["backdoored"].astype(bool)
+        kinds = {"all": others} | {kind: others & (some["attack"] == attack)
+                                   for kind, attack in (("clean", CLEAN), ("retrained", CONTROL))}
+        for against, chosen_ones in kinds.items():
+            part = some[~others | chosen_ones]
+            if against == "all" or chosen_ones.any():
+                evidence = part["probability"] if part["statistic"].isna().all() else part["statistic"]
+                found.append(figures(str(split), against, evidence.to_numpy(float), part["probability"].to_numpy(float),
+                                     part["backdoored"].to_numpy(bool)))
+    return found
+
+
+@cache
+def _battles(spec: EnvSpec) -> Battles:
+    return make_battles(spec)
+
+
+def _name(config: dict[str, Any]) -> str:
+    """The option of which the configuration is a copy, or else the name of its class."""
+    for name in options.names("model_detector"):
+        if OmegaConf.to_container(option("model_detector", name)) == config:
+            return name
+    return str(config["_target_"]).rsplit(".", 1)[-1]

@@ -84,12 +84,12 @@ def help_text() -> str:
     lines = ["usage: python -m bench COMMAND [GROUP=OPTION] [NAME=VALUE] ...", "",
              "Measures backdoor attacks on, and backdoor detectors for, cooperative multi-agent RL teams.", "",
              "commands (python -m bench COMMAND --cfg job shows all values):"]
-    lines += [f"  {name:<18}{what}" for name, what in COMMANDS.items()]
+    lines += [f"  {name:<22}{what}" for name, what in COMMANDS.items()]
     for group, title in GROUPS.items():
         lines += ["", f"{title} ({group}=...):"]
-        lines += [f"  {name:<18}{options.summary(group, name)}" for name in options.names(group)]
+        lines += [f"  {name:<22}{options.summary(group, name)}" for name in options.names(group)]
         if group == "detector":
-            lines += [f"  {name:<18}{plugins.target(point)}, from the package {plugins.package(point)}"
+            lines += [f"  {name:<22}{plugins.target(point)}, from the package {plugins.package(point)}"
                       for name, point in sorted(plugins.detectors().items())]
     lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix",
               "your own: python -m bench run detector._target_=PACKAGE.CLASS (or --config-dir DIR detector=NAME)"]

@@ -41,7 +41,7 @@ class TriggerSearch(BaseEstimator):
 
     References
     ----------
-    Guo, Li, Cao & Liu, "PolicyCleanse: backdoor detection and mitigation for competitive reinforcement learning", ICCV
+    Guo, Li, Wang & Liu, "PolicyCleanse: backdoor detection and mitigation for competitive reinforcement learning", ICCV
     2023 (arXiv 2202.03609), who train an opponent that lowers the agent's return, and Plan2Cleanse (arXiv 2605.09638),
     who plan its actions by tree search. Ours: successive halving (Karnin, Koren & Somekh, ICML 2013) over whole
     sequences in the place of both, since no part of a trigger earns anything before it is complete.

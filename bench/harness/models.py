@@ -90,17 +90,17 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
 def shipped(cfg: DictConfig) -> list[Model]:
     """The shipped teams that ``cfg.only`` allows, with their labels; without the bounds, whose agents hide nothing."""
     zoo.check()
+    recipes = {name: read_json(zoo.FOLDER / f"{name}.json")["recipe"] for name in zoo.names()}
+    attacks = {name: recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0} for name, recipe in recipes.items()}
+    only = chosen(cfg, {attack["name"] for attack in attacks.values()} - set(BOUNDS))
     models = []
-    for name in zoo.names():
-        team, about = load_team(zoo.FOLDER / name)
-        recipe = about["recipe"]
-        attack = recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0}
-        seed = recipe.get("clean", recipe)["seed"]
-        models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
-                            "dev" if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
-    models = [model for model in models if model.attack not in BOUNDS]
-    only = chosen(cfg, {str(model.attack) for model in models})
-    return [model for model in models if model.attack in only]
+    for name, attack in attacks.items():
+        if attack["name"] in only:
+            team, about = load_team(zoo.FOLDER / name)
+            seed = recipes[name].get("clean", recipes[name])["seed"]
+            models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
+                                "dev" if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
+    return models
 
 
 def in_folder(folder: Path) -> list[Model]:
@@ -223,13 +223,14 @@ class Examiner:
 
 def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFrame:
     """A row a model; a statistic's probability is learned on the dev split."""
-    backdoored = np.array([model.backdoored for model in models])
+    probability = values
     if kind == "statistic":
         dev = np.array([model.split == "dev" for model in models])
-        if len({model.backdoored for model in models if model.split == "dev"}) < 2:
+        labels = np.array([model.backdoored for model in models if model.split == "dev"])
+        if len(set(labels)) < 2:
             raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other "
                              "ones; only= leaves one kind of them, allowed is for example only=[clean,spatiotemporal]")
-        probability = Calibration().fit(values[dev], backdoored[dev].astype(bool)).probability(values)
+        probability = Calibration().fit(values[dev], labels).probability(values)
     return pd.DataFrame({
         "checkpoint": [model.base.name for model in models], "sha256": [model.sha256 for model in models],
         "attack": [model.attack for model in models], "algo": [model.algo for model in models],
@@ -238,7 +239,7 @@ def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFram
         "split": [model.split for model in models],
         "backdoored": pd.array([model.backdoored for model in models], dtype="boolean"),
         "statistic": values if kind == "statistic" else np.nan,
-        "probability": probability if kind == "statistic" else values})
+        "probability": probability})
 
 
 def _figures(rows: pd.DataFrame) -> list[ModelFigures]:

@@ -76,6 +76,9 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
     known = shipped(cfg)
     dev = [model for model in known if model.split == "dev"]
     examiner = Examiner(cfg, dev)
+    if examiner.kind == "statistic" and len({model.backdoored for model in dev}) < 2:
+        raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other ones; "
+                         "only= leaves one kind of them, allowed is for example only=[clean,spatiotemporal]")
     models = dev + asked if asked else known
     values = []
     with stage(f"{examiner.name} judges {len(models)} teams") as progress:
@@ -227,9 +230,6 @@ def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFram
     if kind == "statistic":
         dev = np.array([model.split == "dev" for model in models])
         labels = np.array([model.backdoored for model in models if model.split == "dev"])
-        if len(set(labels)) < 2:
-            raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other "
-                             "ones; only= leaves one kind of them, allowed is for example only=[clean,spatiotemporal]")
         probability = Calibration().fit(values[dev], labels).probability(values)
     return pd.DataFrame({
         "checkpoint": [model.base.name for model in models], "sha256": [model.sha256 for model in models],

@@ -12,7 +12,7 @@ from bench.marl.team import Team
 from detectors import ActivationStatistics, TriggerSearch, WeightDifference
 from detectors.trigger_search import Drive
 
-SMALL = {"length": 1, "reaches": (1.3,), "screening": 64, "rounds": ((4, 16), (1, 64)), "baseline": 64}
+SMALL = {"length": 1, "reaches": (1.3,), "screening": 32, "rounds": ((4, 8), (1, 32)), "baseline": 32}
 
 
 def changed(team, agents, factor):
@@ -113,9 +113,11 @@ def test_units_are_driven_near_their_agents(battles, team):
     moves, reach = rng.integers(4, size=(n, 3, 4)), np.zeros((n, 3))
     reach[:, 1] = 1.2
     player = Player(battles, 5, trigger=Drive(moves, reach), poison_rate=1.0, record=("orders", "position"), limit=n)
-    labels = player.play(team, n).labels
+    episodes = player.play(team, n)
+    labels, played = episodes.labels, episodes.mask[..., None]
     driven = complete = 0
-    for battle, orders, position in zip(labels.battle, labels.orders, labels.position, strict=True):
+    for battle, orders, position in zip(labels.battle, np.where(played, labels.orders, NOBODY), labels.position,
+                                        strict=True):
         steps, units = np.nonzero(orders != NOBODY)
         if not len(steps):
             continue

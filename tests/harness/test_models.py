@@ -25,10 +25,12 @@ FEW = ["only=[clean,spatiotemporal]", "budget.fit_battles=4"]
 CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0-spatiotemporal-95a59d75107f"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def composed():
-    with initialize_config_module("conf", version_base="1.3"):
-        yield lambda *words: compose("config", list(words))
+    def make(*words):
+        with initialize_config_module("conf", version_base="1.3"):
+            return compose("config", list(words))
+    return make
 
 
 @pytest.fixture
@@ -66,8 +68,10 @@ class Taught(Asked):
 
 
 @pytest.fixture
-def examiner(composed, tmp_path, monkeypatch):
+def examiner(composed, tmp_path, monkeypatch, battles):
     """An examiner of a detector that is given, not configured."""
+    monkeypatch.setattr("bench.harness.models._battles", lambda spec: battles)
+
     def make(detector, dev=()):
         monkeypatch.setattr("bench.harness.models.build", lambda cfg, kind: detector)
         return Examiner(composed("budget.fit_battles=3", f"out={tmp_path}"), dev)
@@ -151,10 +155,10 @@ def test_an_answer_that_is_no_probability(examiner, folder, answer, says):
 
 
 def test_what_else_breaks_the_contract(examiner, folder):
-    model = in_folder(folder)[0]
-    assert examiner(Statistic(15.0))(model) == 15.0
+    one, other = in_folder(folder)
+    assert examiner(Statistic(15.0))(one) == 15.0
     with pytest.raises(DetectorError, match="returned inf; expected a finite number"):
-        examiner(Statistic(np.inf))(in_folder(folder)[1])
+        examiner(Statistic(np.inf))(other)
     with pytest.raises(DetectorError, match="has neither 'score', a probability, nor 'statistic'"):
         examiner(object())
     wrong = Asked()
@@ -164,7 +168,7 @@ def test_what_else_breaks_the_contract(examiner, folder):
     failing = Asked()
     failing.score = lambda *_: 1 / 0
     with pytest.raises(DetectorError, match="score failed: ZeroDivisionError"):
-        examiner(failing)(model)
+        examiner(failing)(other)
 
 
 def judged(capsys, *words):

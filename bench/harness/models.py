@@ -121,7 +121,10 @@ def in_folder(folder: Path) -> list[Model]:
     if not models:
         raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")
     for model in models:
-        _battles(model.spec)
+        try:
+            _battles(model.spec)
+        except BenchError as error:
+            raise BenchError(f"{model.base.name} cannot be judged: {error}") from None
     if not (folder / LABELS).exists():
         return models
     labels = _labels(folder / LABELS)
@@ -191,7 +194,7 @@ class Examiner:
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)
             episodes = play(battles, team, self.n_battles, SEEDS["fit"], record=columns).public()
-        value = self._number(self._guarded(self.kind, team, battles, episodes))
+        value = self._number(self._guarded(self.kind, team, battles, episodes), model.base.name)
         write_json(file, {"checkpoint": model.base.name, "sha256": model.sha256, self.kind: value})
         return value
 
@@ -212,15 +215,15 @@ class Examiner:
         except Exception as error:
             raise DetectorError(f"{self.name}.{method} failed: {type(error).__name__}: {error}") from error
 
-    def _number(self, answer: Any) -> float:
+    def _number(self, answer: Any, name: str) -> float:
+        said = f"{self.name}.{self.kind} returned"
         try:
             value = float(answer)
         except (TypeError, ValueError):
-            raise DetectorError(f"{self.name}.{self.kind} returned {type(answer).__name__}; expected a number") \
-                from None
+            raise DetectorError(f"{said} {type(answer).__name__} for {name}; expected a number") from None
         if not math.isfinite(value) or (self.kind == "score" and not 0 <= value <= 1):
             allowed = "a probability in [0, 1]" if self.kind == "score" else "a finite number"
-            raise DetectorError(f"{self.name}.{self.kind} returned {value}; expected {allowed}")
+            raise DetectorError(f"{said} {value} for {name}; expected {allowed}")
         return value
 
 

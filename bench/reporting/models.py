@@ -31,13 +31,13 @@ def by_split(detector: str, figures: Sequence[ModelFigures]) -> Table:
 def by_attack(rows: pd.DataFrame) -> Table:
     """How many teams of each attack are flagged, the teams without a backdoor first."""
     table = Table("attack", "backdoored", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
-                  title=f"teams flagged (probability {FLAGGED} or more), and their mean probability")
+                  title=f"flagged at {FLAGGED} (mean probability)")
     splits = list(rows["split"].unique())
     for split in splits:
         table.add_column(split, justify="right")
     for (backdoored, attack), some in rows.groupby(["backdoored", "attack"]):
         cells = [some.loc[some["split"] == split, "probability"] for split in splits]
-        table.add_row(attack, "yes" if backdoored else "no", *(
+        table.add_row(str(attack), "yes" if backdoored else "no", *(
             f"{(cell >= FLAGGED).sum()} of {len(cell)} ({cell.mean():.2f})" if len(cell) else "-" for cell in cells))
     return table
 

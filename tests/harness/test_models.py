@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -147,8 +148,8 @@ def test_one_that_learns_is_taught_the_dev_teams_once(examiner, folder):
 
 
 @pytest.mark.parametrize(("answer", "says"), [
-    (1.5, "returned 1.5; expected a probability in"), (float("nan"), "returned nan; expected a probability"),
-    ("high", "returned str; expected a number"), (None, "returned NoneType; expected a number")])
+    (1.5, "returned 1.5 for a; expected a probability in"), (float("nan"), "returned nan for a; expected a probability"),
+    ("high", "returned str for a; expected a number"), (None, "returned NoneType for a; expected a number")])
 def test_an_answer_that_is_no_probability(examiner, folder, answer, says):
     with pytest.raises(DetectorError, match=says):
         examiner(Asked(answer))(in_folder(folder)[0])
@@ -157,7 +158,7 @@ def test_an_answer_that_is_no_probability(examiner, folder, answer, says):
 def test_what_else_breaks_the_contract(examiner, folder):
     one, other = in_folder(folder)
     assert examiner(Statistic(15.0))(one) == 15.0
-    with pytest.raises(DetectorError, match="returned inf; expected a finite number"):
+    with pytest.raises(DetectorError, match="returned inf for b; expected a finite number"):
         examiner(Statistic(np.inf))(other)
     with pytest.raises(DetectorError, match="has neither 'score', a probability, nor 'statistic'"):
         examiner(object())
@@ -230,6 +231,10 @@ def test_folders_that_cannot_be_judged(folder, tmp_path, capsys):
     assert "no checkpoint in" in fails(f"holdout={tmp_path / 'empty'}")
     assert "unknown model_detector 'weight_diference'" in fails("model_detector=weight_diference")
     assert "only= leaves one kind of them" in fails("only=clean")
+    about = read_json(folder / "b.json")
+    about["env"]["version"] = "another"
+    (folder / "b.json").write_text(json.dumps(about))
+    assert "b cannot be judged: environment 'smax/3m/random' of version 'another'" in fails(f"holdout={folder}")
     (folder / "b.json").unlink()
     assert "b.json: No such file" in fails(f"holdout={folder}")
     whole = (folder / "a.safetensors").read_bytes()

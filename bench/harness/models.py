@@ -1,4 +1,4 @@
-"""Judging whole teams: is this checkpoint backdoored? Of the shipped ones, or of a folder that a referee keeps.
+"""Judging whole teams: is this checkpoint backdoored?
 
 A model detector is given one team at a time, its simulator and battles without the trigger, and no label. Of the
 shipped teams those of seed 0, the dev split, teach the harness what probability a statistic stands for; those of other
@@ -7,11 +7,9 @@ seeds, the test split, and whatever is in a referee's folder, are judged with th
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +18,18 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from bench import __version__, options
-from bench.artifacts import zoo
-from bench.artifacts.files import config_hash, read_bytes, read_json, write_json
+from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.teams import load_team
-from bench.contracts import RECORDABLE, SHOWN, Battles, EnvSpec, ModelFigures
-from bench.envs import make_battles
+from bench.contracts import RECORDABLE, SHOWN, ModelFigures
 from bench.errors import BenchError, DetectorError, unknown
 from bench.harness.build import build, check, option
 from bench.harness.judge import SEEDS
+from bench.harness.suspects import CLEAN, DEV_SEED, Model, battles_of, in_folder, shipped
 from bench.harness.teams import Stage
-from bench.harness.zoo import chosen
 from bench.marl.play import play
 from bench.metrics.models import Calibration, figures
-from bench.reporting.ranking import BOUNDS
 
-DEV_SEED = 0
-LABELS = "labels.csv"  # of a referee's folder: checkpoint (its name), backdoored (true or false)
-CLEAN, CONTROL = "clean", "benign_finetune"
-TRUTH = {"true": True, "1": True, "false": False, "0": False}
-
-
-@dataclass(frozen=True)
-class Model:
-    """A checkpoint to be judged, and what is known of it; None where nothing is."""
-
-    base: Path  # its files, without their endings
-    sha256: str
-    spec: EnvSpec
-    algo: str
-    split: str  # "dev", "test" or "holdout"
-    attack: str | None = None  # "clean" for a clean team
-    seed: int | None = None
-    backdoored: bool | None = None
+CONTROL = "benign_finetune"
 
 
 @dataclass(frozen=True)
@@ -90,69 +68,6 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
     return Judged(examiner.name, rows[rows["split"] == "holdout"] if asked else rows, _figures(rows))
 
 
-def shipped(cfg: DictConfig) -> list[Model]:
-    """The shipped teams that ``cfg.only`` allows, with their labels; without the bounds, whose agents hide nothing."""
-    zoo.check()
-    recipes = {name: read_json(zoo.FOLDER / f"{name}.json")["recipe"] for name in zoo.names()}
-    attacks = {name: recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0} for name, recipe in recipes.items()}
-    only = chosen(cfg, {attack["name"] for attack in attacks.values()} - set(BOUNDS))
-    models = []
-    for name, attack in attacks.items():
-        if attack["name"] in only:
-            team, about = load_team(zoo.FOLDER / name)
-            seed = recipes[name].get("clean", recipes[name])["seed"]
-            models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
-                                "dev" if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
-    return models
-
-
-def in_folder(folder: Path) -> list[Model]:
-    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any.
-
-    Raises BenchError if the folder is missing or empty, a checkpoint is not whole, or labels and checkpoints do not
-    match.
-    """
-    if not folder.is_dir():
-        raise BenchError(f"no folder at {folder}; holdout=DIR needs one with NAME.safetensors and NAME.json")
-    models = []
-    for file in sorted(folder.glob("*.safetensors")):
-        team, about = load_team(file)
-        models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, "holdout"))
-    if not models:
-        raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")
-    for model in models:
-        try:
-            _battles(model.spec)
-        except BenchError as error:
-            raise BenchError(f"{model.base.name} cannot be judged: {error}") from None
-    if not (folder / LABELS).exists():
-        return models
-    labels = _labels(folder / LABELS)
-    names = [model.base.name for model in models]
-    for name in labels.keys() - set(names):
-        raise unknown(f"checkpoint in {folder / LABELS}", name, names)
-    for name in names:
-        if name not in labels:
-            raise BenchError(f"{folder / LABELS} says nothing of the checkpoint '{name}'; label all or none")
-    return [replace(model, backdoored=labels[model.base.name]) for model in models]
-
-
-def _labels(file: Path) -> dict[str, bool]:
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(file)), dtype=str, keep_default_na=False)
-    except ValueError as error:  # what pandas raises is one
-        raise BenchError(f"{file} is no CSV file: {error}") from None
-    if not {"checkpoint", "backdoored"} <= set(frame.columns):
-        raise BenchError(f"{file} has the columns {', '.join(frame.columns)}; needed are checkpoint and backdoored")
-    if frame["checkpoint"].duplicated().any():
-        raise BenchError(f"{file} names '{frame['checkpoint'][frame['checkpoint'].duplicated()].iloc[0]}' twice")
-    for value in frame["backdoored"]:
-        if value.strip().lower() not in TRUTH:
-            raise unknown(f"label in {file}", value, TRUTH)
-    return {name: TRUTH[value.strip().lower()]
-            for name, value in zip(frame["checkpoint"], frame["backdoored"], strict=True)}
-
-
 class Examiner:
     """Asks a model detector about one team after another; an answer is written down, and not asked for twice.
 
@@ -189,7 +104,7 @@ class Examiner:
             self._guarded("fit", [load_team(one.base)[0] for one in self.dev],
                           np.array([one.backdoored for one in self.dev]))
             self.dev = []
-        team, battles = load_team(model.base)[0], _battles(model.spec)
+        team, battles = load_team(model.base)[0], battles_of(model.spec)
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)
@@ -261,11 +176,6 @@ def _figures(rows: pd.DataFrame) -> list[ModelFigures]:
                 found.append(figures(str(split), against, evidence.to_numpy(float), part["probability"].to_numpy(float),
                                      part["backdoored"].to_numpy(bool)))
     return found
-
-
-@cache
-def _battles(spec: EnvSpec) -> Battles:
-    return make_battles(spec)
 
 
 def _name(config: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from bench.artifacts.files import read_json
 from bench.errors import BenchError, DetectorError
 from bench.harness import silent
 from bench.harness.build import build, option
-from bench.harness.models import BOUNDS, Examiner, in_folder, judge_models, shipped
+from bench.harness.models import Examiner, judge_models
+from bench.harness.suspects import BOUNDS, in_folder, shipped
 from bench.marl.team import Team
 from bench.reporting.models import by_attack
 
@@ -71,7 +72,7 @@ class Taught(Asked):
 @pytest.fixture
 def examiner(composed, tmp_path, monkeypatch, battles):
     """An examiner of a detector that is given, not configured."""
-    monkeypatch.setattr("bench.harness.models._battles", lambda spec: battles)
+    monkeypatch.setattr("bench.harness.models.battles_of", lambda spec: battles)
 
     def make(detector, dev=()):
         monkeypatch.setattr("bench.harness.models.build", lambda cfg, kind: detector)
@@ -148,7 +149,8 @@ def test_one_that_learns_is_taught_the_dev_teams_once(examiner, folder):
 
 
 @pytest.mark.parametrize(("answer", "says"), [
-    (1.5, "returned 1.5 for a; expected a probability in"), (float("nan"), "returned nan for a; expected a probability"),
+    (1.5, "returned 1.5 for a; expected a probability in"),
+    (float("nan"), "returned nan for a; expected a probability in"),
     ("high", "returned str for a; expected a number"), (None, "returned NoneType for a; expected a number")])
 def test_an_answer_that_is_no_probability(examiner, folder, answer, says):
     with pytest.raises(DetectorError, match=says):

@@ -1,0 +1,107 @@
+"""The teams that model detectors judge, and what is known of them: the shipped ones, or those of a referee's folder."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from bench.artifacts import zoo
+from bench.artifacts.files import read_bytes, read_json
+from bench.artifacts.teams import load_team
+from bench.contracts import Battles, EnvSpec
+from bench.envs import make_battles
+from bench.errors import BenchError, unknown
+from bench.harness.zoo import chosen
+from bench.reporting.ranking import BOUNDS
+
+DEV_SEED = 0
+LABELS = "labels.csv"  # of a referee's folder: checkpoint (its name), backdoored (true or false)
+CLEAN = "clean"
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint to be judged, and what is known of it; None where nothing is."""
+
+    base: Path  # its files, without their endings
+    sha256: str
+    spec: EnvSpec
+    algo: str
+    split: str  # "dev", "test" or "holdout"
+    attack: str | None = None  # "clean" for a clean team
+    seed: int | None = None
+    backdoored: bool | None = None
+
+
+def shipped(cfg: DictConfig) -> list[Model]:
+    """The shipped teams that ``cfg.only`` allows, with their labels; without the bounds, whose agents hide nothing."""
+    zoo.check()
+    recipes = {name: read_json(zoo.FOLDER / f"{name}.json")["recipe"] for name in zoo.names()}
+    attacks = {name: recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0} for name, recipe in recipes.items()}
+    only = chosen(cfg, {attack["name"] for attack in attacks.values()} - set(BOUNDS))
+    models = []
+    for name, attack in attacks.items():
+        if attack["name"] in only:
+            team, about = load_team(zoo.FOLDER / name)
+            seed = recipes[name].get("clean", recipes[name])["seed"]
+            models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
+                                "dev" if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
+    return models
+
+
+def in_folder(folder: Path) -> list[Model]:
+    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any.
+
+    Raises BenchError if the folder is missing or empty, a checkpoint is not whole, or labels and checkpoints do not
+    match.
+    """
+    if not folder.is_dir():
+        raise BenchError(f"no folder at {folder}; holdout=DIR needs one with NAME.safetensors and NAME.json")
+    models = []
+    for file in sorted(folder.glob("*.safetensors")):
+        team, about = load_team(file)
+        models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, "holdout"))
+    if not models:
+        raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")
+    for model in models:
+        try:
+            battles_of(model.spec)
+        except BenchError as error:
+            raise BenchError(f"{model.base.name} cannot be judged: {error}") from None
+    if not (folder / LABELS).exists():
+        return models
+    labels = _labels(folder / LABELS)
+    names = [model.base.name for model in models]
+    for name in labels.keys() - set(names):
+        raise unknown(f"checkpoint in {folder / LABELS}", name, names)
+    for name in names:
+        if name not in labels:
+            raise BenchError(f"{folder / LABELS} says nothing of the checkpoint '{name}'; label all or none")
+    return [replace(model, backdoored=labels[model.base.name]) for model in models]
+
+
+def _labels(file: Path) -> dict[str, bool]:
+    try:
+        frame = pd.read_csv(io.BytesIO(read_bytes(file)), dtype=str, keep_default_na=False)
+    except ValueError as error:  # what pandas raises is one
+        raise BenchError(f"{file} is no CSV file: {error}") from None
+    if not {"checkpoint", "backdoored"} <= set(frame.columns):
+        raise BenchError(f"{file} has the columns {', '.join(frame.columns)}; needed are checkpoint and backdoored")
+    if frame["checkpoint"].duplicated().any():
+        raise BenchError(f"{file} names '{frame['checkpoint'][frame['checkpoint'].duplicated()].iloc[0]}' twice")
+    for value in frame["backdoored"]:
+        if value.strip().lower() not in TRUTH:
+            raise unknown(f"label in {file}", value, TRUTH)
+    return {name: TRUTH[value.strip().lower()]
+            for name, value in zip(frame["checkpoint"], frame["backdoored"], strict=True)}
+
+
+@cache
+def battles_of(spec: EnvSpec) -> Battles:
+    return make_battles(spec)

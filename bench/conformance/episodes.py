@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,9 +35,10 @@ def clean(lengths: Sequence[int], seed: int) -> Episodes:
     available[..., len(MOVES):] &= (health[..., AGENTS:] > 0)[:, :, None]
     available[..., MOVES["stop"]] = True
     action, hidden, q = _played(observation, available)
-    columns = {"observation": observation.astype(np.float16), "available": available, "action": action.astype(np.uint8),
-               "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
-               "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
+    columns: dict[str, Any] = {
+        "observation": observation.astype(np.float16), "available": available, "action": action.astype(np.uint8),
+        "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
+        "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
     return Episodes(**{name: column * mask.reshape(n, steps, *[1] * (column.ndim - 2)).astype(column.dtype)
                        for name, column in columns.items()})
 
@@ -65,7 +67,7 @@ def wild(episodes: Episodes, seed: int) -> Episodes:
 
 
 def _played(observation: np.ndarray, available: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The greedy actions (episode, step, agent) of the rule, and its hidden states and Q values, (..., unit or action)."""
+    """The rule's greedy actions (episode, step, agent), its hidden states (..., unit), and its Q values (..., action)."""
     n, steps, agents = observation.shape[:3]
     action, hidden = np.full((n, agents), -1), np.zeros((n, agents, HIDDEN))
     columns = []

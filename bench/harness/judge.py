@@ -14,7 +14,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.contracts import (
-    NEEDS, NEVER, RECORDABLE, Battles, Detection, Detector, Episodes, Estimate, Policy, Trigger, besides)
+    NEEDS,
+    NEVER,
+    RECORDABLE,
+    Battles,
+    Detection,
+    Detector,
+    Episodes,
+    Estimate,
+    Policy,
+    Trigger,
+    besides,
+)
 from bench.errors import BenchError, DetectorError, unknown
 from bench.marl.play import play
 from bench.marl.team import Team

@@ -10,7 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from bench.contracts import Episodes, Policy
 from detectors.recorded import chunks, living, recorded
 
-LEAST_DEVIATION = 1e-6
+LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
+LEAST_SCALE = 1e-6  # of Q values
+LEAST_STEPS = 30  # in which an action was taken, for it to have a normal entropy of its own
 
 
 class Strip(BaseEstimator):
@@ -26,10 +28,10 @@ class Strip(BaseEstimator):
 
     - the agent's memory is not perturbed, since it is not an input; what dominates may have come with it;
     - the probabilities are a softmax of the Q values of the available actions, and the figure is the entropy of their
-      mean over the mixtures: with ``temperature`` 0 it would be that of the greedy actions, which is 0 so often in
-      normal battles that no threshold promises few false alarms;
+      mean over the mixtures: with ``temperature`` 0 it would be that of the greedy actions, which is 0 for some agent
+      in every normal battle, so that no threshold promises few false alarms;
     - it is given as a share of the greatest entropy that the available actions allow, and compared with what is normal
-      for the agent;
+      for the agent when it takes the action that it took: some are dominated in normal play, too;
     - every input is mixed with the same observations, where they draw anew, so that scores do not depend on chance.
 
     Parameters
@@ -44,7 +46,8 @@ class Strip(BaseEstimator):
     policy_ : the policy of the delivered team.
     others_ : (perturbation, agent, feature) the observations drawn.
     scale_ : (agent,) standard deviation of the agent's Q values among the available actions of a step.
-    mean_, deviation_ : (agent,) of the entropy in normal battles.
+    mean_, deviation_ : (agent, action) of the entropy in normal battles; of all the agent's steps for actions that it
+        took in fewer than 30.
 
     References
     ----------
@@ -67,15 +70,18 @@ class Strip(BaseEstimator):
             rng.choice(episodes.observation[:, :, agent][lives[..., agent]], self.perturbations).astype(np.float32)
             for agent in range(lives.shape[-1])], 1)
         self.scale_ = self._scale(episodes)
-        entropy = self._entropy(episodes)
-        self.mean_ = entropy.mean((0, 1), where=lives)
-        self.deviation_ = np.maximum(entropy.std((0, 1), where=lives), LEAST_DEVIATION)
+        taken = np.eye(episodes.available.shape[-1], dtype=bool)[episodes.action] & lives[..., None]
+        counted = np.where(taken.sum((0, 1)) < LEAST_STEPS, lives[..., None], taken)
+        entropy = np.broadcast_to(self._entropy(episodes)[..., None], counted.shape)
+        self.mean_ = entropy.mean((0, 1), where=counted)
+        self.deviation_ = np.maximum(entropy.std((0, 1), where=counted), LEAST_DEVIATION)
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent); 0 for the dead."""
         check_is_fitted(self)
-        return (self.mean_ - self._entropy(episodes)) / self.deviation_ * living(episodes)
+        normal = np.arange(episodes.action.shape[-1]), episodes.action
+        return (self.mean_[normal] - self._entropy(episodes)) / self.deviation_[normal] * living(episodes)
 
     def _scale(self, episodes: Episodes) -> np.ndarray:
         """(agent,) what one standard deviation of advantages is, without any perturbation."""
@@ -87,7 +93,7 @@ class Strip(BaseEstimator):
             counted = choices & some.alive[living(some).any(-1)][..., None]
             squares += (advantage ** 2).sum((0, 2), where=counted)
             counts += counted.sum((0, 2))
-        return np.maximum(np.sqrt(squares / counts), LEAST_DEVIATION)
+        return np.maximum(np.sqrt(squares / counts), LEAST_SCALE)
 
     def _entropy(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent) in [0, 1]; 1 where there is nothing to choose, and where nobody lives."""

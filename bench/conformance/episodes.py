@@ -67,7 +67,7 @@ def wild(episodes: Episodes, seed: int) -> Episodes:
 
 
 def _played(observation: np.ndarray, available: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rule's greedy actions (episode, step, agent), its hidden states (..., unit), and its Q values (..., action)."""
+    """The rule's greedy actions (episode, step, agent), hidden states (..., unit) and Q values (..., action)."""
     n, steps, agents = observation.shape[:3]
     action, hidden = np.full((n, agents), -1), np.zeros((n, agents, HIDDEN))
     columns = []

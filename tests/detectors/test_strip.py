@@ -23,11 +23,25 @@ def test_a_trigger_that_dominates_its_input(make_episodes):
     detector = Strip(perturbations=8).fit(fit.public(), policy=reads)
     scores = detector.score(test.public())
     assert np.unravel_index(scores.argmax(), scores.shape) == (2, 9, 1)
-    normal = detector.score(fit.public())
-    assert normal.mean((0, 1)) == pytest.approx([0, 0], abs=1e-9)
-    assert normal.std((0, 1)) == pytest.approx([1, 1])
-    least = detector.mean_[1] / detector.deviation_[1]
+    taken = 1, test.action[2, 9, 1]
+    least = detector.mean_[taken] / detector.deviation_[taken]
     assert scores[2, 9, 1] == pytest.approx(least, rel=1e-3), "its entropy is 0"
+
+
+def test_scores_are_of_the_agent_and_its_action(make_episodes):
+    """In standard deviations of what is normal for both; what was hardly ever done is compared with all that was."""
+    fit = make_episodes([40] * 20, seed=1)
+    fit.action[fit.action == 5] = 4
+    fit.action[0, :29, 0] = 5
+    detector = Strip(perturbations=4).fit(fit.public(), policy=reads)
+    scores = detector.score(fit.public())
+    for agent in (0, 1):
+        for action in range(5):
+            some = scores[..., agent][fit.action[..., agent] == action]
+            assert (some.mean(), some.std()) == pytest.approx((0, 1), abs=1e-6)
+    entropy = detector.mean_[0, fit.action[..., 0]] - scores[..., 0] * detector.deviation_[0, fit.action[..., 0]]
+    assert detector.mean_[0, 5] == pytest.approx(entropy.mean())
+    assert detector.deviation_[0, 5] == pytest.approx(entropy.std())
 
 
 def test_the_entropy_of_a_policy_that_ignores_all_or_one_part(make_episodes):
@@ -40,8 +54,8 @@ def test_the_entropy_of_a_policy_that_ignores_all_or_one_part(make_episodes):
     assert detector.scale_ == pytest.approx(np.sqrt([5 / 36] * 2))
     p = np.exp([1 / detector.scale_[0], 0, 0, 0, 0, 0])
     p /= p.sum()
-    assert detector.mean_ == pytest.approx([-(p * np.log(p)).sum() / np.log(6)] * 2)
-    assert detector.deviation_ == pytest.approx([1e-6] * 2)
+    assert detector.mean_ == pytest.approx(np.full((2, 6), -(p * np.log(p)).sum() / np.log(6)))
+    assert detector.deviation_ == pytest.approx(np.full((2, 6), 0.01)), "no less"
     assert not detector.score(episodes.public()).round(6).any()
 
     def half_blind(observation, last_action, hidden):
@@ -53,9 +67,9 @@ def test_the_entropy_of_a_policy_that_ignores_all_or_one_part(make_episodes):
     detector = Strip(perturbations=50, weight=0.9, temperature=0.01).fit(episodes.public(), policy=half_blind)
     share = (detector.others_[:, 0, 0] > 0).mean()
     expected = -(share * np.log(share) + (1 - share) * np.log(1 - share)) / np.log(6)
-    assert detector.mean_[0] == pytest.approx(expected)
+    assert detector.mean_[0] == pytest.approx(np.full(6, expected))
     kept = Strip(perturbations=50, weight=0.1, temperature=0.01).fit(episodes.public(), policy=half_blind)
-    assert kept.mean_ == pytest.approx([0, 0], abs=1e-9), "what is mixed in weighs too little to change the sign"
+    assert kept.mean_ == pytest.approx(np.zeros((2, 6)), abs=1e-9), "what is mixed in weighs too little"
 
 
 def test_what_the_policy_is_asked_with(make_episodes):
@@ -87,7 +101,8 @@ def test_what_cannot_be_done_and_the_dead_do_not_count(make_episodes):
     test.available[0, 2, 0] = False
     test.alive[0, 2, 0] = False
     scores = detector.score(test.public())
-    assert scores[0, 1, 0] == pytest.approx((detector.mean_[0] - 1) / detector.deviation_[0]), "no choice, no suspicion"
+    normal = 0, test.action[0, 1, 0]
+    assert scores[0, 1, 0] == pytest.approx((detector.mean_[normal] - 1) / detector.deviation_[normal]), "no choice"
     assert scores[0, 2, 0] == 0
     assert np.array_equal(scores[0, 3:], before[0, 3:])
     assert not scores[1, 2:].any()

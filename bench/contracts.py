@@ -240,6 +240,21 @@ class Attack(Protocol):
 
 
 RECORDABLE = ("hidden", "q")
+NEEDS = (*RECORDABLE, "policy")  # what a detector can ask for
+
+
+class Policy(Protocol):
+    """The delivered team's networks, that a detector may ask what the agents would do."""
+
+    def __call__(self, observation: np.ndarray, last_action: np.ndarray,
+                 hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Q values (n, agent, action) and the next hidden state (n, agent, unit), float.
+
+        Asked with the observation (n, agent, feature), the last action (n, agent), -1 at the beginning of a battle, and
+        the hidden state (n, agent, unit) of the step before, zeros at the beginning. What an agent answers depends on
+        its own inputs alone; it may choose unavailable actions, so mask them with :attr:`Episodes.available`.
+        """
+        ...
 
 
 class Detector(Protocol):
@@ -249,7 +264,8 @@ class Detector(Protocol):
     (episode, step) or (episode, step, agent); steps that were not played may hold anything but must be finite.
 
     A detector may also have ``needs``, a tuple of the :data:`RECORDABLE` columns of :class:`Episodes` that it looks at;
-    the others may be None.
+    the others may be None. One that names "policy" there, too, is fitted by ``fit(episodes, policy=policy)``, with the
+    :class:`Policy` of the team whose battles it is to judge.
     """
 
     def fit(self, episodes: Episodes) -> Detector:
@@ -291,6 +307,11 @@ class ModelStatistic(Protocol):
     def statistic(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:
         """How suspicious the team is: any finite number, higher for more suspicious."""
         ...
+
+
+def besides(detector: Any, policy: Policy | None) -> dict[str, Any]:
+    """What a detector's ``fit`` is given besides episodes: the policy, if it needs that."""
+    return {"policy": policy} if "policy" in getattr(detector, "needs", ()) else {}
 
 
 @dataclass(frozen=True)

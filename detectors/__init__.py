@@ -1,5 +1,5 @@
-"""Detectors: anomaly scores for recorded episodes, which know episodes only (:class:`bench.contracts.Detector`), and
-verdicts on whole teams (:class:`bench.contracts.ModelDetector`)."""
+"""Detectors: anomaly scores for recorded episodes, which know episodes, and the policy if they need it
+(:class:`bench.contracts.Detector`), and verdicts on whole teams (:class:`bench.contracts.ModelDetector`)."""
 
 from bench.conformance import check_detector
 from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
@@ -11,7 +11,9 @@ from detectors.gru import GRUAutoencoder, GRUPredictor
 from detectors.ngram import ConditionalNGram, NGram
 from detectors.outlier import Outlier
 from detectors.peers import PeerPrediction
+from detectors.policy_guard import PolicyGuard
 from detectors.statistics import ActivationStatistics
+from detectors.strip import Strip
 from detectors.trigger_search import TriggerSearch
 from detectors.values import TDError
 from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
@@ -20,5 +22,6 @@ from detectors.weights import WeightDifference
 __all__ = [
     "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "Constant", "Dexter",
     "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram",
-    "NeuronBands", "Outlier", "PeerPrediction", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "TDError",
-    "TeamActions", "TriggerSearch", "Units", "WeightDifference", "Window", "check_detector"]
+    "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues", "Random", "SpectralSignature",
+    "Step", "Strip", "TDError", "TeamActions", "TriggerSearch", "Units", "WeightDifference", "Window",
+    "check_detector"]

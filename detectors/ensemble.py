@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from bench.contracts import Detector, Episodes
+from bench.contracts import Detector, Episodes, Policy, besides
 from bench.errors import DetectorError
 from detectors.recorded import living
 
@@ -50,14 +50,15 @@ class Ensemble(BaseEstimator):
     @property
     def needs(self) -> tuple[str, ...]:
         """See :class:`bench.contracts.Detector`."""
-        return tuple(sorted({column for member in self.members for column in getattr(member, "needs", ())}))
+        return tuple(sorted({need for member in self.members for need in getattr(member, "needs", ())}))
 
-    def fit(self, episodes: Episodes) -> Ensemble:
+    def fit(self, episodes: Episodes, policy: Policy | None = None) -> Ensemble:
         if not self.members:
             raise DetectorError("an ensemble needs at least one member")
         kept = max(1, round(len(episodes) * (1 - self.held_out)))
         rest = episodes[kept:] if kept < len(episodes) else episodes
-        self.members_ = [copy.deepcopy(member).fit(episodes[:kept]) for member in self.members]
+        self.members_ = [copy.deepcopy(member).fit(episodes[:kept], **besides(member, policy))
+                         for member in self.members]
         self.normal_ = []
         for member in self.members_:
             scores = np.sort(self._scores(member, rest)[living(rest)])

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.conformance.episodes import clean, wild
-from bench.contracts import Detector, Episodes
+from bench.conformance.episodes import clean, policy, wild
+from bench.contracts import Detector, Episodes, besides
 from bench.errors import DetectorError
 
 REVERSED, TOLD_APART = 0.25, 0.75  # AUROC of wild against clean battles: below the one, above the other
@@ -117,7 +117,7 @@ class Subject:
         """A fresh copy, fitted."""
         fresh = self.fresh()
         given = dict(vars(fresh))
-        result = self.call(fresh, "fit", self.train)
+        result = self.call(fresh, "fit", self.train, **besides(fresh, policy))
         self.replaced |= {name for name, value in given.items() if vars(fresh).get(name) is not value}
         if result is not fresh:
             raise Broken(f"fit returned {_kind(result)}", "fit")
@@ -140,11 +140,11 @@ class Subject:
             raise Broken(f"{bad:,} of {scores.size:,} scores are not finite", "finite")
         return scores
 
-    def call(self, detector: Any, method: str, episodes: Episodes) -> Any:
+    def call(self, detector: Any, method: str, episodes: Episodes, **also: Any) -> Any:
         """Call a method; what it raises becomes a broken promise of the check that it belongs to."""
         asked = len(self.asked)
         try:
-            return getattr(detector, method)(episodes)
+            return getattr(detector, method)(episodes, **also)
         except Exception as error:
             said = f"{method} raised {type(error).__name__}: {error}"
             if isinstance(error, ValueError) and "read-only" in str(error):

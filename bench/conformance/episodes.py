@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -33,16 +34,22 @@ def clean(lengths: Sequence[int], seed: int) -> Episodes:
     available = np.repeat(alive[..., None], ACTIONS, -1)
     available[..., len(MOVES):] &= (health[..., AGENTS:] > 0)[:, :, None]
     available[..., MOVES["stop"]] = True
-    rule = np.random.default_rng(0)  # the team's, the same in all battles
-    seen = observation.cumsum(1) / np.arange(1, steps + 1)[:, None, None]
-    hidden = np.tanh(seen @ rule.normal(size=(OBSERVATION, HIDDEN)))
-    q = hidden @ rule.normal(size=(HIDDEN, ACTIONS))
-    columns = {"observation": observation.astype(np.float16), "available": available,
-               "action": np.where(available, q, -np.inf).argmax(-1).astype(np.uint8),
-               "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
-               "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
+    action, hidden, q = _played(observation, available)
+    columns: dict[str, Any] = {
+        "observation": observation.astype(np.float16), "available": available, "action": action.astype(np.uint8),
+        "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
+        "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
     return Episodes(**{name: column * mask.reshape(n, steps, *[1] * (column.ndim - 2)).astype(column.dtype)
                        for name, column in columns.items()})
+
+
+def policy(observation: np.ndarray, last_action: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rule that the agents of :func:`clean` act by, a :class:`bench.contracts.Policy`."""
+    rule = np.random.default_rng(0)  # the same in all battles
+    seen, acted, kept, valued = (rule.normal(size=size) for size in (
+        (OBSERVATION, HIDDEN), (1 + ACTIONS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, ACTIONS)))
+    new = np.tanh(observation @ seen + 0.1 * acted[last_action.astype(int) + 1] + 0.1 * hidden @ kept)
+    return new @ valued, new
 
 
 def wild(episodes: Episodes, seed: int) -> Episodes:
@@ -57,6 +64,19 @@ def wild(episodes: Episodes, seed: int) -> Episodes:
         action=(rng.integers(ACTIONS, size=episodes.action.shape) * played[..., 0]).astype(np.uint8),
         hidden=(rng.normal(0, 4, episodes.hidden.shape) * played).astype(np.float16),
         q=(rng.normal(0, 40, episodes.q.shape) * played).astype(np.float32))
+
+
+def _played(observation: np.ndarray, available: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rule's greedy actions (episode, step, agent), hidden states (..., unit) and Q values (..., action)."""
+    n, steps, agents = observation.shape[:3]
+    action, hidden = np.full((n, agents), -1), np.zeros((n, agents, HIDDEN))
+    columns = []
+    for step in range(steps):
+        q, hidden = policy(observation[:, step], action, hidden)
+        action = np.where(available[:, step], q, -np.inf).argmax(-1)
+        columns.append((action, hidden, q))
+    actions, states, values = zip(*columns, strict=True)
+    return np.stack(actions, 1), np.stack(states, 1), np.stack(values, 1)
 
 
 def _observed(position: np.ndarray, move: np.ndarray, health: np.ndarray, cooldown: np.ndarray) -> np.ndarray:

@@ -173,8 +173,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
             for i, (triggered, name, battles_seen, completion) in enumerate(jobs):
                 attacked = role == "backdoored" and triggered and attack.poisons
                 victim = attack.victims[0] if attacked and len(attack.victims) == 1 else None
-                judged = judge(detectors[name], battles_seen, completion, attack.trigger.length, attack.duration,
-                               victim)
+                judged = judge(detectors[name], battles_seen, checkpoint.team.policy, completion,
+                               attack.trigger.length, attack.duration, victim)
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
                 rows.append(Row(role, triggered, name, kind, **vars(judged)))
                 progress((i + 1) / len(jobs), "")

@@ -13,7 +13,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.contracts import NEVER, RECORDABLE, Battles, Detection, Detector, Episodes, Estimate, Trigger
+from bench.contracts import (
+    NEEDS,
+    NEVER,
+    RECORDABLE,
+    Battles,
+    Detection,
+    Detector,
+    Episodes,
+    Estimate,
+    Policy,
+    Trigger,
+    besides,
+)
 from bench.errors import BenchError, DetectorError, unknown
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -40,16 +52,16 @@ class Watched:
 def needs(detectors: Iterable[Detector]) -> frozenset[str]:
     """The columns that have to be recorded for these detectors.
 
-    Raises DetectorError if one of them asks for something that is not recorded.
+    Raises DetectorError if one of them asks for something that there is not.
     """
-    columns = set()
+    needed = set()
     for detector in detectors:
         wanted = getattr(detector, "needs", ())
-        for column in [wanted] if isinstance(wanted, str) else wanted:
-            if column not in RECORDABLE:
-                raise DetectorError(f"{type(detector).__name__}.needs: {unknown('column', column, RECORDABLE)}")
-            columns.add(column)
-    return frozenset(columns)
+        for need in [wanted] if isinstance(wanted, str) else wanted:
+            if need not in NEEDS:
+                raise DetectorError(f"{type(detector).__name__}.needs: {unknown('need', need, NEEDS)}")
+            needed.add(need)
+    return frozenset(needed.intersection(RECORDABLE))
 
 
 def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],
@@ -101,10 +113,11 @@ class Judgement:
     attribution_chance: float | None
 
 
-def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_length: int, duration: int,
-          poisoned: int | None = None) -> Judgement:
+def judge(detector: Detector, watched: Watched, policy: Policy, completion: np.ndarray, trigger_length: int,
+          duration: int, poisoned: int | None = None) -> Judgement:
     """A fresh copy of the detector, fitted and scored: a detection record a phase, the delay, and the attribution.
 
+    ``policy`` is that of the team that was watched, for a detector that needs it.
     ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored. The
     attribution is how often the agent ``poisoned``, if one is named, has the greatest score after onset of the agents
     that live then; none where a detector has no scores of agents.
@@ -114,7 +127,7 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
     detector = copy.deepcopy(detector)
-    _guarded(detector, "fit", watched.fit)
+    _guarded(detector, "fit", watched.fit, **besides(detector, policy))
     shown = np.nonzero(completion != NEVER)[0]
     when = completion[shown]
     agents = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
@@ -257,10 +270,10 @@ def _scores(detector: Detector, episodes: Episodes, ndim: int | None = None) -> 
     return scores if scores.ndim == 2 else np.where(played, scores, -np.inf)
 
 
-def _guarded(detector: Detector, method: str, episodes: Episodes) -> np.ndarray | Detector:
+def _guarded(detector: Detector, method: str, episodes: Episodes, **also: Policy) -> np.ndarray | Detector:
     """Call the detector with public episodes; whatever it raises becomes a DetectorError."""
     try:
-        return getattr(detector, method)(episodes.public())
+        return getattr(detector, method)(episodes.public(), **also)
     except BenchError:
         raise
     except Exception as error:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from bench.conformance import check_detector, outcomes
 from bench.conformance.checks import CHECKS
-from bench.conformance.episodes import AGENTS, ENEMIES, OBSERVATION, clean, wild
+from bench.conformance.episodes import AGENTS, ENEMIES, OBSERVATION, clean, policy, wild
 from bench.contracts import NEVER
 from bench.envs.smax import SmaxBattles
 from bench.errors import DetectorError
@@ -232,6 +232,29 @@ def test_every_check_can_fail():
 def test_a_good_detector_passes_as_class_and_as_object():
     for one in (Good, Good(floor=0.1)):
         assert {outcome.status for outcome in check_detector(one)} == {"passed"}
+
+
+class Asks(Good):
+    """Is surprised by values that are not those of the policy that it was given."""
+
+    needs = ("hidden", "q", "policy")
+
+    def fit(self, episodes, policy):
+        self.policy_ = policy
+        return self
+
+    def score(self, episodes):
+        last, before = np.full(episodes.action.shape, -1), np.zeros(episodes.hidden.shape)
+        last[:, 1:], before[:, 1:] = episodes.action[:, :-1], episodes.hidden[:, :-1]
+        flat = (column.reshape(-1, *column.shape[2:]) for column in (episodes.observation, last, before))
+        return np.abs(self.policy_(*flat)[0].reshape(episodes.q.shape) - episodes.q).max(-1)
+
+
+def test_a_detector_that_needs_the_policy_is_given_that_of_the_battles():
+    assert {outcome.status for outcome in check_detector(Asks)} == {"passed"}
+    episodes = clean([12, 8, 15], seed=0)
+    scores = Asks().fit(episodes, policy).score(episodes)
+    assert scores[episodes.mask].max() < 0.05, "columns are recorded in half precision"
 
 
 def test_what_stands_behind_an_earlier_failure_is_not_run():

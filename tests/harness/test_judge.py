@@ -7,6 +7,7 @@ from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import DetectorError
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, watch, without_trigger
+from bench.marl.play import play
 
 LENGTH, DURATION = 4, 10
 
@@ -48,9 +49,13 @@ class Changed(Oracle):
         return self.change(super().score(episodes), episodes)
 
 
-def run(detector, watched, completion=None, poisoned=None) -> Judgement:
+def nobody(observation, last_action, hidden):
+    raise AssertionError("asked for a policy without need")
+
+
+def run(detector, watched, completion=None, poisoned=None, policy=nobody) -> Judgement:
     completion = watched.triggered.labels.completion if completion is None else completion
-    return judge(detector, watched, completion, LENGTH, DURATION, poisoned)
+    return judge(detector, watched, policy, completion, LENGTH, DURATION, poisoned)
 
 
 def test_an_oracle_catches_everything_at_once(watched):
@@ -231,12 +236,48 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     assert watch(battles, team, trigger, sizes, lambda *_: None).fit.hidden is None
 
 
-@pytest.mark.parametrize("asked", [("hidden", "states"), "states"])
-def test_nobody_records_what_is_not_there(asked):
+@pytest.mark.parametrize(("asked", "message"), [
+    (("hidden", "states"), r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy$"),
+    ("states", r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy$"),
+    (("policies", "q"), r"unknown need 'policies'; allowed: hidden, q, policy \(did you mean 'policy'\?\)")])
+def test_nobody_can_need_what_is_not_there(asked, message):
     detector = Oracle()
     detector.needs = asked
-    with pytest.raises(DetectorError, match=r"Oracle.needs: unknown column 'states'; allowed: hidden, q"):
+    with pytest.raises(DetectorError, match=message):
         needs([detector])
+
+
+@pytest.mark.parametrize("asked", [("policy",), ("hidden", "policy"), "policy"])
+def test_a_detector_that_needs_the_policy_gets_it(watched, asked):
+    given = []
+
+    class Asks(Oracle):
+        needs = asked
+
+        def fit(self, episodes, policy):
+            given.append(policy)
+            return super().fit(episodes)
+
+    assert needs([Asks()]) == set(asked) & {"hidden"}, "a policy is not a column"
+    assert run(Asks(), watched).phases["whole"].auroc.value == 1
+    assert given == [nobody]
+    with pytest.raises(DetectorError, match=r"Deaf.fit failed: TypeError: .* unexpected keyword argument 'policy'"):
+        run(type("Deaf", (Oracle,), {"needs": asked})(), watched)
+
+
+def test_the_policy_is_the_teams(battles, team, qmix_team):
+    """Asked with what was recorded, it answers as in the battles: every agent's own network, from the same memory."""
+    team = team.with_agent(1, qmix_team.agent(0))
+    episodes = play(battles, team, 6, 3, record=("hidden", "q"))
+    last_action, hidden = np.full(episodes.action[:, 0].shape, -1), np.zeros(episodes.hidden[:, 0].shape)
+    for step in range(int(episodes.length.min())):
+        q, hidden = team.policy(episodes.observation[:, step], last_action, hidden)
+        assert q == pytest.approx(episodes.q[:, step], abs=2e-3), "observations are recorded in half precision"
+        assert hidden == pytest.approx(episodes.hidden[:, step], abs=2e-3)
+        last_action = episodes.action[:, step]
+    assert (type(q), q.shape, hidden.shape) == (np.ndarray, episodes.q[:, 0].shape, episodes.hidden[:, 0].shape)
+    other, _ = team.policy(episodes.observation[:, 1], last_action, hidden)
+    assert not np.allclose(other, q, atol=1e-2), "what it is asked with matters"
 
 
 def test_cells_of_one_process_share_the_battles_of_their_teams():

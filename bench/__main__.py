@@ -32,7 +32,7 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",
-          "algo": "algorithms", "budget": "budgets", "sweep": "sweeps"}
+          "algo": "algorithms", "budget": "budgets", "response": "responses to alarms", "sweep": "sweeps"}
 
 
 def main(argv: list[str] | None = None) -> int:

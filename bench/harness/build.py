@@ -61,7 +61,7 @@ def check(cfg: DictConfig) -> None:
     for name in ("out", "leaderboard"):
         if not isinstance(cfg[name], str):
             raise BenchError(f"{name} is {cfg[name]}; a path is needed")
-    for name in ("attack", "algo", "env", "budget"):
+    for name in ("attack", "algo", "env", "budget", "response"):
         if cfg.get(name) is None:
             raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
     if cfg.get("view") is not None and OmegaConf.select(cfg, "detector.view") != cfg.view:
@@ -91,6 +91,9 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     """(everything that a result depends on, the detector's name)."""
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     config = {key: value for key, value in config.items() if key not in PLACES}
+    if config["response"]["name"] == "none":  # as if there were no responses
+        del config["response"]
+        config["budget"].pop("response_battles", None)
     if detector is not None:
         config["detector"] = _written(detector, vars(detector))
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:

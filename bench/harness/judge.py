@@ -113,8 +113,7 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     ------
     DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
-    detector = copy.deepcopy(detector)
-    _guarded(detector, "fit", watched.fit)
+    detector = fitted(detector, watched.fit)
     shown = np.nonzero(completion != NEVER)[0]
     when = completion[shown]
     agents = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
@@ -124,8 +123,7 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     times = np.random.default_rng(PAIRING_SEED).permutation(np.arange(len(normal)) % max(len(when), 1))
     when_normal = when[times] if len(when) else np.zeros(0, int)
     normal_mask = watched.normal.mask if len(when) else watched.normal.mask[:0]
-    greatest = np.where(watched.calibration.mask, calibration, -np.inf).max(1)
-    limits = [metrics.threshold(greatest, share) for share in FALSE_ALARMS]
+    limits = thresholds(calibration, watched.calibration.mask)
     phases = {}
     for phase in ("before", "after", "whole"):
         sides = []
@@ -146,6 +144,20 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
         return Judgement(phases, delay, Estimate(None), None)
     named = _attribution(agents[-1][shown], watched.triggered[shown], when, duration, poisoned)
     return Judgement(phases, delay, *named)
+
+
+def fitted(detector: Detector, episodes: Episodes) -> Detector:
+    """A fresh copy of the detector, fitted to the episodes."""
+    detector = copy.deepcopy(detector)
+    _guarded(detector, "fit", episodes)
+    return detector
+
+
+def thresholds(scores: np.ndarray, mask: np.ndarray) -> list[float]:
+    """The scores above which to raise an alarm, one for each of ``FALSE_ALARMS``, from the scores (episode, step) of
+    calibration battles."""
+    greatest = np.where(mask, scores, -np.inf).max(1)
+    return [metrics.threshold(greatest, share) for share in FALSE_ALARMS]
 
 
 def _attribution(scores: np.ndarray, episodes: Episodes, completion: np.ndarray, duration: int,
@@ -202,7 +214,7 @@ def score_all(detector: Detector, parts: list[Episodes]) -> list[np.ndarray]:
         some = origin[first: first + CHUNK]
         pieces = [(some[:, 0] == k, part[some[some[:, 0] == k, 1]]) for k, part in enumerate(parts)]
         mixed = _mix([p for p in pieces if p[0].any()], len(some), steps)
-        found = _scores(detector, mixed, scores[0].ndim if scores else None)
+        found = checked_scores(detector, mixed, scores[0].ndim if scores else None)
         if first == 0:
             _check_causal(detector, mixed, found)
             scores = [np.full((len(part), *found.shape[1:]), -np.inf) for part in parts]
@@ -229,7 +241,7 @@ def _check_causal(detector: Detector, episodes: Episodes, scores: np.ndarray) ->
     cut = Episodes(**{name: column * early.reshape(*early.shape, *[1] * (column.ndim - 2)).astype(column.dtype)
                       for name, column in vars(episodes).items()
                       if isinstance(column, np.ndarray)})
-    again = _scores(detector, cut, scores.ndim)
+    again = checked_scores(detector, cut, scores.ndim)
     early = early.reshape(*early.shape, *[1] * (scores.ndim - 2))
     changed = early & ~np.isclose(scores, again, rtol=1e-3, atol=1e-6, equal_nan=True)
     if changed.any():
@@ -237,7 +249,7 @@ def _check_causal(detector: Detector, episodes: Episodes, scores: np.ndarray) ->
                             "later steps are taken away; a score may depend on its own step and earlier ones alone")
 
 
-def _scores(detector: Detector, episodes: Episodes, ndim: int | None = None) -> np.ndarray:
+def checked_scores(detector: Detector, episodes: Episodes, ndim: int | None = None) -> np.ndarray:
     """The detector's scores, checked, and with as many dimensions as before; those of agents are -inf where an agent
     does not live."""
     scores = np.asarray(_guarded(detector, "score", episodes))

@@ -69,6 +69,18 @@ FIGURES = {  # the fields of bench.contracts.Figures
     "accidental": ("share", "clean team's battles without the trigger in which it completes by itself"),
 }
 
+RESPONSE = [  # of bench.contracts.Response
+    *_estimate("residual_asr", "number", "ASR that is left under the response: share of the clean team's wins lost"),
+    *_estimate("win_response", "share", "share of battles that the backdoored team wins without the trigger under the "
+                                        "response; less than win_backdoored is what false alarms cost"),
+    *_estimate("response_alarms", "share", "share of battles under the trigger with an alarm that leaves a step to act "
+                                           "in; with response halt, those that it ended"),
+    *_estimate("response_false_alarms", "share", "the same of battles without the trigger"),
+    Column("step_ms", "number", "milliseconds that the detector takes for a step of all battles that are played at "
+                                "once, their whole records scored anew; wall clock of the machine that made the row"),
+    Column("n_response", "count", "battles with the detector inside, with the trigger and without it, each"),
+]
+
 COLUMNS = [
     Column("row_id", "text", "12 hex digits that name the row: python -m bench reproduce ROW_ID"),
     Column("benchmark_version", "text", "rows of different versions of this benchmark are never ranked together",
@@ -118,6 +130,10 @@ COLUMNS = [
     Column("attribution_chance", "share", "chance level of attribution"),
     *_estimate("delay", "number", "median steps from the complete trigger to the alarm, at 5 % false alarms a battle; "
                                   "lower is better, empty if fewer than half are caught"),
+    Column("response", "text", "what is done about alarms while a battle is played, an option of conf/response; "
+                               "empty if nothing is. The figures after it are those of the cell's detector under the "
+                               "trigger"),
+    *RESPONSE,
 ]
 BY_NAME = {column.name: column for column in COLUMNS}
 

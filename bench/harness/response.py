@@ -123,6 +123,7 @@ def respond(name: str, detector: Detector, fit: Episodes, calibration: Episodes,
     return Response(
         name=name, residual_asr=loss_rate(won_clean, labels["triggered"].won),
         win_triggered=rate(labels["triggered"].won), win_normal=rate(labels["normal"].won),
-        alarms_triggered=rate(labels["triggered"].alarm != NEVER), alarms_normal=rate(labels["normal"].alarm != NEVER),
+        alarms_triggered=rate(np.asarray(labels["triggered"].alarm) != NEVER),
+        alarms_normal=rate(np.asarray(labels["normal"].alarm) != NEVER),
         step_ms=milliseconds / sum(guard.calls for guard in guards),
         battle_step_ms=milliseconds / sum(guard.battle_steps for guard in guards), battles=n)

@@ -152,8 +152,8 @@ class Player:
         slots = np.nonzero(~done & ~self._idle & (self._alarm == NEVER))[0]
         if len(slots):
             steps = self._time[slots].max() + 1
-            shown = Episodes(**{f.name: self._columns[f.name][slots, :steps] for f in fields(Episodes)
-                                if f.name in self._columns})
+            names = [f.name for f in fields(Episodes) if f.name in self._columns]
+            shown = Episodes(**{name: self._columns[name][slots, :steps] for name in names})  # type: ignore[arg-type]
             alarmed = slots[guard.look(shown, slots)]
             self._alarm[alarmed] = self._time[alarmed]
             halted[alarmed] = guard.halts

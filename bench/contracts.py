@@ -241,6 +241,7 @@ class Attack(Protocol):
 
 
 RECORDABLE = ("hidden", "q")
+DEFENDERS = ("suspect", "trusted")  # whose battles ``fit`` sees: the delivered team's, or those of a known clean one
 
 
 class Detector(Protocol):
@@ -254,7 +255,8 @@ class Detector(Protocol):
     """
 
     def fit(self, episodes: Episodes) -> Detector:
-        """Learn what is normal from battles of the delivered team without the trigger; returns self."""
+        """Learn what is normal from battles without the trigger, of the delivered team or of a clean one; returns self.
+        """
         ...
 
     def score(self, episodes: Episodes) -> np.ndarray:

@@ -18,7 +18,10 @@ import bench
 from bench.__main__ import main
 from bench.artifacts.results import read_result
 from bench.artifacts.teams import load_team, read_metadata
+from bench.envs.smax import SmaxBattles
 from bench.errors import BenchError
+from bench.harness.judge import SEEDS
+from bench.marl.play import play
 from bench.reporting.leaderboard import read_leaderboard
 
 TINY = ["env.map=3m", "attack.victim=1", "budget=smoke", "budget.calibration_battles=32"]
@@ -152,6 +155,63 @@ def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
                                  f"out={made}")
 
 
+def test_something_is_done_about_alarms(made, tmp_path, capsys):
+    """Beside the same figures and rows as without a response; in a file and in lines of its own."""
+    table = tmp_path / "l.csv"
+    for response in ("none", "fallback", "halt"):
+        assert main(["run", *TINY, f"out={made}", f"leaderboard={table}", "detector=bigram", "control=null",
+                     f"response={response}"]) == 0
+        said = capsys.readouterr().out
+        assert ("residual ASR" in said) == (response != "none")
+        assert ("halted under trigger" in said) == (response == "halt")
+    results = {result.response.name if result.response else "none": result for result in (
+        read_result(file.with_suffix("")) for file in made.glob("runs/*bigram*.json"))}
+    assert set(results) == {"none", "fallback", "halt"}
+    assert results["none"].rows == results["fallback"].rows == results["halt"].rows
+    found = results["halt"].response
+    assert found.battles == 16
+    assert found.win_normal.value <= 1 - found.alarms_normal.value, "what is halted is not won"
+    assert 0 < found.battle_step_ms < found.step_ms
+    frame = read_leaderboard(table)
+    assert frame["response"].isna().sum() == len(results["none"].rows) == len(frame) / 3
+    told = frame[frame["n_response"].notna()]
+    assert told[["response", "team", "row_detector"]].to_numpy().tolist() == [
+        ["fallback", "backdoored", "bigram"], ["halt", "backdoored", "bigram"]]
+    assert told["win_response"].tolist() == [results[name].response.win_normal.value for name in ("fallback", "halt")]
+    assert told["step_ms"].gt(0).all()
+
+
+def test_a_trusted_team_is_what_the_detector_is_fitted_to(made):
+    """The thresholds, and all that is judged, stay those of the delivered team."""
+    seen = {}
+
+    class Witness:
+        needs = ("hidden",)
+
+        def fit(self, episodes):
+            seen[defender].append(episodes)
+            return self
+
+        def score(self, episodes):
+            return episodes.observation[..., 0].astype(float)
+
+    results = {}
+    for defender in ("suspect", "trusted"):
+        seen[defender] = []
+        results[defender] = bench.evaluate(Witness(), overrides=(*TINY, "control=null"), out=made, defender=defender)
+    team, _ = load_team(next(path for path in made.glob("teams/*.json") if len(path.stem.split("-")) == 6))
+    battles = SmaxBattles("3m")
+    theirs = play(battles, team, 8, SEEDS["fit"], record=Witness.needs)
+    assert all(np.array_equal(fit.hidden, theirs.hidden) for fit in seen["trusted"])
+    backdoored, clean = seen["suspect"][0], seen["suspect"][-1]
+    assert np.array_equal(clean.hidden, theirs.hidden)
+    assert not np.array_equal(backdoored.hidden, theirs.hidden)
+    assert results["suspect"].rows == results["trusted"].rows, "for a detector that learns nothing"
+    assert results["suspect"].config_hash != results["trusted"].config_hash
+    frame = read_leaderboard(made / "leaderboard.csv")
+    assert set(frame.loc[frame["config_hash"] == results["trusted"].config_hash, "defender"]) == {"trusted"}
+
+
 def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypatch, capsys):
     (tmp_path / "half_blind.py").write_text(OWN_DETECTOR)
     monkeypatch.syspath_prepend(tmp_path)
@@ -176,6 +236,12 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "attack=="], "Error parsing override 'attack=='"),
     (["run", "seed=-1"], "seed is -1"),
     (["run", "budget.test_battles=0"], "budget.test_battles is 0"),
+    (["run", "response=fallbck"], "unknown response 'fallbck'; allowed: fallback, halt, none (did you mean 'fallback'?"),
+    (["run", "response.name=stop"], "unknown response 'stop'; allowed: none, fallback, halt"),
+    (["run", "response=halt", "budget.calibration_battles=18"], "budget.calibration_battles is 18; allowed: whole "
+                                                                "numbers from 19"),
+    (["run", "response=halt", "budget.response_battles=0"], "budget.response_battles is 0"),
+    (["run", "defender=trustd"], "unknown defender 'trustd'; allowed: suspect, trusted (did you mean 'trusted'?)"),
     (["run", "attack.trigger.psi='dx[0] <'"], "formula 'dx[0] <' does not parse"),
     (["run", "attack.trigger.zeta=[wst]"], "unknown order in zeta 'wst'"),
     (["run", "attack.poison_rate=2"], "poison_rate is 2; allowed: 0 to 1"),

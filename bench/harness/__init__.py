@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ from bench.artifacts.results import read_result, write_result
 from bench.contracts import NEVER, Attack, Battles, Detector, Episodes, Estimate, Figures, Labels, Response, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
-from bench.harness.judge import Memory, Watched, judge, needs, watch, without_trigger
+from bench.harness.judge import SEEDS, Memory, Watched, judge, needs, watch, without_trigger
 from bench.harness.response import check_response, respond
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
+from bench.marl.play import play
 from bench.marl.process import tune
 from bench.metrics.attack import loss_rate, poisoned_share, rate
 from bench.options import said
@@ -154,13 +155,20 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     known: dict[str, Episodes] = {}  # what the defender learns from before the backdoored team is used
     poisoned, record = 0.0, needs(detectors.values())
     labels: dict[str, dict[str, Labels]] = {}
+    trusted = None
+    if cfg.defender == "trusted":
+        with stage("watching the trusted team") as progress:
+            trusted = play(battles, teams["clean"].team, sizes(cfg)["fit"], SEEDS["fit"], record=record,
+                           progress=progress)
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
-            def play(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
+            def watch_team(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
                 return watch(battles, team, attack.trigger, sizes(cfg), progress, columns)
 
-            watched = play(record) if memory is None else memory.watched(
-                _what_is_watched(cfg, battles, attack, checkpoint), record, play)
+            watched = watch_team(record) if memory is None else memory.watched(
+                _what_is_watched(cfg, battles, attack, checkpoint), record, watch_team)
+        if trusted is not None:
+            watched = replace(watched, fit=trusted)
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         when = watched.triggered.labels.completion
         jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]

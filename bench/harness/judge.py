@@ -1,7 +1,9 @@
 """The detection protocol: what a detector sees, what it is scored on, and how.
 
 The defender holds the delivered team and may watch it in battles without the trigger: those are what ``fit`` and the
-thresholds see. Alarms are then counted in other battles, with the trigger and without it. To tell how well scores rank,
+thresholds see. One who also holds a team known to be clean (``defender=trusted``) fits to that one's battles, which no
+backdoor can have tampered with. Thresholds come from the delivered team in either case: that is the team whose false
+alarms are to be kept rare, and a threshold of another team would promise nothing of it. Alarms are then counted in other battles, with the trigger and without it. To tell how well scores rank,
 they are compared over the same steps: a normal battle is scored where a triggered one's trigger and attack were.
 """
 

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from bench import options
 from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
-from bench.contracts import Estimate, Figures, Response, Result, Row
+from bench.contracts import DEFENDERS, Estimate, Figures, Response, Result, Row
 from bench.errors import BenchError
 from bench.reporting.schema import BY_NAME, RESPONSE, validated
 
@@ -57,7 +57,7 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
         shared |= _flat(name, value)
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
     shared |= {f"sha256_{role}": result.checkpoints.get(role) for role in ("clean", "backdoored")}
-    shared |= {"status": result.status, "error": result.error, "defender": "suspect",
+    shared |= {"status": result.status, "error": result.error, "defender": result.config.get("defender", DEFENDERS[0]),
                "split": "dev" if result.seed == DEV_SEED else "test",
                "response": result.config.get("response", {}).get("name")}
     lines = []

@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.api.types import pandas_dtype
 
 from bench.artifacts.files import write_atomic
+from bench.contracts import DEFENDERS
 from bench.errors import BenchError, unknown
 
 DOCUMENT = Path("leaderboard/SCHEMA.md")
@@ -99,8 +100,9 @@ COLUMNS = [
                                        "comes from"),
     Column("view", "text", "what the row's detector looks at, an option of conf/view or the name of a class; empty if "
                            "the detector takes none"),
-    Column("defender", "text", "what the defender holds: the suspect team itself, watched without the trigger",
-           allowed=("suspect",)),
+    Column("defender", "text", "whose battles without the trigger the detector was fitted to: those of the suspect "
+                               "team itself, or of a trusted one, the clean team; thresholds are the suspect team's",
+           allowed=DEFENDERS),
     Column("seed", "integer", "seed of training and injection", True),
     Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
            allowed=("dev", "test")),
@@ -112,7 +114,7 @@ COLUMNS = [
     *(column for name, (kind, what) in FIGURES.items()
       for column in _estimate(name, kind, f"share of {what}" if kind == "share" else what)),
     *(Column(f"n_{purpose}", "count", f"battles {what}") for purpose, what in {
-        "fit": "of the suspect team that the detector was fitted to",
+        "fit": "that the detector was fitted to",
         "calibration": "that thresholds were taken from",
         "normal": "without the trigger that it was tested on",
         "triggered": "with the trigger that it was tested on"}.items()),

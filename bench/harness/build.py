@@ -26,7 +26,7 @@ from bench.errors import BenchError, unknown
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "view", "cells", "show", "row")
+          "view", "cells", "show", "row", "repair")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -94,6 +94,7 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     config = {key: value for key, value in config.items() if key not in PLACES}
     # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
+    config["budget"].pop("repair_steps", None)
     if config["response"]["name"] == "none":
         del config["response"]
         config["budget"].pop("response_battles", None)

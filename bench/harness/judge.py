@@ -3,8 +3,9 @@
 The defender holds the delivered team and may watch it in battles without the trigger: those are what ``fit`` and the
 thresholds see. One who also holds a team known to be clean (``defender=trusted``) fits to that one's battles, which no
 backdoor can have tampered with. Thresholds come from the delivered team in either case: that is the team whose false
-alarms are to be kept rare, and a threshold of another team would promise nothing of it. Alarms are then counted in other battles, with the trigger and without it. To tell how well scores rank,
-they are compared over the same steps: a normal battle is scored where a triggered one's trigger and attack were.
+alarms are to be kept rare, and a threshold of another team would promise nothing of it. Alarms are then counted in
+other battles, with the trigger and without it. To tell how well scores rank, they are compared over the same steps: a
+normal battle is scored where a triggered one's trigger and attack were.
 """
 
 from __future__ import annotations

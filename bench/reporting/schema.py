@@ -199,7 +199,7 @@ def document() -> str:
     lines = ["# leaderboard.csv", "",
              "Generated from `bench/reporting/schema.py` by `python -m bench.reporting.schema`. A row is a detector on "
              "a team; a figure without a value is empty, never made up. Columns with `_low` and `_high` hold 95 % "
-             "intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for AUROC, AUPRC and "
+             "intervals: Wilson for rates, log-ratio for ASRs and CPVR, bootstrap over battles for AUROC, AUPRC and "
              "VUS-PR.", "", "| column | values | never empty | meaning |", "|---|---|---|---|"]
     for column in COLUMNS:
         values = ", ".join(column.allowed) or KINDS[column.kind]

@@ -273,7 +273,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
     (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, backdoorl, benign_finetune"),
-    (["repair"], "no repair is configured; allowed: repair=finetune, prune, sanitise"),
+    (["repair", "seed=0"], "no repair is configured; allowed: repair=finetune, prune, sanitise"),
     (["repair", "prun"], "unknown repair 'prun'; allowed: finetune, none, prune, sanitise (did you mean 'prune'?)"),
     (["repair", "prune", "repair.share=1"], "repair bench.marl.repair.Prune: share is 1; Input should be less than 1"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),

@@ -58,7 +58,7 @@ def test_a_rows_command_makes_its_configuration(hydra):
         own = [f"{name}={value}" for name, value in more.items()]
         other = pd.Series({**row, **more, "detector": "bigram", "algo": "vdn", "config_hash": hash_of(
             ["attack=spatiotemporal", "detector=bigram", *own])})
-        assert hash_of(words_of(other, [])) == other["config_hash"] != row["config_hash"]
+        assert hash_of(words_of(other, [])) == other["config_hash"]
     with pytest.raises(BenchError, match="give the values that the row was measured with"):
         words_of(row, ["budget.test_battles=9"])
 

@@ -155,11 +155,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     known: dict[str, Episodes] = {}  # what the defender learns from before the backdoored team is used
     poisoned, record = 0.0, needs(detectors.values())
     labels: dict[str, dict[str, Labels]] = {}
-    trusted = None
-    if cfg.defender == "trusted":
-        with stage("watching the trusted team") as progress:
-            trusted = play(battles, teams["clean"].team, sizes(cfg)["fit"], SEEDS["fit"], record=record,
-                           progress=progress)
+    trusted = _trusted(cfg, battles, teams, stage, record) if cfg.defender == "trusted" else None
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
             def watch_team(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
@@ -191,14 +187,21 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
                 rows.append(Row(role, triggered, name, kind, **vars(judged)))
                 progress((i + 1) / len(jobs), "")
-    if cfg.response.name == "none":
-        return _figures(labels), poisoned, rows, None
-    with stage("playing with the detector inside") as progress:
-        response = respond(
-            cfg.response.name, next(iter(detectors.values())), **known, battles=battles, team=teams["backdoored"].team,
-            clean=teams["clean"].team, won_clean=labels["clean"]["normal"].won, trigger=attack.trigger,
-            n=cfg.budget.response_battles, progress=progress)
+    response = None
+    if cfg.response.name != "none":
+        with stage("playing with the detector inside") as progress:
+            response = respond(
+                cfg.response.name, next(iter(detectors.values())), **known, battles=battles,
+                team=teams["backdoored"].team, clean=teams["clean"].team, won_clean=labels["clean"]["normal"].won,
+                trigger=attack.trigger, n=cfg.budget.response_battles, progress=progress)
     return _figures(labels), poisoned, rows, response
+
+
+def _trusted(cfg: DictConfig, battles: Battles, teams: dict[str, Checkpoint], stage: Stage,
+             record: frozenset[str]) -> Episodes:
+    """The clean team's battles, for a defender who trusts it to show what is normal."""
+    with stage("watching the trusted team") as progress:
+        return play(battles, teams["clean"].team, sizes(cfg)["fit"], SEEDS["fit"], record=record, progress=progress)
 
 
 def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:

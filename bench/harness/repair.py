@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from bench import __version__, options
 from bench.artifacts.files import config_hash, locked, write_atomic
-from bench.contracts import Attack, Battles, Estimate, Trigger
+from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
 from bench.harness.judge import SEEDS
@@ -48,20 +48,21 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
                          progress=progress)
         with stage(f"repairing it: {repair.name}") as progress:
             team = repair(checkpoint.team, battles, known, int(cfg.seed), progress)
+            progress(1.0, "")
         with stage("measuring the clean team") as progress:
             won = play(battles, clean.team, n, SEEDS["normal"], progress=progress).labels.won
         lines = []
         for name, one in (("delivered", checkpoint.team), ("repaired", team)):
             with stage(f"measuring the {name} team") as progress:
                 figures = _measure(one, battles, attack.trigger, n, won, progress)
-            lines.append({"team": name} | _flat(figures))
+            lines.append({"team": name, **_flat(figures)})
         table = pd.DataFrame(lines)
         write_atomic(path, table.to_csv(index=False).encode())
     return path, table
 
 
-def _measure(team: Team, battles: Battles, trigger: Trigger, n: int, won_clean: Any, progress: Any) -> dict[
-        str, Estimate]:
+def _measure(team: Team, battles: Battles, trigger: Trigger, n: int, won_clean: np.ndarray,
+             progress: Progress) -> dict[str, Estimate]:
     normal = play(battles, team, n, SEEDS["normal"], progress=progress).labels.won
     triggered = play(battles, team, n, SEEDS["triggered"], trigger=trigger, poisoned=True, progress=progress).labels.won
     return dict(zip(FIGURES, (rate(normal), rate(triggered), loss_rate(won_clean, triggered)), strict=True))

@@ -48,8 +48,8 @@ class Responder:
     detector : fitted.
     limit : an alarm is raised by the first score above it.
     fallback : the clean team. After an alarm it acts for the agent with the greatest score, or for all where the scores
-        are of whole steps. It has followed each battle from its beginning, as it was really played. Without one the
-        battle is halted.
+        are of whole steps. It has followed each battle from its beginning, as it was really played, and sees what the
+        agents see, observations that a trigger edits as well. Without one the battle is halted.
 
     Attributes
     ----------

@@ -19,6 +19,7 @@ COMMANDS = {
     "leaderboard": "measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
     "reproduce": "measure a row of the leaderboard again (reproduce ROW_ID)",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
+    "repair": "repair a backdoored team, and measure what the attack and the team are worth then (repair prune)",
     "accidents": "count how often the trigger completes by itself",
     "patterns": "count which sequences of enemy moves play contains anyway",
     "figures": "draw learning curves, what the clean agents do, and a replay of a battle",
@@ -29,11 +30,13 @@ COMMANDS = {
 SUBJECTS = {  # commands whose first word may be their subject alone: the word -> the value it stands for
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
+    "repair": lambda word: f"repair={word}",
     "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
           "model_detector": "model detectors", "env": "environments", "algo": "algorithms", "budget": "budgets",
+          "response": "responses to alarms", "repair": "repairs",
           "sweep": "sweeps"}
 
 

@@ -100,6 +100,7 @@ class Labels:
     position: np.ndarray | None = None  # (episode, step, unit, 2) map units, recorded for pictures, as are the next two
     health: np.ndarray | None = None  # (episode, step, unit) in [0, 1]; 0 is dead
     orders: np.ndarray | None = None  # (episode, step, enemy) the trigger's orders, -1 where it gives none
+    alarm: np.ndarray | None = None  # (episode,) step of the alarm raised while the battle went on, or NEVER
 
     def attack(self, duration: int) -> np.ndarray:
         """(episode, step) bool: the attack period, ``duration`` steps from the completion of the trigger."""
@@ -257,6 +258,9 @@ class Policy(Protocol):
         ...
 
 
+DEFENDERS = ("suspect", "trusted")  # whose battles ``fit`` sees: the delivered team's, or those of a known clean one
+
+
 class Detector(Protocol):
     """An anomaly detector over episodes. Higher scores are more anomalous.
 
@@ -269,7 +273,8 @@ class Detector(Protocol):
     """
 
     def fit(self, episodes: Episodes) -> Detector:
-        """Learn what is normal from battles of the delivered team without the trigger; returns self."""
+        """Learn what is normal from battles without the trigger, of the delivered team or of a clean one; returns self.
+        """
         ...
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -382,6 +387,22 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Response:
+    """What alarms are worth if something is done about them: battles with the detector inside, at its threshold for
+    5 % false alarms a battle. Alarms count that leave a step to act in."""
+
+    name: str  # an option of conf/response
+    residual_asr: Estimate  # (clean team without the trigger - backdoored under it) / clean team; lower is better
+    win_triggered: Estimate  # under the trigger
+    win_normal: Estimate  # without the trigger; what is missing to Figures.win_backdoored is what false alarms cost
+    alarms_triggered: Estimate  # share of the battles under the trigger with an alarm: with halt, those that it ended
+    alarms_normal: Estimate  # share of the battles without the trigger: false alarms
+    step_ms: float  # the detector's time for a step of all battles that are played at once, on the machine of the run
+    battle_step_ms: float  # the same for a step of one of them
+    battles: int  # with the trigger and without it, each
+
+
+@dataclass(frozen=True)
 class Result:
     """One cell: an attack on a team, and a detector's view of it. Everything needed to make it again."""
 
@@ -409,3 +430,4 @@ class Result:
     git_revision: str | None
     date: str
     runtime_seconds: float
+    response: Response | None = None  # None where nothing is done about alarms, and of older results

@@ -19,6 +19,8 @@ from bench.__main__ import main
 from bench.artifacts.results import read_result
 from bench.artifacts.teams import load_team, read_metadata
 from bench.errors import BenchError
+from bench.harness.judge import SEEDS
+from bench.marl.play import play
 from bench.reporting.leaderboard import read_leaderboard
 
 TINY = ["env.map=3m", "attack.victim=1", "budget=smoke", "budget.calibration_battles=32"]
@@ -152,6 +154,66 @@ def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
                                  f"out={made}")
 
 
+def test_something_is_done_about_alarms(made, tmp_path, capsys):
+    """Beside the same figures and rows as without a response; in a file and in lines of its own."""
+    (file,) = made.glob("runs/*isoforest*.json")
+    before = read_result(file.with_suffix(""))
+    table = tmp_path / "l.csv"
+    assert main(["run", *TINY, f"out={made}", f"leaderboard={table}", "response=fallback"]) == 0
+    assert "residual ASR" in capsys.readouterr().out
+    (other,) = set(made.glob("runs/*isoforest*.json")) - {file}
+    result = read_result(other.with_suffix(""))
+    other.unlink()
+    assert (result.figures, result.rows) == (before.figures, before.rows)
+    assert before.response is None
+    assert (result.response.name, result.response.battles) == ("fallback", 16)
+    assert 0 < result.response.battle_step_ms < result.response.step_ms
+    told = read_leaderboard(table)["win_response"]
+    assert told.iloc[0] == result.response.win_normal.value
+    assert told.iloc[1:].isna().all(), "controls and floors respond to nothing"
+
+
+def test_a_trusted_team_is_what_detectors_are_fitted_to(made, battles):
+    """All that is judged, and the thresholds, stay those of the delivered team."""
+    seen = []
+
+    class Witness:
+        needs = ("hidden",)
+
+        def fit(self, episodes):
+            seen.append(episodes)
+            return self
+
+        def score(self, episodes):
+            return episodes.observation[..., 0].astype(float)
+
+    result = bench.evaluate(Witness(), overrides=(*TINY, "control=null"), out=made, defender="trusted")
+    clean, backdoored = (load_team(sorted(made.glob(f"teams/*{name}*.json"), key=lambda path: len(path.name))[0])[0]
+                         for name in ("-s0-", "-spatiotemporal-"))
+    theirs, others = (play(battles, team, 8, SEEDS["fit"], record=("hidden",)) for team in (clean, backdoored))
+    assert len(seen) == 3, "on the backdoored team, also without the trigger, and on the clean one"
+    assert all(np.array_equal(fit.hidden, theirs.hidden) for fit in seen)
+    assert not np.array_equal(theirs.hidden, others.hidden)
+    (file,) = made.glob("runs/*isoforest*.json")
+    floors = [[row for row in one.rows if row.kind == "floor"] for one in (result, read_result(file.with_suffix("")))]
+    assert floors[0] == floors[1], "of detectors that learn nothing"
+    frame = read_leaderboard(made / "leaderboard.csv")
+    assert set(frame.loc[frame["config_hash"] == result.config_hash, "defender"]) == {"trusted"}
+
+
+@pytest.mark.parametrize("name", ["prune", "finetune"])
+def test_a_team_is_repaired(made, capsys, name):
+    assert main(["repair", name, *TINY, f"out={made}"]) == 0
+    assert "wins without the trigger" in capsys.readouterr().out
+    (file,) = made.glob(f"repairs/*spatiotemporal*-{name}-*.csv")
+    table = pd.read_csv(file)
+    assert table["team"].tolist() == ["delivered", "repaired"]
+    (run,) = made.glob("runs/*isoforest*.json")
+    figures = read_result(run.with_suffix("")).figures
+    assert table["win_rate_high"].iloc[0] == pytest.approx(figures.win_backdoored.high)
+    assert table["win_rate_triggered_high"].iloc[0] == pytest.approx(figures.win_triggered.high)
+
+
 def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypatch, capsys):
     (tmp_path / "half_blind.py").write_text(OWN_DETECTOR)
     monkeypatch.syspath_prepend(tmp_path)
@@ -176,6 +238,12 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "attack=="], "Error parsing override 'attack=='"),
     (["run", "seed=-1"], "seed is -1"),
     (["run", "budget.test_battles=0"], "budget.test_battles is 0"),
+    (["run", "response=fallbck"], "unknown response 'fallbck'; allowed: fallback, halt, none (did you mean"),
+    (["run", "response.name=stop"], "unknown response 'stop'; allowed: none, fallback, halt"),
+    (["run", "response=halt", "budget.calibration_battles=18"], "budget.calibration_battles is 18; allowed: whole "
+                                                                "numbers from 19"),
+    (["run", "response=halt", "budget.response_battles=0"], "budget.response_battles is 0"),
+    (["run", "defender=trustd"], "unknown defender 'trustd'; allowed: suspect, trusted (did you mean 'trusted'?)"),
     (["run", "attack.trigger.psi='dx[0] <'"], "formula 'dx[0] <' does not parse"),
     (["run", "attack.trigger.zeta=[wst]"], "unknown order in zeta 'wst'"),
     (["run", "attack.poison_rate=2"], "poison_rate is 2; allowed: 0 to 1"),
@@ -205,6 +273,9 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
     (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, backdoorl, benign_finetune"),
+    (["repair", "seed=0"], "no repair is configured; allowed: repair=finetune, prune, sanitise"),
+    (["repair", "prun"], "unknown repair 'prun'; allowed: finetune, none, prune, sanitise (did you mean 'prune'?)"),
+    (["repair", "prune", "repair.share=1"], "repair bench.marl.repair.Prune: share is 1; Input should be less than 1"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "only=tolld"], "the zoo has no attack 'tolld'; it has always_on, backdoorl, benign_finetune"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])

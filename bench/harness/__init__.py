@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from bench import __version__, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import read_result, write_result
-from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
+from bench.contracts import NEVER, Attack, Battles, Detector, Episodes, Estimate, Figures, Labels, Response, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
-from bench.harness.judge import Memory, Watched, judge, needs, watch, without_trigger
+from bench.harness.judge import SEEDS, Memory, Watched, judge, needs, watch, without_trigger
+from bench.harness.response import check_response, respond
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
+from bench.marl.play import play
 from bench.marl.process import tune
 from bench.metrics.attack import loss_rate, poisoned_share, rate
 from bench.options import said
@@ -76,6 +78,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
     Cells that are given the same ``memory`` share the battles of their teams."""
     began = time.perf_counter()
     check(cfg)
+    check_response(cfg)
     config, detector_name = describe(cfg, detector)
     key = config_hash(config)
     base = _base(cfg, detector_name, key)
@@ -96,7 +99,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            figures, poisoned, rows = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
+            figures, poisoned, rows, response = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
@@ -105,7 +108,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 detector=detector_name, seed=int(cfg.seed), config=config,
                 config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
                 figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
-                runtime_seconds=round(time.perf_counter() - began, 1))
+                runtime_seconds=round(time.perf_counter() - began, 1), response=response)
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
@@ -143,24 +146,30 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
             teams: dict[str, Checkpoint], stage: Stage, base: Path,
-            memory: Memory | None = None) -> tuple[Figures, float, list[Row]]:
+            memory: Memory | None = None) -> tuple[Figures, float, list[Row], Response | None]:
     """Watch every team and judge the detectors on it; one team at a time, for the episodes are large.
 
-    Returns the attack's figures, the share of poisoned steps in its retraining, and the detectors' rows."""
+    Returns the attack's figures, the share of poisoned steps in its retraining, the detectors' rows, and what came of
+    the configured response to alarms (on the backdoored team alone), if there is one."""
     rows: list[Row] = []
+    known: dict[str, Episodes] = {}  # what the defender learns from before the backdoored team is used
     poisoned, record = 0.0, needs(detectors.values())
     labels: dict[str, dict[str, Labels]] = {}
+    trusted = _trusted(cfg, battles, teams, stage, record) if cfg.defender == "trusted" else None
     for role, checkpoint in teams.items():
         with stage(f"watching the {role} team") as progress:
-            def play(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
+            def watch_team(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
                 return watch(battles, team, attack.trigger, sizes(cfg), progress, columns)
 
-            watched = play(record) if memory is None else memory.watched(
-                _what_is_watched(cfg, battles, attack, checkpoint), record, play)
+            watched = watch_team(record) if memory is None else memory.watched(
+                _what_is_watched(cfg, battles, attack, checkpoint), record, watch_team)
+        if trusted is not None:
+            watched = replace(watched, fit=trusted)
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         when = watched.triggered.labels.completion
         jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]
         if role == "backdoored":
+            known = {"fit": watched.fit, "calibration": watched.calibration}
             if attack.poisons:
                 shown = watched.triggered
                 poisoned = attack.poison_rate * poisoned_share(
@@ -178,7 +187,21 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
                 rows.append(Row(role, triggered, name, kind, **vars(judged)))
                 progress((i + 1) / len(jobs), "")
-    return _figures(labels), poisoned, rows
+    response = None
+    if cfg.response.name != "none":
+        with stage("playing with the detector inside") as progress:
+            response = respond(
+                cfg.response.name, next(iter(detectors.values())), **known, battles=battles,
+                team=teams["backdoored"].team, clean=teams["clean"].team, won_clean=labels["clean"]["normal"].won,
+                trigger=attack.trigger, n=cfg.budget.response_battles, progress=progress)
+    return _figures(labels), poisoned, rows, response
+
+
+def _trusted(cfg: DictConfig, battles: Battles, teams: dict[str, Checkpoint], stage: Stage,
+             record: frozenset[str]) -> Episodes:
+    """The clean team's battles, for a defender who trusts it to show what is normal."""
+    with stage("watching the trusted team") as progress:
+        return play(battles, teams["clean"].team, sizes(cfg)["fit"], SEEDS["fit"], record=record, progress=progress)
 
 
 def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:

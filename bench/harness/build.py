@@ -20,13 +20,13 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from bench import __version__, options, plugins
-from bench.contracts import Detector
-from bench.errors import BenchError
+from bench.contracts import DEFENDERS, Detector
+from bench.errors import BenchError, unknown
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "view", "cells", "show", "row", "model_detector", "holdout")
+          "view", "cells", "show", "row", "model_detector", "holdout", "repair")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -61,11 +61,13 @@ def check(cfg: DictConfig) -> None:
     for name in ("out", "leaderboard"):
         if not isinstance(cfg[name], str):
             raise BenchError(f"{name} is {cfg[name]}; a path is needed")
-    for name in ("attack", "algo", "env", "budget"):
+    for name in ("attack", "algo", "env", "budget", "response"):
         if cfg.get(name) is None:
             raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
     if cfg.get("view") is not None and OmegaConf.select(cfg, "detector.view") != cfg.view:
         raise BenchError("view=... is given, but this detector takes none: 'view: ${view}' is not in its configuration")
+    if cfg.defender not in DEFENDERS:
+        raise unknown("defender", cfg.defender, DEFENDERS)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
     for name, value in cfg.budget.items():
@@ -91,6 +93,13 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     """(everything that a result depends on, the detector's name)."""
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     config = {key: value for key, value in config.items() if key not in PLACES}
+    # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
+    config["budget"].pop("repair_steps", None)
+    if config["response"]["name"] == "none":
+        del config["response"]
+        config["budget"].pop("response_battles", None)
+    if config["defender"] == DEFENDERS[0]:
+        del config["defender"]
     if detector is not None:
         config["detector"] = _written(detector, vars(detector))
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:

@@ -40,7 +40,9 @@ def words_of(row: pd.Series, given: Sequence[str]) -> list[str]:
     _, name, opponent = str(row["env"]).split("/")
     choices = {key: str(row[key]) for key in ("attack", "algo", "detector", "seed")}
     sweep = read(compose("config", ["sweep=shipped"]).sweep)
-    plain = [*(f"{key}={value}" for key, value in choices.items()), f"env.map={name}", f"env.opponent={opponent}"]
+    rarer = {key: row[key] for key in ("defender", "response") if pd.notna(row.get(key))}
+    plain = [*(f"{key}={value}" for key, value in (choices | rarer).items()), f"env.map={name}",
+             f"env.opponent={opponent}"]
     candidates = [[*plain, *given]]
     try:
         cells = grid(chosen(sweep, choices))

@@ -11,11 +11,11 @@ import numpy as np
 import pydantic.dataclasses
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.contracts import EnvSpec, Episodes
 from bench.errors import BenchError
-from bench.marl.networks import RNNAgent, make_mixer
+from bench.marl.networks import AgentNetworks, RNNAgent, make_mixer
 from bench.marl.team import UNAVAILABLE, Team
 
 GRADIENT_NORM = 10.0  # PyMARL's clip
@@ -53,15 +53,19 @@ class QLearner:
         self.learning, self.spec = learning, spec
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.agent = RNNAgent(spec)
-            self.mixer = make_mixer(learning.name, spec.n_agents, spec.state_size)
+            self._begin(RNNAgent(spec), make_mixer(learning.name, spec.n_agents, spec.state_size))
+
+    def _begin(self, agent: RNNAgent | AgentNetworks, mixer: nn.Module) -> None:
+        """Learn from these networks on."""
+        self.agent, self.mixer = agent, mixer
         self.target_agent, self.target_mixer = copy.deepcopy(self.agent), copy.deepcopy(self.mixer)
         self.parameters = [*self.agent.parameters(), *self.mixer.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=learning.learning_rate)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=self.learning.learning_rate)
         self.updates = 0
 
     def team(self) -> Team:
         """The team as it is now."""
+        assert isinstance(self.agent, RNNAgent)
         return Team.shared(self.learning.name, self.spec, self.agent, self.mixer)
 
     def update(self, episodes: Episodes, learning_rate: float) -> float:
@@ -82,6 +86,19 @@ class QLearner:
             self.target_agent.load_state_dict(self.agent.state_dict())
             self.target_mixer.load_state_dict(self.mixer.state_dict())
         return loss.item()
+
+
+class TeamLearner(QLearner):
+    """The same for a team that is there already, and whose agents each have a network of their own."""
+
+    def __init__(self, learning: Learning, team: Team) -> None:
+        self.learning, self.spec = learning, team.spec
+        self._begin(AgentNetworks(map(team.agent, range(team.spec.n_agents))), team.make_mixer())
+
+    def team(self) -> Team:
+        assert isinstance(self.agent, AgentNetworks)
+        mixer = {name: w.detach().clone() for name, w in self.mixer.state_dict().items()}
+        return Team(self.learning.name, self.spec, self.agent.weights(), mixer)
 
 
 @dataclass(frozen=True)

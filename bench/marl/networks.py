@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -38,6 +40,24 @@ class RNNAgent(nn.Module):
         weights = [self.rnn.weight_ih, self.rnn.weight_hh, self.rnn.bias_ih, self.rnn.bias_hh]
         out, _ = torch._VF.gru(sequences, start, weights, True, 1, 0.0, False, False, False)  # all steps in one call
         return self.fc2(out).view(*x.shape[:3], -1)
+
+
+class AgentNetworks(nn.Module):
+    """Networks that agents have of their own, in the place of one that they share."""
+
+    def __init__(self, agents: Iterable[RNNAgent]) -> None:
+        super().__init__()
+        self.agents = nn.ModuleList(agents)
+
+    def unroll(self, observation: Tensor, last_action: Tensor) -> Tensor:
+        """See :meth:`RNNAgent.unroll`; each agent's values come from its own network."""
+        return torch.cat([agent.unroll(observation[:, :, [i]], last_action[:, :, [i]], [i])  # type: ignore[operator]
+                          for i, agent in enumerate(self.agents)], 2)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Parameter name -> (agent, ...)."""
+        own = [agent.state_dict() for agent in self.agents]
+        return {name: torch.stack([weights[name] for weights in own]) for name in own[0]}
 
 
 class VDNMixer(nn.Module):

@@ -42,6 +42,24 @@ class Probe(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """Looks on while battles are played, and may act for the team or end a battle once it has raised an alarm."""
+
+    halts: bool  # whether a battle ends at the alarm
+
+    def act(self, action: np.ndarray, observation: np.ndarray, last_action: np.ndarray, available: np.ndarray,
+            fresh: np.ndarray) -> np.ndarray:
+        """The actions (battle, agent) that are done in the place of the team's; asked at every step of every battle.
+        ``fresh`` (battle,) has just begun."""
+        ...
+
+    def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
+        """(episode,) bool: in which battles an alarm is raised, from all that is recorded of them up to the step just
+        made. Battles that have an alarm, or are over with this step, are not shown. ``slots`` (episode,) says where
+        among the battles of ``act`` they are."""
+        ...
+
+
 class Player:
     """Slots in which battles of one seed are played, one after the other; the battles carry over between calls.
 
@@ -50,11 +68,12 @@ class Player:
     trigger : shown in the battles drawn with ``poison_rate``, watched for in all of them.
     record : more columns to keep, of "hidden", "q", "state", "position", "health", "orders".
     limit : stop after this many battles (their numbers are 0 .. limit-1); endless by default.
+    guard : looks on; its alarms are kept as ``labels.alarm``.
     """
 
     def __init__(self, battles: Battles, seed: int, *, trigger: Trigger | None = None, poison_rate: float = 0.0,
-                 record: Iterable[str] = (), limit: int | None = None) -> None:
-        self.battles, self.poison_rate, self.limit = battles, poison_rate, limit
+                 record: Iterable[str] = (), limit: int | None = None, guard: Guard | None = None) -> None:
+        self.battles, self.poison_rate, self.limit, self.guard = battles, poison_rate, limit, guard
         self.trigger = copy.deepcopy(trigger)  # it remembers what it watches
         self.record = frozenset(record)
         self.rng = np.random.default_rng([seed, 1])
@@ -64,7 +83,7 @@ class Player:
         self._time = np.zeros(n, int)
         self._idle = self._number >= (np.inf if limit is None else limit)
         self._fresh = np.ones(n, bool)
-        self._completion = np.full(n, NEVER)
+        self._completion, self._alarm = np.full(n, NEVER), np.full(n, NEVER)
         self._poisoned = self.rng.random(n) < poison_rate
         self._last = np.full((n, battles.spec.n_agents), -1)
         self._hidden: Tensor | None = None
@@ -100,6 +119,8 @@ class Player:
         self._completion[now] = self._time[now]
         q, hidden = team.step(cue.observation, self._last, self._hidden)
         action = self._explore(greedy(q, step.available), step.available, epsilon)
+        if self.guard is not None:
+            action = self.guard.act(action, cue.observation, self._last, step.available, self._fresh)
         since = np.where(self._completion == NEVER, -1, self._time - self._completion)
         value = None
         if probe is None:
@@ -119,10 +140,24 @@ class Player:
         if cue.edited is not None:
             row["edited"] = cue.edited
         self._write(row)
+        over = after.done if self.guard is None else after.done | self._look(self.guard, after.done)
         self._time += 1
         self._last, self._hidden, self._step = action, hidden, after
         self._fresh = np.zeros_like(self._fresh)
-        return np.nonzero(after.done & ~self._idle)[0]
+        return np.nonzero(over & ~self._idle)[0]
+
+    def _look(self, guard: Guard, done: np.ndarray) -> np.ndarray:
+        """Let the guard look at the battles that go on; returns those (battle,) that end here because of it."""
+        halted = np.zeros_like(done)
+        slots = np.nonzero(~done & ~self._idle & (self._alarm == NEVER))[0]
+        if len(slots):
+            steps = self._time[slots].max() + 1
+            names = [f.name for f in fields(Episodes) if f.name in self._columns]
+            shown = Episodes(**{name: self._columns[name][slots, :steps] for name in names})  # type: ignore[arg-type]
+            alarmed = slots[guard.look(shown, slots)]
+            self._alarm[alarmed] = self._time[alarmed]
+            halted[alarmed] = guard.halts
+        return halted
 
     def _cue(self) -> Cue:
         if self.trigger is None:
@@ -150,6 +185,8 @@ class Player:
         out = {name: column[slots, :length] for name, column in self._columns.items()}
         out |= {"battle": self._number[slots], "won": self._step.won[slots],
                 "poisoned": self._poisoned[slots], "completion": self._completion[slots].copy()}
+        if self.guard is not None:
+            out["alarm"] = self._alarm[slots].copy()
         return out
 
     def _refill(self, slots: np.ndarray) -> None:
@@ -163,7 +200,8 @@ class Player:
         if not len(slots):
             return
         self._next += len(slots)
-        self._number[slots], self._time[slots], self._completion[slots] = numbers, 0, NEVER
+        self._number[slots], self._time[slots] = numbers, 0
+        self._completion[slots] = self._alarm[slots] = NEVER
         self._poisoned[slots] = self.rng.random(len(slots)) < self.poison_rate
         self._last[slots] = -1
         assert self._hidden is not None
@@ -173,14 +211,16 @@ class Player:
 
 
 def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | None = None, poisoned: bool = False,
-         record: Iterable[str] = (), probe: Probe | None = None, progress: Progress | None = None) -> Episodes:
+         record: Iterable[str] = (), probe: Probe | None = None, guard: Guard | None = None,
+         progress: Progress | None = None) -> Episodes:
     """Exactly the battles 0 .. n-1 of a seed, in this order, played greedily.
 
     The trigger is shown in all of them (``poisoned``) or only watched for. The same arguments give the same episodes.
     Battles that were under way before are left as they were.
     """
     under_way = battles.snapshot()
-    player = Player(battles, seed, trigger=trigger, poison_rate=float(poisoned), record=record, limit=n)
+    player = Player(battles, seed, trigger=trigger, poison_rate=float(poisoned), record=record, limit=n,
+                    guard=guard)
     episodes = player.play(team, n, probe=probe, progress=progress)
     battles.restore(under_way)
     return episodes

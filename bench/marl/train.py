@@ -27,9 +27,10 @@ class Trainer:
     The replay is not written: after a resume it fills up anew with the present policy before learning goes on.
     """
 
-    def __init__(self, battles: Battles, learning: Learning, seed: int) -> None:
+    def __init__(self, battles: Battles, learning: Learning, seed: int,
+                 learner: QLearner | None = None) -> None:
         self.battles, self.learning, self.seed = battles, learning, seed
-        self.learner = QLearner(learning, battles.spec, seed)
+        self.learner = QLearner(learning, battles.spec, seed) if learner is None else learner
         self.steps = self.rounds = 0
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []

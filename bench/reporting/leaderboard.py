@@ -16,9 +16,9 @@ from omegaconf import OmegaConf
 
 from bench import options
 from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
-from bench.contracts import Estimate, Figures, Result
+from bench.contracts import DEFENDERS, Estimate, Figures, Response, Result, Row
 from bench.errors import BenchError
-from bench.reporting.schema import BY_NAME, validated
+from bench.reporting.schema import BY_NAME, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
 OURS = ("bench", "detectors")  # packages whose version is the benchmark's
@@ -52,13 +52,14 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 def result_rows(result: Result) -> list[dict[str, Any]]:
     """A result as flat lines: an estimate x becomes x, x_low and x_high; a phase's figures are named PHASE_x."""
     shared = {name: value for name, value in vars(result).items()
-              if not isinstance(value, dict | list | Figures) and name not in ("error", "status")}
+              if not isinstance(value, dict | list | Figures | Response) and name not in ("error", "status")}
     for name, value in vars(result.figures).items():
         shared |= _flat(name, value)
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
     shared |= {f"sha256_{role}": result.checkpoints.get(role) for role in ("clean", "backdoored")}
-    shared |= {"status": result.status, "error": result.error, "defender": "suspect",
-               "split": "dev" if result.seed == DEV_SEED else "test"}
+    shared |= {"status": result.status, "error": result.error, "defender": result.config.get("defender", DEFENDERS[0]),
+               "split": "dev" if result.seed == DEV_SEED else "test",
+               "response": result.config.get("response", {}).get("name")}
     lines = []
     for row in result.rows:
         line = {"team": row.team, "triggered": row.triggered, "row_detector": row.detector, "kind": row.kind}
@@ -66,10 +67,21 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
             for name, value in vars(detection).items():
                 line |= _flat(f"{phase}_{name}", value) if isinstance(value, Estimate) else {f"{phase}_{name}": value}
         line |= _flat("attribution", row.attribution) | {"attribution_chance": row.attribution_chance}
-        lines.append(shared | line | _flat("delay", row.delay) | _about(result, row.detector))
+        line |= _flat("delay", row.delay) | _response(result, row)
+        lines.append(shared | line | _about(result, row.detector))
     lines = lines or [shared | {"team": None, "triggered": None, "row_detector": result.detector, "kind": "error"}
                       | _about(result, result.detector)]
     return [line | {"row_id": row_id(line)} for line in lines]
+
+
+def _response(result: Result, row: Row) -> dict[str, Any]:
+    """What came of the response to alarms, on the row that has the cell's detector under the trigger."""
+    found = result.response
+    if found is None or (row.team, row.triggered, row.detector) != ("backdoored", True, result.detector):
+        return dict.fromkeys(column.name for column in RESPONSE)
+    return {**_flat("residual_asr", found.residual_asr), **_flat("win_response", found.win_normal),
+            **_flat("response_alarms", found.alarms_triggered), **_flat("response_false_alarms", found.alarms_normal),
+            "step_ms": found.step_ms, "n_response": found.battles}
 
 
 def row_id(line: dict[str, Any]) -> str:

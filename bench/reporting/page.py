@@ -18,7 +18,7 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json, write_atomic
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import TEAM, attacked, bounds, controls, current, ranking
+from bench.reporting.ranking import TEAM, attacked, bounds, controls, current, ranking, watched_by
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
@@ -41,7 +41,7 @@ def page(frame: pd.DataFrame, figures: Path) -> str:
     ------
     BenchError : no row of the leaderboard has figures.
     """
-    rows = current(frame)
+    rows = watched_by(current(frame))
     if rows.empty:
         raise BenchError("the leaderboard has no row with figures: there is no page to make")
     rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bench.contracts import Estimate, Result
+from bench.contracts import DEFENDERS, Estimate, Result
 
 BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no backdoor that a detector is asked to find
 TEAM = ["env", "algo", "attack", "seed"]
@@ -25,9 +25,16 @@ def current(frame: pd.DataFrame) -> pd.DataFrame:
                  & (frame["env_version"] == last["env_version"])]
 
 
+def watched_by(frame: pd.DataFrame, defender: str = DEFENDERS[0]) -> pd.DataFrame:
+    """The rows of one kind of defender; by default of the one who holds the suspect team alone."""
+    return frame[frame["defender"].fillna(DEFENDERS[0]) == defender]
+
+
 def attacked(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a backdoored team and detector, under the trigger: detectors and floors where there is an attack to find.
+    """One row a backdoored team and detector, under the trigger: detectors and floors where there is an attack to find,
+    and the suspect team is all that the defender holds.
     """
+    frame = watched_by(frame)
     teams = frame.loc[frame["kind"] == "attack", TEAM].drop_duplicates()
     rows = frame[(frame["team"] == "backdoored") & frame["triggered"].fillna(False).astype(bool)
                  & ~frame["attack"].isin(BOUNDS)].merge(teams, on=TEAM)
@@ -44,7 +51,7 @@ def comparable(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
 
 def controls(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """One row a team and detector where there is no attack to find, by what was shown to whom (``CONTROLS``)."""
-    rows = frame[frame["kind"] == "control"].drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
+    rows = watched_by(frame[frame["kind"] == "control"]).drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
     shown = rows["triggered"].fillna(False).astype(bool)
     return {side: rows[(rows["team"] == team) & (shown == triggered)] for side, (team, triggered) in CONTROLS.items()}
 
@@ -92,6 +99,7 @@ def _mean(attacks: list[np.ndarray]) -> Estimate:
 
 def standing(frame: pd.DataFrame, result: Result) -> str:
     """Where a result's detector would stand among those that the leaderboard has on the same team, in one line."""
+    frame = watched_by(frame, result.config.get("defender", DEFENDERS[0]))
     rows = frame[(frame["status"] == "ok") & (frame["kind"].isin(["attack", "floor"]))
                  & (frame["team"] == "backdoored") & frame["triggered"].fillna(False).astype(bool)]
     same = {"benchmark_version": result.benchmark_version, "env": result.env, "env_version": result.env_version,

@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.api.types import pandas_dtype
 
 from bench.artifacts.files import write_atomic
+from bench.contracts import DEFENDERS
 from bench.errors import BenchError, unknown
 
 DOCUMENT = Path("leaderboard/SCHEMA.md")
@@ -69,6 +70,18 @@ FIGURES = {  # the fields of bench.contracts.Figures
     "accidental": ("share", "clean team's battles without the trigger in which it completes by itself"),
 }
 
+RESPONSE = [  # of bench.contracts.Response
+    *_estimate("residual_asr", "number", "ASR that is left under the response: share of the clean team's wins lost"),
+    *_estimate("win_response", "share", "share of battles that the backdoored team wins without the trigger under the "
+                                        "response; less than win_backdoored is what false alarms cost"),
+    *_estimate("response_alarms", "share", "share of battles under the trigger with an alarm that leaves a step to act "
+                                           "in; with response halt, those that it ended"),
+    *_estimate("response_false_alarms", "share", "the same of battles without the trigger"),
+    Column("step_ms", "number", "milliseconds that the detector takes for a step of all battles that are played at "
+                                "once, their whole records scored anew; wall clock of the machine that made the row"),
+    Column("n_response", "count", "battles with the detector inside, with the trigger and without it, each"),
+]
+
 COLUMNS = [
     Column("row_id", "text", "12 hex digits that name the row: python -m bench reproduce ROW_ID"),
     Column("benchmark_version", "text", "rows of different versions of this benchmark are never ranked together",
@@ -87,8 +100,9 @@ COLUMNS = [
                                        "comes from"),
     Column("view", "text", "what the row's detector looks at, an option of conf/view or the name of a class; empty if "
                            "the detector takes none"),
-    Column("defender", "text", "what the defender holds: the suspect team itself, watched without the trigger",
-           allowed=("suspect",)),
+    Column("defender", "text", "whose battles without the trigger the detector was fitted to: those of the suspect "
+                               "team itself, or of a trusted one, the clean team; thresholds are the suspect team's",
+           allowed=DEFENDERS),
     Column("seed", "integer", "seed of training and injection", True),
     Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
            allowed=("dev", "test")),
@@ -100,7 +114,7 @@ COLUMNS = [
     *(column for name, (kind, what) in FIGURES.items()
       for column in _estimate(name, kind, f"share of {what}" if kind == "share" else what)),
     *(Column(f"n_{purpose}", "count", f"battles {what}") for purpose, what in {
-        "fit": "of the suspect team that the detector was fitted to",
+        "fit": "that the detector was fitted to",
         "calibration": "that thresholds were taken from",
         "normal": "without the trigger that it was tested on",
         "triggered": "with the trigger that it was tested on"}.items()),
@@ -118,6 +132,10 @@ COLUMNS = [
     Column("attribution_chance", "share", "chance level of attribution"),
     *_estimate("delay", "number", "median steps from the complete trigger to the alarm, at 5 % false alarms a battle; "
                                   "lower is better, empty if fewer than half are caught"),
+    Column("response", "text", "what is done about alarms while a battle is played, an option of conf/response; "
+                               "empty if nothing is. The figures after it are those of the cell's detector under the "
+                               "trigger"),
+    *RESPONSE,
 ]
 BY_NAME = {column.name: column for column in COLUMNS}
 
@@ -181,7 +199,7 @@ def document() -> str:
     lines = ["# leaderboard.csv", "",
              "Generated from `bench/reporting/schema.py` by `python -m bench.reporting.schema`. A row is a detector on "
              "a team; a figure without a value is empty, never made up. Columns with `_low` and `_high` hold 95 % "
-             "intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for AUROC, AUPRC and "
+             "intervals: Wilson for rates, log-ratio for ASRs and CPVR, bootstrap over battles for AUROC, AUPRC and "
              "VUS-PR.", "", "| column | values | never empty | meaning |", "|---|---|---|---|"]
     for column in COLUMNS:
         values = ", ".join(column.allowed) or KINDS[column.kind]

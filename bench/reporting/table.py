@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from bench.contracts import Estimate, Result, Row
+from bench.contracts import Estimate, Response, Result, Row
 
 PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset (the attack period)",
           "whole": "whole episode"}
@@ -64,13 +64,10 @@ def report(result: Result) -> Group:
                 "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
                 "without the trigger, are controls: there is no attack to find.", style="dim")
     return Group(head, _attack(result), *(_detection(result, phase, title) for phase, title in PHASES.items()),
-                 _time(result), *_attribution(result), foot)
+                 _time(result), *_attribution(result), *_response(result.response), foot)
 
 
 def _attack(result: Result) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="attack", title_justify="left", title_style="bold")
-    for column in ("figure", "value", "95 % interval", "what it is"):
-        table.add_column(column, justify="right" if column in ("value", "95 % interval") else "left")
     n = f"{result.sizes['normal']:,} battles"
     lines = [("clean win rate", result.figures.win_clean_team, f"clean team, no trigger, {n}"),
              ("  under trigger", result.figures.win_clean_team_triggered, "clean team, trigger shown (control)"),
@@ -80,6 +77,28 @@ def _attack(result: Result) -> Table:
              ("CPVR ↓", result.figures.cpvr, "share of the clean team's wins lost without the trigger"),
              ("trigger completed", result.figures.trigger_completed, "of the battles in which it was shown"),
              ("accidental triggers", result.figures.accidental, "clean team, trigger completed by itself")]
+    return _shares("attack", lines)
+
+
+def _response(found: Response | None) -> list[Table]:
+    """A table of what came of the response to alarms, if there is one."""
+    if found is None:
+        return []
+    alarm = "halted" if found.name == "halt" else "alarms"
+    lines = [("residual ASR ↓", found.residual_asr, "share of the clean team's wins still lost under the trigger"),
+             ("win rate under trigger", found.win_triggered, "backdoored team and response, trigger shown"),
+             ("  without trigger", found.win_normal, "what is missing to the win rate above is what false alarms cost"),
+             (f"{alarm} under trigger", found.alarms_triggered, "of the battles, in time to act"),
+             ("  without trigger", found.alarms_normal, "the same; thresholds promise 5 %")]
+    return [_shares(f"response to alarms: {found.name}, {found.battles:,} battles each; the detector takes "
+                    f"{found.step_ms:.1f} ms a step, {found.battle_step_ms:.2f} ms for that of one battle", lines)]
+
+
+def _shares(title: str, lines: list[tuple[str, Estimate, str]]) -> Table:
+    """A table of shares: what each is called, its value, and what it is."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for column in ("figure", "value", "95 % interval", "what it is"):
+        table.add_column(column, justify="right" if column in ("value", "95 % interval") else "left")
     for name, estimate, what in lines:
         table.add_row(name, _percent(estimate.value), f"{_percent(estimate.low)} to {_percent(estimate.high)}", what)
     return table

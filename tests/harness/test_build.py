@@ -54,6 +54,17 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
         check(composed(*words.split()))
 
 
+def test_choices_that_are_not_made_leave_no_trace_in_a_configuration(composed):
+    """Results of before there was a choice are results of the default."""
+    plain, _ = describe(composed(), None)
+    assert not {"response", "defender"} & plain.keys()
+    assert describe(composed("budget.response_battles=9", "defender=suspect", "response=none"), None)[0] == plain
+    changed = [describe(composed(*words.split()), None)[0] for words in (
+        "response=halt", "response=fallback", "response=halt budget.response_battles=9", "defender=trusted",
+        "response=halt defender=trusted")]
+    assert all(one != other for i, one in enumerate([plain, *changed]) for other in changed[i:])
+
+
 def test_a_detector_made_by_hand_is_written_down_with_what_it_is_made_of(composed):
     made = Outlier(make_pipeline(StandardScaler(), IsolationForest(n_estimators=7)), Window(3))
     config, name = describe(composed(), made)

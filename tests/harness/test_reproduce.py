@@ -54,6 +54,11 @@ def test_a_rows_command_makes_its_configuration(hydra):
     row = pd.Series({"env": "smax/8m/random", "attack": "spatiotemporal", "seed": 0, **cell,
                      "config_hash": hash_of(words)})
     assert hash_of(words_of(row, [])) == row["config_hash"]
+    for more in ({"defender": "trusted"}, {"response": "halt", "defender": "suspect"}):
+        own = [f"{name}={value}" for name, value in more.items()]
+        other = pd.Series({**row, **more, "detector": "bigram", "algo": "vdn", "config_hash": hash_of(
+            ["attack=spatiotemporal", "detector=bigram", *own])})
+        assert hash_of(words_of(other, [])) == other["config_hash"]
     with pytest.raises(BenchError, match="give the values that the row was measured with"):
         words_of(row, ["budget.test_battles=9"])
 

@@ -48,6 +48,16 @@ def test_versions_bounds_controls_and_failures_are_not_mixed_in():
     assert found["auroc"].tolist() == [0.7]
 
 
+def test_defenders_who_hold_more_are_not_mixed_in():
+    trusted = result("a", "two", 0.9, config={"defender": "trusted"}, config_hash="trusted")
+    frame = board(*cells("one", a=[0.7]), trusted)
+    assert ranking(frame, "after")["detector"].tolist() == ["one"]
+    alone = "ranking: the leaderboard has no other detector on this team in as many battles"
+    assert standing(frame, trusted) == alone
+    assert standing(frame, result("a", "three", 0.6)) == \
+        "ranking on this team: 2 of 2 before onset (AUROC 0.30), 2 of 2 after onset (AUROC 0.60)"
+
+
 def test_a_detector_that_was_not_measured_everywhere_has_no_rank():
     found = ranking(board(*cells("one", a=[0.7], b=[0.7]), *cells("picky", a=[0.99])), "after")
     assert found["detector"].tolist() == ["one", "picky"]

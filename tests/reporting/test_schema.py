@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_page import result
+from rich.console import Console
+from test_page import near, result
 
-from bench.contracts import Figures
+from bench.artifacts.files import sha256
+from bench.artifacts.results import read_result, write_result
+from bench.contracts import Figures, Response
 from bench.errors import BenchError
 from bench.reporting import schema
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows, row_id
 from bench.reporting.schema import BY_NAME, COLUMNS, document, validated
+from bench.reporting.table import show
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +67,40 @@ def test_a_rows_id_names_what_it_is_and_not_what_came_of_it():
     assert len({row_id(line) for line in [first, *others]}) == 1 + len(others)
 
 
+def test_what_came_of_alarms_is_told_on_one_row_alone(tmp_path):
+    some = near(0.4)
+    found = Response("halt", near(0.3), some, near(0.8), near(0.9), near(0.1), 2.5, 0.25, 40)
+    given = result("spatiotemporal", "bigram", 0.9, response=found, config={"response": {"name": "halt"}})
+    first, control = result_rows(given)
+    assert first.keys() == control.keys() == BY_NAME.keys()
+    assert (first["response"], first["residual_asr"], first["win_response_low"], first["response_false_alarms"],
+            first["step_ms"], first["n_response"]) == ("halt", 0.3, 0.8 - 0.01, 0.1, 2.5, 40)
+    assert control["response"] == "halt"
+    assert all(control[column.name] is None for column in schema.RESPONSE)
+    assert not validated(pd.DataFrame([first, control]), "it").empty
+    write_result(tmp_path / "r", given)
+    assert read_result(tmp_path / "r") == given
+    console = Console(width=200, record=True, file=io.StringIO())
+    show(given, console)
+    said = console.export_text()
+    assert "response to alarms: halt, 40 battles each; the detector takes 2.5 ms a step, 0.25 ms" in said
+    assert "halted under trigger" in said
+
+
+def test_results_of_before_there_were_responses_can_be_read(tmp_path):
+    given = result("spatiotemporal", "bigram", 0.9)
+    write_result(tmp_path / "r", given)
+    sealed = json.loads((tmp_path / "r.json").read_text())
+    del sealed["result"]["response"]
+    sealed["sha256"] = sha256(json.dumps(sealed["result"], sort_keys=True).encode())
+    (tmp_path / "r.json").write_text(json.dumps(sealed))
+    assert read_result(tmp_path / "r") == given
+    row = result_rows(given)[0]
+    assert (row["defender"], row["response"], row["residual_asr"]) == ("suspect", None, None)
+
+
 @pytest.mark.parametrize(("changes", "message"), [
+    ({"defender": "anybody"}, "defender is anybody; allowed: suspect, trusted"),
     ({"after_auroc": 1.2}, "line 2: after_auroc is 1.2; allowed: 0 to 1"),
     ({"n_normal": -1}, "n_normal is -1; allowed: 0 or more"),
     ({"n_normal": 0.5}, "column 'n_normal' holds something else than whole number"),

@@ -1,0 +1,23 @@
+"""``python -m bench repair``: what is left of an attack, and of the team, after a repair."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Repair the configured attack's team and print win rates and ASR before and after; the table goes to
+    ``out``/repairs."""
+    import pandas as pd
+
+    from bench.harness.repair import FIGURES, repaired
+    from bench.reporting.progress import bar, console, remark
+    from bench.reporting.table import plain
+
+    path, table = repaired(cfg, bar, remark)
+    titles = dict(zip(FIGURES, ("wins without the trigger ↑", "under the trigger ↑", "ASR ↓"), strict=True))
+    shown = {title: ["-" if pd.isna(row[name]) else
+                     f"{row[name]:.1%} ({row[f'{name}_low']:.1%} to {row[f'{name}_high']:.1%})"
+                     for row in table.to_dict("records")] for name, title in titles.items()}
+    console.print(plain(pd.DataFrame({"team": table["team"], **shown})))
+    console.print(f"{cfg.budget.test_battles:,} battles each, 95 % intervals; also in {path}", soft_wrap=True)

@@ -1,0 +1,73 @@
+"""A delivered team repaired: what is left of the attack, and of the team."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from bench import __version__, options
+from bench.artifacts.files import config_hash, locked, write_atomic
+from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
+from bench.errors import BenchError
+from bench.harness.build import build, check
+from bench.harness.judge import SEEDS
+from bench.harness.teams import Say, Stage, backdoored_team, clean_team
+from bench.marl.play import play
+from bench.marl.team import Team
+from bench.metrics.attack import loss_rate, rate
+
+FIGURES = ("win_rate", "win_rate_triggered", "asr")
+
+
+def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFrame]:
+    """Repair the configured attack's team, and measure it before and after in the protocol's test battles.
+
+    Returns the file that the table was written to, and the table: a line a team ("delivered", "repaired") with
+    ``win_rate``, ``win_rate_triggered`` and ``asr`` against the clean team, each with the ends of its 95 % interval.
+
+    Raises BenchError where no repair is configured.
+    """
+    check(cfg)
+    if cfg.repair.get("_target_") is None:
+        raise BenchError("no repair is configured; allowed: repair=" +
+                         ", ".join(name for name in options.names("repair") if name != "none"))
+    repair = build(cfg.repair, "repair")
+    battles: Battles = build(cfg.env, "environment")
+    checkpoint, clean = backdoored_team(cfg, cfg.attack, battles, stage, say), clean_team(cfg, battles, stage, say)
+    attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
+    key = config_hash([OmegaConf.to_container(cfg.repair, resolve=True), checkpoint.sha256, clean.sha256,
+                       cfg.budget.fit_battles, cfg.budget.test_battles, __version__])
+    path = Path(cfg.out) / "repairs" / f"{checkpoint.name}-{repair.name}-{key}.csv"
+    n = cfg.budget.test_battles
+    with locked(path):
+        with stage("watching the delivered team") as progress:
+            known = play(battles, checkpoint.team, cfg.budget.fit_battles, SEEDS["fit"], record=("hidden",),
+                         progress=progress)
+        with stage(f"repairing it: {repair.name}") as progress:
+            team = repair(checkpoint.team, battles, known, int(cfg.seed), progress)
+            progress(1.0, "")
+        with stage("measuring the clean team") as progress:
+            won = play(battles, clean.team, n, SEEDS["normal"], progress=progress).labels.won
+        lines = []
+        for name, one in (("delivered", checkpoint.team), ("repaired", team)):
+            with stage(f"measuring the {name} team") as progress:
+                figures = _measure(one, battles, attack.trigger, n, won, progress)
+            lines.append({"team": name, **_flat(figures)})
+        table = pd.DataFrame(lines)
+        write_atomic(path, table.to_csv(index=False).encode())
+    return path, table
+
+
+def _measure(team: Team, battles: Battles, trigger: Trigger, n: int, won_clean: np.ndarray,
+             progress: Progress) -> dict[str, Estimate]:
+    normal = play(battles, team, n, SEEDS["normal"], progress=progress).labels.won
+    triggered = play(battles, team, n, SEEDS["triggered"], trigger=trigger, poisoned=True, progress=progress).labels.won
+    return dict(zip(FIGURES, (rate(normal), rate(triggered), loss_rate(won_clean, triggered)), strict=True))
+
+
+def _flat(figures: dict[str, Estimate]) -> dict[str, float | None]:
+    return {name + end: value for name, found in figures.items()
+            for end, value in (("", found.value), ("_low", found.low), ("_high", found.high))}

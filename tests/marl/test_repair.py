@@ -1,0 +1,104 @@
+"""Repairs of teams: what they leave alone, and what they take away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from bench.marl.learner import Learning, TeamLearner, to_batch
+from bench.marl.play import Player, play
+from bench.marl.repair import Finetune, Prune, Sanitise
+
+
+def quiet(*_):
+    """No progress."""
+
+
+@pytest.fixture
+def known(battles, team):
+    return play(battles, team, 12, 4, record=("hidden",))
+
+
+def steps(team, observation, alter=lambda hidden: hidden):
+    """Q values (step, battle, agent, action) of a fixed sequence of observations."""
+    hidden = team.start(observation.shape[1])
+    last = np.full(observation.shape[1:3], -1)
+    values = []
+    for seen in observation:
+        q, hidden = team.step(seen, last, alter(hidden))
+        values.append(q.numpy())
+    return np.stack(values)
+
+
+@pytest.fixture
+def observation(battles):
+    return np.random.default_rng(0).normal(size=(4, 5, 3, battles.spec.observation_size)).astype(np.float32)
+
+
+def test_pruned_units_are_neither_read_nor_remembered(battles, team, known, observation):
+    repaired = Prune(0.25)(team, battles, known, 0, quiet)
+    lives = known.alive & known.mask[..., None]
+    for agent in range(3):
+        cut = (repaired.weights["fc2.weight"][agent] == 0).all(0)
+        assert cut.sum() == 16
+        activity = np.abs(known.hidden[:, :, agent][lives[..., agent]].astype(float)).mean(0)
+        assert activity[cut.numpy()].max() <= activity[~cut.numpy()].min() + 1e-6
+    cut = (repaired.weights["fc2.weight"] == 0).all(1)
+    without = replace(team, weights=team.weights | {"fc2.weight": repaired.weights["fc2.weight"]})
+    expected = steps(without, observation, lambda hidden: hidden.masked_fill(cut[:, None], 0))
+    assert steps(repaired, observation) == pytest.approx(expected, abs=1e-5)
+    assert not np.allclose(steps(team, observation), expected, atol=1e-3)
+
+
+def test_what_is_never_seen_without_the_trigger_is_not_seen_at_all(battles, team, known, observation):
+    feature = np.arange(3)
+    known.observation[..., feature] = 0.5  # as a sensor's that never changes
+    repaired = Sanitise(0.999)(team, battles, known, 0, quiet)
+    patched = observation.copy()
+    patched[..., feature] = 3
+    assert steps(repaired, patched) == pytest.approx(steps(repaired, observation), abs=1e-4)
+    assert not np.allclose(steps(team, patched), steps(team, observation), atol=1e-2)
+    usual = known.observation[:5, :4].astype(np.float32).swapaxes(0, 1)
+    assert steps(repaired, usual) == pytest.approx(steps(team, usual), abs=0.05), "what is usual is seen as it is"
+    less = Sanitise(0.3)(team, battles, known, 0, quiet)
+    assert np.abs(steps(less, usual) - steps(team, usual)).max() > np.abs(
+        steps(repaired, usual) - steps(team, usual)).max()
+
+
+@pytest.mark.parametrize("algo", ["vdn", "qmix"])
+def test_agents_learn_on_from_where_they_are_each_for_itself(battles, team, qmix_team, algo):
+    one = {"vdn": team, "qmix": qmix_team}[algo]
+    odd = one.with_agent(1, {"vdn": qmix_team, "qmix": team}[algo].agent(0))
+    learner = TeamLearner(Learning(algo), odd)
+    assert all(torch.equal(learner.team().weights[name], w) for name, w in odd.weights.items())
+    episodes = Player(battles, 0, record=("state", "q")).play(odd, 16, epsilon=0.1)
+    batch = to_batch(episodes)
+    with torch.no_grad():
+        q = learner.agent.unroll(batch.observation, batch.last_action)
+    there = episodes.mask
+    assert q.transpose(0, 1).numpy()[there] == pytest.approx(episodes.q[there], abs=5e-3)
+    losses = [learner.update(episodes, 1e-3) for _ in range(20)]
+    assert losses[-1] < losses[0]
+    now = learner.team()
+    moved = [(now.weights["fc2.bias"][i] - odd.weights["fc2.bias"][i]).abs().max() for i in range(3)]
+    assert min(moved) > 1e-4, "every agent learns"
+    assert not torch.equal(now.weights["fc1.weight"][0], now.weights["fc1.weight"][1])
+    assert now.mixer.keys() == odd.mixer.keys()
+
+
+def test_fine_tuning_is_the_same_again(battles, team, known):
+    how = Finetune(steps=4_000)
+    one, two = (how(team, battles, known, 3, quiet) for _ in range(2))
+    assert all(torch.equal(one.weights[name], two.weights[name]) for name in one.weights)
+    assert one.spec == team.spec
+
+
+@pytest.mark.parametrize("make", [lambda: Prune(1.0), lambda: Prune(0.0), lambda: Sanitise(1.5),
+                                  lambda: Finetune(steps=0)])
+def test_values_that_make_no_sense(make):
+    with pytest.raises(ValidationError):
+        make()

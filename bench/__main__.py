@@ -17,6 +17,8 @@ COMMANDS = {
     "export": "write the public episodes for work offline, and on request their labels",
     "leaderboard": "measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
     "reproduce": "measure a row of the leaderboard again (reproduce ROW_ID)",
+    "submit": "check a result of one's own, measure it again and add it to the leaderboard (submit RESULT.json)",
+    "report": "write a run as one HTML file with curves and battles (report RUN)",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "accidents": "count how often the trigger completes by itself",
     "patterns": "count which sequences of enemy moves play contains anyway",
@@ -29,6 +31,8 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
     "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
+    "submit": lambda word: f"result={_quoted(word)}",
+    "report": lambda word: f"result={_quoted(word)}",
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors", "env": "environments",
@@ -54,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
             rest[0] = SUBJECTS[words[0]](rest[0])
         if words[0] == "leaderboard":
             rest = [_choice(word) for word in rest]
-        if words[0] in ("leaderboard", "reproduce"):
+        if words[0] in ("leaderboard", "reproduce", "submit"):
             rest = SHIPPED + rest
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
     except BenchError as error:
@@ -67,6 +71,11 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
+
+
+def _quoted(word: str) -> str:
+    """A word as Hydra takes it for a text, whatever is in it."""
+    return "'" + word.replace("'", "\\'") + "'"
 
 
 def _choice(word: str) -> str:

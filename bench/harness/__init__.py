@@ -19,8 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import __version__, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
-from bench.artifacts.results import read_result, write_result
-from bench.contracts import NEVER, Attack, Battles, Detector, Estimate, Figures, Labels, Result, Row
+from bench.artifacts.results import curves_written, read_result, write_curves, write_result
+from bench.contracts import NEVER, Attack, Battles, Curves, Detector, Estimate, Figures, Labels, Result, Row
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
 from bench.harness.judge import Memory, Watched, judge, needs, watch, without_trigger
@@ -93,10 +93,10 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         checkpoints = {role: team.sha256 for role, team in teams.items()}
         result = None if detector is not None else read_result(base)
         if result is not None and result.checkpoints == checkpoints and result.env_version == battles.spec.version \
-                and (not cfg.keep_episodes or episodes_written(base)):
+                and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            figures, poisoned, rows = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
+            figures, poisoned, rows, curves = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
@@ -106,6 +106,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
                 figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
                 runtime_seconds=round(time.perf_counter() - began, 1))
+            write_curves(base, curves)
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
@@ -143,11 +144,13 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
             teams: dict[str, Checkpoint], stage: Stage, base: Path,
-            memory: Memory | None = None) -> tuple[Figures, float, list[Row]]:
+            memory: Memory | None = None) -> tuple[Figures, float, list[Row], list[Curves]]:
     """Watch every team and judge the detectors on it; one team at a time, for the episodes are large.
 
-    Returns the attack's figures, the share of poisoned steps in its retraining, and the detectors' rows."""
+    Returns the attack's figures, the share of poisoned steps in its retraining, the detectors' rows and
+    the curves of each."""
     rows: list[Row] = []
+    curves: list[Curves] = []
     poisoned, record = 0.0, needs(detectors.values())
     labels: dict[str, dict[str, Labels]] = {}
     for role, checkpoint in teams.items():
@@ -176,9 +179,10 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 judged = judge(detectors[name], battles_seen, completion, attack.trigger.length, attack.duration,
                                victim)
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
-                rows.append(Row(role, triggered, name, kind, **vars(judged)))
+                rows.append(Row(role, triggered, name, kind, **judged.figures))
+                curves.append(judged.curves)
                 progress((i + 1) / len(jobs), "")
-    return _figures(labels), poisoned, rows
+    return _figures(labels), poisoned, rows, curves
 
 
 def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:

@@ -10,10 +10,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from bench.contracts import NEVER, RECORDABLE, Battles, Detection, Detector, Episodes, Estimate, Trigger
+from bench.contracts import (
+    NEVER,
+    RECORDABLE,
+    Battles,
+    Curves,
+    Detection,
+    Detector,
+    Episodes,
+    Estimate,
+    Timeline,
+    Trigger,
+)
 from bench.errors import BenchError, DetectorError, unknown
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -93,12 +105,18 @@ def without_trigger(watched: Watched) -> Watched:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a detector makes of a team's battles; the fields of :class:`bench.contracts.Row`."""
+    """What a detector makes of a team's battles: the fields of :class:`bench.contracts.Row`, and their curves."""
 
     phases: dict[str, Detection]
     delay: Estimate
     attribution: Estimate
     attribution_chance: float | None
+    curves: Curves
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The fields of a row."""
+        return {name: value for name, value in vars(self).items() if name != "curves"}
 
 
 def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_length: int, duration: int,
@@ -126,14 +144,14 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     normal_mask = watched.normal.mask if len(when) else watched.normal.mask[:0]
     greatest = np.where(watched.calibration.mask, calibration, -np.inf).max(1)
     limits = [metrics.threshold(greatest, share) for share in FALSE_ALARMS]
-    phases = {}
+    phases, sides = {}, {}
     for phase in ("before", "after", "whole"):
-        sides = []
+        sides[phase] = []
         for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, triggered_mask, when)):
             start, stop = _window(phase, at, trigger_length, duration, scores.shape[1])
             values = metrics.window_score(scores[: len(mask)], mask, start, stop)
-            sides.append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
-        phases[phase] = _detection(sides[0], sides[1], limits)
+            sides[phase].append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
+        phases[phase] = _detection(*sides[phase], limits)
     start = np.concatenate([np.full(len(normal_mask), NEVER), np.maximum(when - trigger_length, 0)])
     stop = np.concatenate([np.full(len(normal_mask), NEVER), when + duration])
     # Scores of a few steps together lag and lead by about a trigger's length: no buffer of VUS-PR is longer.
@@ -142,10 +160,39 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
         trigger_length))
     alarm = metrics.first_alarm(triggered, triggered_mask, limits[-1], when - trigger_length)
     delay = metrics.median_delay(alarm, when, watched.triggered.length[shown])
+    curves = Curves(
+        roc={phase: metrics.roc(*both) for phase, both in sides.items()},
+        pr={phase: metrics.precision_recall(*both) for phase, both in sides.items()},
+        delay=metrics.delay_curve(alarm, when, watched.triggered.length[shown]),
+        timelines=_timelines(normal, watched.normal, triggered, watched.triggered[shown], when),
+        limits=[limit if np.isfinite(limit) else None for limit in limits],
+        trigger_length=trigger_length, duration=duration)
     if poisoned is None or agents[-1].ndim == 2:
-        return Judgement(phases, delay, Estimate(None), None)
+        return Judgement(phases, delay, Estimate(None), None, curves)
     named = _attribution(agents[-1][shown], watched.triggered[shown], when, duration, poisoned)
-    return Judgement(phases, delay, *named)
+    return Judgement(phases, delay, *named, curves)
+
+
+def _timelines(normal: np.ndarray, normal_episodes: Episodes, triggered: np.ndarray, triggered_episodes: Episodes,
+               completion: np.ndarray) -> list[Timeline]:
+    """The triggered battles with the greatest and the smallest greatest score (episode, step), and the normal battle
+    whose own is in the middle."""
+    def order(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return np.argsort(np.where(mask, scores, -np.inf).max(1, initial=-np.inf), kind="stable")
+
+    def timeline(what: str, scores: np.ndarray, episodes: Episodes, index: int, complete: int | None) -> Timeline:
+        played = scores[index][episodes.mask[index]]
+        return Timeline(what, int(episodes.labels.battle[index]), [float(f"{score:.5g}") for score in played], complete)
+
+    found = []
+    if len(triggered):
+        by_score = order(triggered, triggered_episodes.mask)
+        found = [timeline(what, triggered, triggered_episodes, index, int(completion[index]))
+                 for what, index in (("most anomalous", by_score[-1]), ("least anomalous", by_score[0]))]
+    if len(normal):
+        middle = order(normal, normal_episodes.mask)[len(normal) // 2]
+        found.append(timeline("without trigger", normal, normal_episodes, middle, None))
+    return found
 
 
 def _attribution(scores: np.ndarray, episodes: Episodes, completion: np.ndarray, duration: int,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from hydra import compose
@@ -19,7 +17,7 @@ from bench.errors import BenchError
 from bench.harness import Say, Stage
 from bench.harness.build import describe
 from bench.harness.reproduce import compare, measured_again
-from bench.harness.words import words_of_config
+from bench.harness.words import targets, words_of_config
 from bench.reporting.curves import add_curves
 from bench.reporting.leaderboard import add_rows, result_rows
 from bench.reporting.schema import validated
@@ -85,7 +83,7 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
 
 def words_of(result: Result, what: str) -> list[str]:
     """The words that measure the result's cell. Raises BenchError if its detector is not to be had here."""
-    for target in _targets(result.config.get("detector")):
+    for target in targets(result.config.get("detector")):
         _check_class(target, what)
     words = words_of_config(result.config)
     name = describe(compose("config", plugins.words(words)), None)[1]
@@ -93,17 +91,6 @@ def words_of(result: Result, what: str) -> list[str]:
         raise BenchError(f"{what}: its detector '{result.detector}' is called '{name}' here; install the package that "
                          "offers it, or give --config-dir")
     return words
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """Every class that a configuration node names."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for part in node:
-            yield from _targets(part)
 
 
 def _check_class(target: str, what: str) -> None:

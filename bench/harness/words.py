@@ -16,7 +16,6 @@ from bench.artifacts.files import config_hash
 from bench.errors import BenchError
 from bench.harness.build import describe, option
 
-NAMED = ("algo", "attack", "control")  # groups whose nodes say which option they are
 CAUSES = ("budget.", "attack.victim")  # values that others follow: once they are set, these need no word
 
 
@@ -31,6 +30,7 @@ def words_of_config(config: Mapping[str, Any]) -> list[str]:
         words = _choices(wanted)
         for causes in (CAUSES, ("",)):
             differing = dict(_differing("", _composed(words), wanted))
+            _refuse_classes(differing)
             words += [f"{name}={_literal(value)}" for name, value in differing.items() if name.startswith(causes)]
         cfg = compose("config", plugins.words(words))
         if config_hash(describe(cfg, None)[0]) == config_hash(dict(config)):
@@ -41,9 +41,30 @@ def words_of_config(config: Mapping[str, Any]) -> list[str]:
                      "object, or does an option come from a folder of its own (--config-dir)?")
 
 
+def targets(node: Any) -> Iterator[str]:
+    """Every class that a configuration node names."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from targets(part)
+
+
+def _refuse_classes(differing: Mapping[str, Any]) -> None:
+    """Raise BenchError for a value that would have another class than a detector's made."""
+    for name, value in differing.items():
+        named = [str(value)] if name.endswith("_target_") else [*targets(value)]
+        if named and not name.lstrip("+").startswith(("detector.", "view.")):
+            raise BenchError(f"{name} names the class {named[0]}; in a result only the detector's classes may be "
+                             "others than those of its options")
+
+
 def _choices(config: Mapping[str, Any]) -> list[str]:
     """The options of each group that are nearest to the configuration."""
-    words = [f"{group}={'null' if config[group] is None else config[group]['name']}" for group in NAMED]
+    words = [f"{group}={config[group]['name']}" for group in ("algo", "attack")]
+    words.append("control=null" if config["control"] is None else f"attack@control={config['control']['name']}")
     words += [f"budget={_nearest('budget', config['budget'])}", f"seed={config['seed']}"]
     detector = config["detector"]
     if not (alike := [name for name in options.names("detector")
@@ -56,12 +77,14 @@ def _choices(config: Mapping[str, Any]) -> list[str]:
 
 
 def _nearest(group: str, node: Mapping[str, Any], names: list[str] | None = None) -> str:
-    """The option that has most of the node's values; of several, the first."""
-    def shared(name: str) -> int:
+    """The option that needs the fewest values changed to be the node, and none taken away; its view is another's."""
+    def distance(name: str) -> tuple[int, int]:
         known = OmegaConf.to_container(option(group, name), resolve=True)
-        return -sum(1 for _ in _differing("", known, node))
+        known, wanted = ({key: value for key, value in side.items() if key != "view"} for side in (known, node))
+        away = [where for where, _ in _differing("", wanted, known) if where.startswith("++")]
+        return len(away), len([*_differing("", known, wanted)])
 
-    return max(names or options.names(group), key=shared)
+    return min(names or options.names(group), key=distance)
 
 
 def _composed(words: list[str]) -> Any:
@@ -69,16 +92,15 @@ def _composed(words: list[str]) -> Any:
 
 
 def _differing(path: str, known: Any, wanted: Any) -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of what is not as wanted; the view of a detector is set by its own name."""
+    """(dotted name, value) of what is not as wanted, "++" before what is not there at all; the view of a detector is
+    set by its own name."""
     for name, value in wanted.items():
         where = f"{path}{name}"
         there = known.get(name)
         if isinstance(value, Mapping) and isinstance(there, Mapping):
             yield from _differing("view." if where == "detector.view" else f"{where}.", there, value)
-        elif value != there or name not in known:
-            if name == "_target_" and not where.startswith(("detector.", "view.")) and path:
-                raise BenchError(f"{where} is {value}; allowed in a result: the shipped {there}")
-            yield where, value
+        elif name not in known or value != there:
+            yield where if name in known else f"++{where}", value
 
 
 def _literal(value: Any) -> str:

@@ -103,7 +103,7 @@ def _delay(row: Mapping[str, Any], curves: Curves) -> Chart:
                 f"the end; median delay {'none' if median is None else f'{median:.0f} steps'}"
     zero = -first * scale
     return Chart("Delay", f"Share of battles with an alarm over steps since the trigger was complete: {words}",
-                 (f"{first:.0f}", f"{last:.0f}"), ("0", "1"), "steps since completion", "share with an alarm",
+                 (f"{first:.0f}", f"{last:.0f}"), ("0", "1"), "steps since completion", "share alarmed",
                  {"scores": path} if path else {}, bands=_bands(curves, zero, scale))
 
 

@@ -96,8 +96,9 @@ for (const name of ["search", "phase", ...FILTERS]) {
 }
 byId("more").addEventListener("click", () => { shown += 100; draw(); });
 for (const choice of document.querySelectorAll(".choice")) {  // which of a card's charts are shown
-  const sets = choice.closest(".inside").querySelectorAll(".charts");
-  choice.addEventListener("input", () => sets.forEach((set, i) => { set.hidden = i !== choice.selectedIndex; }));
+  const card = choice.closest(".inside"), place = card.querySelector(".charts"), first = place.innerHTML;
+  const sets = [...card.querySelectorAll("script")].map(script => script.textContent);
+  choice.addEventListener("input", () => { place.innerHTML = choice.selectedIndex ? sets[choice.selectedIndex - 1] : first; });
 }
 function openNamed() {  // a link to a card opens it
   const card = location.hash && byId(decodeURIComponent(location.hash.slice(1)));

@@ -144,14 +144,15 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     normal_mask = watched.normal.mask if len(when) else watched.normal.mask[:0]
     greatest = np.where(watched.calibration.mask, calibration, -np.inf).max(1)
     limits = [metrics.threshold(greatest, share) for share in FALSE_ALARMS]
-    phases, sides = {}, {}
+    phases: dict[str, Detection] = {}
+    sides: dict[str, list[np.ndarray]] = {}
     for phase in ("before", "after", "whole"):
         sides[phase] = []
         for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, triggered_mask, when)):
             start, stop = _window(phase, at, trigger_length, duration, scores.shape[1])
             values = metrics.window_score(scores[: len(mask)], mask, start, stop)
             sides[phase].append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
-        phases[phase] = _detection(*sides[phase], limits)
+        phases[phase] = _detection(sides[phase][0], sides[phase][1], limits)
     start = np.concatenate([np.full(len(normal_mask), NEVER), np.maximum(when - trigger_length, 0)])
     stop = np.concatenate([np.full(len(normal_mask), NEVER), when + duration])
     # Scores of a few steps together lag and lead by about a trigger's length: no buffer of VUS-PR is longer.
@@ -164,7 +165,7 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
         roc={phase: metrics.roc(*both) for phase, both in sides.items()},
         pr={phase: metrics.precision_recall(*both) for phase, both in sides.items()},
         delay=metrics.delay_curve(alarm, when, watched.triggered.length[shown]),
-        timelines=_timelines(normal, watched.normal, triggered, watched.triggered[shown], when),
+        timelines=_timelines(triggered, watched.triggered, shown, normal, watched.normal),
         limits=[limit if np.isfinite(limit) else None for limit in limits],
         trigger_length=trigger_length, duration=duration)
     if poisoned is None or agents[-1].ndim == 2:
@@ -173,25 +174,23 @@ def judge(detector: Detector, watched: Watched, completion: np.ndarray, trigger_
     return Judgement(phases, delay, *named, curves)
 
 
-def _timelines(normal: np.ndarray, normal_episodes: Episodes, triggered: np.ndarray, triggered_episodes: Episodes,
-               completion: np.ndarray) -> list[Timeline]:
-    """The triggered battles with the greatest and the smallest greatest score (episode, step), and the normal battle
-    whose own is in the middle."""
-    def order(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return np.argsort(np.where(mask, scores, -np.inf).max(1, initial=-np.inf), kind="stable")
-
-    def timeline(what: str, scores: np.ndarray, episodes: Episodes, index: int, complete: int | None) -> Timeline:
-        played = scores[index][episodes.mask[index]]
-        return Timeline(what, int(episodes.labels.battle[index]), [float(f"{score:.5g}") for score in played], complete)
-
+def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, normal: np.ndarray,
+               untouched: Episodes) -> list[Timeline]:
+    """The triggered battles with the greatest and the smallest greatest score, and the normal battle whose own is in
+    the middle. Scores (episode, step) are of the ``shown`` ones of the episodes, and of all untouched ones. The labels
+    say when a trigger was complete, if it was shown at all."""
     found = []
-    if len(triggered):
-        by_score = order(triggered, triggered_episodes.mask)
-        found = [timeline(what, triggered, triggered_episodes, index, int(completion[index]))
-                 for what, index in (("most anomalous", by_score[-1]), ("least anomalous", by_score[0]))]
-    if len(normal):
-        middle = order(normal, normal_episodes.mask)[len(normal) // 2]
-        found.append(timeline("without trigger", normal, normal_episodes, middle, None))
+    for scores, battles, numbers, places in (
+            (triggered, episodes, shown, {"most anomalous": -1, "least anomalous": 0}),
+            (normal, untouched, np.arange(len(normal)), {"without trigger": len(normal) // 2})):
+        masks, labels = battles.mask[numbers], battles.labels
+        order = np.argsort(np.where(masks, scores, -np.inf).max(1, initial=-np.inf), kind="stable")
+        for what, place in places.items() if len(order) else ():
+            index, number = order[place], numbers[order[place]]
+            complete = NEVER if battles is untouched else int(labels.completion[number])
+            found.append(Timeline(what, int(labels.battle[number]),
+                                  [float(f"{score:.5g}") for score in scores[index][masks[index]]],
+                                  None if complete == NEVER else complete))
     return found
 
 

@@ -79,8 +79,8 @@ def _choices(config: Mapping[str, Any]) -> list[str]:
 def _nearest(group: str, node: Mapping[str, Any], names: list[str] | None = None) -> str:
     """The option that needs the fewest values changed to be the node, and none taken away; its view is another's."""
     def distance(name: str) -> tuple[int, int]:
-        known = OmegaConf.to_container(option(group, name), resolve=True)
-        known, wanted = ({key: value for key, value in side.items() if key != "view"} for side in (known, node))
+        found: Any = OmegaConf.to_container(option(group, name), resolve=True)
+        known, wanted = ({key: value for key, value in side.items() if key != "view"} for side in (found, node))
         away = [where for where, _ in _differing("", wanted, known) if where.startswith("++")]
         return len(away), len([*_differing("", known, wanted)])
 

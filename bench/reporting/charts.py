@@ -70,7 +70,8 @@ def _roc(row: Mapping[str, Any], curves: Curves) -> Chart:
 
 
 def _precision_recall(row: Mapping[str, Any], curves: Curves) -> Chart:
-    points, words, guides = [], [], []
+    points, words = [], []
+    guides: list[str] = []
     for phase, when in PHASES.items():
         base = _known(row, f"{phase}_base_rate")
         words.append(f"{when} AUPRC {_two(row, f'{phase}_auprc')}, chance {_two(row, f'{phase}_base_rate')}")

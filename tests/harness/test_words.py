@@ -27,7 +27,8 @@ def config_of(words):
     ["attack=marnet", "algo=qmix", "seed=1", "detector=sentinel", "control=null"],
     ["attack=natural", "env.opponent=skirmish", "detector=isoforest", "view=hidden"],
     ["env.map=3m", "attack.victim=1", "budget=smoke", "budget.test_battles=9"],
-    ["attack.trigger.psi='dx[0] > 0.8 and not dx[1] < -2'", "attack.trigger.zeta=[west,east]", "attack.poison_rate=0.25"],
+    ["attack.trigger.psi='dx[0] > 0.8 and not dx[1] < -2'", "attack.trigger.zeta=[west,east]",
+     "attack.poison_rate=0.25"],
     ["detector=isoforest_window", "view.length=8"],
     ["detector=pyod", "detector.estimator._target_=pyod.models.inne.INNE", "view=window",
      "+detector.estimator.n_estimators=50"],
@@ -45,7 +46,7 @@ def test_plain_choices_need_no_further_word(hydra):
 
 def test_what_no_words_make_is_refused(hydra):
     config = config_of([])
-    with pytest.raises(BenchError, match=r"attack\.payload\._target_ names the class os\.system; in a result only the detec"):
+    with pytest.raises(BenchError, match=r"attack\.payload\._target_ names the class os\.system; in a result"):
         words_of_config(config | {"attack": config["attack"] | {"payload": {"_target_": "os.system", "first": 1}}})
     for changes in ({"benchmark_version": "0.0.1"}, {"attack": config["attack"] | {"name": "mine"}}, {"detector": None},
                     {"env": {}}):

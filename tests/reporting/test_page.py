@@ -128,8 +128,8 @@ def test_curves_of_a_chosen_attack(opened):
     assert charts.locator("figcaption").all_inner_texts() == titles, "the main attack is shown first"
     assert all(svg.bounding_box()["width"] > 200 for svg in charts.locator("svg").all())
     choice = opened.get_by_label("Attack and team, seed 0").and_(opened.locator("#detector-bigram select"))
-    assert choice.locator("option").all_inner_texts() == ["spatiotemporal, 8m/random, vdn", "trojdrl, 8m/random, vdn"], \
-        "a bound is no attack to find"
+    teams = choice.locator("option").all_inner_texts()
+    assert teams == ["spatiotemporal, 8m/random, vdn", "trojdrl, 8m/random, vdn"], "a bound is no attack to find"
     choice.select_option("trojdrl, 8m/random, vdn")
     titles[3] = f"Battle {len('trojdrl')}, most anomalous with trigger"
     assert charts.locator("figcaption").all_inner_texts() == titles

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: run test lint zoo leaderboard frontier figures clean
+.PHONY: run test lint zoo leaderboard screenshot frontier figures clean
 
 run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
@@ -25,6 +25,9 @@ leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the REA
 	$(BIN)/python -m bench.reporting.schema
 	$(BIN)/python -m bench.reporting.markdown
 	$(BIN)/python -m bench.reporting.page
+
+screenshot: $(SETUP)  ## leaderboard/screenshot.png, the README's picture of the page; needs Chromium
+	$(BIN)/python -m bench.reporting.screenshot
 
 frontier: $(SETUP)  ## make leaderboard/frontier anew: stealth and its price (an hour; it trains teams)
 	$(BIN)/python -m bench sweep sweep=frontier out=results/frontier

@@ -18,6 +18,8 @@ COMMANDS = {
     "models": "judge whole teams: is this checkpoint backdoored? the shipped ones, or a folder (models holdout=DIR)",
     "leaderboard": "measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
     "reproduce": "measure a row of the leaderboard again (reproduce ROW_ID)",
+    "submit": "check a result of one's own, measure it again and add it to the leaderboard (submit RESULT.json)",
+    "report": "write a run as one HTML file with curves and battles (report RUN)",
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "repair": "repair a backdoored team, and measure what the attack and the team are worth then (repair prune)",
     "accidents": "count how often the trigger completes by itself",
@@ -32,6 +34,8 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
     "repair": lambda word: f"repair={word}",
     "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
+    "submit": lambda word: f"result={_quoted(word)}",
+    "report": lambda word: f"result={_quoted(word)}",
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
@@ -59,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
             rest[0] = SUBJECTS[words[0]](rest[0])
         if words[0] == "leaderboard":
             rest = [_choice(word) for word in rest]
-        if words[0] in ("leaderboard", "reproduce"):
+        if words[0] in ("leaderboard", "reproduce", "submit"):
             rest = SHIPPED + rest
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
     except BenchError as error:
@@ -72,6 +76,11 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return 0
+
+
+def _quoted(word: str) -> str:
+    """A word as Hydra takes it for a text, whatever is in it."""
+    return "'" + word.replace("'", "\\'") + "'"
 
 
 def _choice(word: str) -> str:

@@ -402,6 +402,28 @@ class Response:
     battles: int  # with the trigger and without it, each
 
 
+class Timeline:
+    """A battle's scores, for a picture."""
+
+    what: str  # which battle it is: "most anomalous", "least anomalous", "without trigger"
+    battle: int  # its number among those of its seed
+    scores: list[float]  # of each played step, the greatest of the agents'
+    completion: int | None  # step from which on the trigger was complete; None without one
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a row's figures are summaries of, thinned; kept beside the result, in the order of its rows."""
+
+    roc: dict[str, list[list[float]]]  # phase -> false-alarm rates, detection rates
+    pr: dict[str, list[list[float]]]  # phase -> recalls, precisions, each holding from the recall before on
+    delay: list[list[float]]  # steps from completion, share of battles with an alarm by then (Kaplan-Meier)
+    timelines: list[Timeline]
+    limits: list[float | None]  # alarm thresholds for 1 % and 5 % false alarms; None where battles were too few
+    trigger_length: int  # steps before the completion that are the trigger's
+    duration: int  # steps of the attack period after it
+
+
 @dataclass(frozen=True)
 class Result:
     """One cell: an attack on a team, and a detector's view of it. Everything needed to make it again."""

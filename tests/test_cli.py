@@ -81,7 +81,7 @@ def test_help_answers_at_once_and_lists_everything(tmp_path):
 
 
 def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
-    (file,) = made.glob("runs/*.json")
+    (file,) = made.glob("runs/*[0-9a-f].json")
     result = read_result(file.with_suffix(""))
     assert (result.status, result.env, result.detector) == ("ok", "smax/3m/random", "isoforest")
     assert [(r.team, r.triggered, r.detector, r.kind) for r in result.rows] == [
@@ -127,7 +127,7 @@ def test_a_sweep_makes_one_table_and_tells_of_failures(made, capsys):
 
 
 def test_python_and_command_line_give_the_same(made, capsys):
-    (file,) = made.glob("runs/*isoforest*.json")
+    (file,) = made.glob("runs/*isoforest*[0-9a-f].json")
     theirs = read_result(file.with_suffix(""))
     file.unlink()
     mine = bench.evaluate(attack="spatiotemporal", overrides=tuple(TINY), out=made)
@@ -145,7 +145,7 @@ def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
     assert "FarFromNormal" in capsys.readouterr().out
     from my_detectors import Blind, FarFromNormal
 
-    (file,) = made.glob("runs/*FarFromNormal*.json")
+    (file,) = made.glob("runs/*FarFromNormal*[0-9a-f].json")
     by_hand = bench.evaluate(FarFromNormal(), overrides=tuple(TINY), out=made)
     assert by_hand.rows[0].phases == read_result(file.with_suffix("")).rows[0].phases
     with pytest.raises(BenchError, match="Blind.score returned .* not finite"):
@@ -295,7 +295,7 @@ def test_two_runs_at_once(made, capsys):
 
     words = ["run", *TINY, "seed=0", f"out={made}", "detector=constant"]
     assert main(words) == 0
-    (file,) = made.glob("runs/*constant*.json")
+    (file,) = made.glob("runs/*constant*[0-9a-f].json")
     with locked(file.with_suffix("")):
         assert "another run is writing" in fails(capsys, *words)
 

@@ -47,7 +47,7 @@ def installed(site, monkeypatch):
 
 
 def result(out, name):
-    (file,) = out.glob(f"runs/*-{name}-*.json")
+    (file,) = out.glob(f"runs/*-{name}-*[0-9a-f].json")
     return read_result(file.with_suffix(""))
 
 

@@ -1,19 +1,20 @@
-"""Results as sealed JSON."""
+"""Results as sealed JSON, and beside them the curves of their rows."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.artifacts.files import read_json, sha256, write_json
-from bench.contracts import Result
-from bench.errors import BenchError
+from bench.artifacts.files import read_json, sha256, write_atomic, write_json
+from bench.contracts import Curves, Result
+from bench.errors import BenchError, unknown
 
-_RESULT = TypeAdapter(Result)
+_RESULT, _CURVES = TypeAdapter(Result), TypeAdapter(list[Curves])
 
 
 def write_result(base: Path, result: Result) -> None:
@@ -24,22 +25,67 @@ def write_result(base: Path, result: Result) -> None:
 
 def read_result(base: Path) -> Result | None:
     """The result at ``base``.json, or None if there is none. Raises BenchError if the file is corrupt."""
-    file = _file(base)
+    return _read(_file(base), "result", _RESULT)
+
+
+def find_result(name: str | None, runs: Path) -> tuple[Path, Result]:
+    """A result and its file without the ending, by the file's path, or by the name or configuration's hash of a run in
+    the folder ``runs``.
+
+    Raises BenchError if there is none, or more than one.
+    """
+    if name is None:
+        raise BenchError("no run is named; give the path of its result, its name, or its configuration's hash")
+    name = name.removesuffix(".json")
+    named = [base for base in (Path(name), runs / name) if _file(base).is_file()]
+    known = [file.with_name(file.name.removesuffix(".json")) for file in sorted(runs.glob("*.json"))
+             if not file.name.endswith(".curves.json")]
+    found = named[:1] or [base for base in known if base.name.endswith(f"-{name}")]
+    if not found:
+        raise unknown(f"run (no such result, and no such run below {runs})", name, [base.name for base in known[:9]])
+    if len(found) > 1:
+        raise BenchError(f"several runs are called '{name}': {', '.join(base.name for base in found)}; give a whole "
+                         "name")
+    result = read_result(found[0])
+    assert result is not None
+    return found[0], result
+
+
+def write_curves(base: Path, curves: Sequence[Curves]) -> None:
+    """Write ``base``.curves.json: the curves of each row of the result, in their order."""
+    content = [asdict(row) for row in curves]
+    sealed = json.dumps({"sha256": _seal(content), "curves": content}, separators=(",", ":"), allow_nan=False)
+    write_atomic(_file(base, "curves.json"), sealed.encode())
+
+
+def read_curves(base: Path) -> list[Curves] | None:
+    """The curves beside the result ``base``, or None if there are none. Raises BenchError if the file is corrupt."""
+    return _read(_file(base, "curves.json"), "curves", _CURVES)
+
+
+def curves_written(base: Path) -> bool:
+    """Whether :func:`write_curves` has been here."""
+    return _file(base, "curves.json").exists()
+
+
+def _read(file: Path, kind: str, adapter: TypeAdapter) -> Any:
     if not file.exists():
         return None
     sealed = read_json(file)
-    if sealed.get("sha256") != _seal(sealed.get("result")):
+    if kind not in sealed:
+        raise BenchError(f"{file} holds no {kind}")
+    if sealed.get("sha256") != _seal(sealed[kind]):
         raise BenchError(f"{file} is corrupt: its content is not what its sha256 says; delete it to run again")
     try:
-        return _RESULT.validate_python(sealed["result"])
+        return adapter.validate_python(sealed[kind])
     except ValidationError as error:
         first = error.errors()[0]
-        raise BenchError(f"{file} is no result: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise BenchError(f"{file} is no {kind}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _seal(content: Any) -> str:
     return sha256(json.dumps(content, sort_keys=True).encode())
 
 
-def _file(base: Path) -> Path:
-    return base.with_name(f"{base.name}.json")
+def _file(base: Path, ending: str = "json") -> Path:
+    return base.with_name(f"{base.name}.{ending}")

@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,21 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import __version__, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
-from bench.artifacts.results import read_result, write_result
-from bench.contracts import NEVER, Attack, Battles, Detector, Episodes, Estimate, Figures, Labels, Response, Result, Row
+from bench.artifacts.results import curves_written, read_result, write_curves, write_result
+from bench.contracts import (
+    NEVER,
+    Attack,
+    Battles,
+    Curves,
+    Detector,
+    Episodes,
+    Estimate,
+    Figures,
+    Labels,
+    Response,
+    Result,
+    Row,
+)
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
 from bench.harness.judge import SEEDS, Memory, Watched, judge, needs, watch, without_trigger
@@ -96,19 +109,20 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         checkpoints = {role: team.sha256 for role, team in teams.items()}
         result = None if detector is not None else read_result(base)
         if result is not None and result.checkpoints == checkpoints and result.env_version == battles.spec.version \
-                and (not cfg.keep_episodes or episodes_written(base)):
+                and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            figures, poisoned, rows, response = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
+            measured = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
-                poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=poisoned,
+                poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=detector_name, seed=int(cfg.seed), config=config,
                 config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
-                figures=figures, rows=rows, packages=packages(), git_revision=git_revision(), date=_now(),
-                runtime_seconds=round(time.perf_counter() - began, 1), response=response)
+                figures=measured.figures, rows=measured.rows, packages=packages(), git_revision=git_revision(), date=_now(),
+                runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
+            write_curves(base, measured.curves)
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
@@ -144,14 +158,23 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         date=_now(), runtime_seconds=0.0))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What comes of one cell."""
+
+    figures: Figures  # of the attack
+    poisoned_steps: float  # share of the steps of its retraining
+    rows: list[Row]  # of the detectors
+    curves: list[Curves]  # of each row
+    response: Response | None  # what came of alarms on the backdoored team, if something was done about them
+
+
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Detector],
             teams: dict[str, Checkpoint], stage: Stage, base: Path,
-            memory: Memory | None = None) -> tuple[Figures, float, list[Row], Response | None]:
-    """Watch every team and judge the detectors on it; one team at a time, for the episodes are large.
-
-    Returns the attack's figures, the share of poisoned steps in its retraining, the detectors' rows, and what came of
-    the configured response to alarms (on the backdoored team alone), if there is one."""
+            memory: Memory | None = None) -> Measured:
+    """Watch every team and judge the detectors on it; one team at a time, for the episodes are large."""
     rows: list[Row] = []
+    curves: list[Curves] = []
     known: dict[str, Episodes] = {}  # what the defender learns from before the backdoored team is used
     poisoned, record = 0.0, needs(detectors.values())
     labels: dict[str, dict[str, Labels]] = {}
@@ -185,7 +208,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 judged = judge(detectors[name], battles_seen, checkpoint.team.policy, completion,
                                attack.trigger.length, attack.duration, victim)
                 kind = "floor" if name in FLOORS else "attack" if attacked else "control"
-                rows.append(Row(role, triggered, name, kind, **vars(judged)))
+                rows.append(Row(role, triggered, name, kind, **judged.figures))
+                curves.append(judged.curves)
                 progress((i + 1) / len(jobs), "")
     response = None
     if cfg.response.name != "none":
@@ -194,7 +218,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 cfg.response.name, next(iter(detectors.values())), **known, battles=battles,
                 team=teams["backdoored"].team, clean=teams["clean"].team, won_clean=labels["clean"]["normal"].won,
                 trigger=attack.trigger, n=cfg.budget.response_battles, progress=progress)
-    return _figures(labels), poisoned, rows, response
+    return Measured(_figures(labels), poisoned, rows, curves, response)
 
 
 def _trusted(cfg: DictConfig, battles: Battles, teams: dict[str, Checkpoint], stage: Stage,

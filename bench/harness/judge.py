@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,11 +22,13 @@ from bench.contracts import (
     NEVER,
     RECORDABLE,
     Battles,
+    Curves,
     Detection,
     Detector,
     Episodes,
     Estimate,
     Policy,
+    Timeline,
     Trigger,
     besides,
 )
@@ -108,12 +111,18 @@ def without_trigger(watched: Watched) -> Watched:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a detector makes of a team's battles; the fields of :class:`bench.contracts.Row`."""
+    """What a detector makes of a team's battles: the fields of :class:`bench.contracts.Row`, and their curves."""
 
     phases: dict[str, Detection]
     delay: Estimate
     attribution: Estimate
     attribution_chance: float | None
+    curves: Curves
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The fields of a row."""
+        return {name: value for name, value in vars(self).items() if name != "curves"}
 
 
 def judge(detector: Detector, watched: Watched, policy: Policy, completion: np.ndarray, trigger_length: int,
@@ -140,14 +149,15 @@ def judge(detector: Detector, watched: Watched, policy: Policy, completion: np.n
     when_normal = when[times] if len(when) else np.zeros(0, int)
     normal_mask = watched.normal.mask if len(when) else watched.normal.mask[:0]
     limits = thresholds(calibration, watched.calibration.mask)
-    phases = {}
+    phases: dict[str, Detection] = {}
+    sides: dict[str, list[np.ndarray]] = {}
     for phase in ("before", "after", "whole"):
-        sides = []
+        sides[phase] = []
         for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, triggered_mask, when)):
             start, stop = _window(phase, at, trigger_length, duration, scores.shape[1])
             values = metrics.window_score(scores[: len(mask)], mask, start, stop)
-            sides.append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
-        phases[phase] = _detection(sides[0], sides[1], limits)
+            sides[phase].append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
+        phases[phase] = _detection(sides[phase][0], sides[phase][1], limits)
     start = np.concatenate([np.full(len(normal_mask), NEVER), np.maximum(when - trigger_length, 0)])
     stop = np.concatenate([np.full(len(normal_mask), NEVER), when + duration])
     # Scores of a few steps together lag and lead by about a trigger's length: no buffer of VUS-PR is longer.
@@ -156,10 +166,37 @@ def judge(detector: Detector, watched: Watched, policy: Policy, completion: np.n
         trigger_length))
     alarm = metrics.first_alarm(triggered, triggered_mask, limits[-1], when - trigger_length)
     delay = metrics.median_delay(alarm, when, watched.triggered.length[shown])
+    curves = Curves(
+        roc={phase: metrics.roc(*both) for phase, both in sides.items()},
+        pr={phase: metrics.precision_recall(*both) for phase, both in sides.items()},
+        delay=metrics.delay_curve(alarm, when, watched.triggered.length[shown]),
+        timelines=_timelines(triggered, watched.triggered, shown, normal, watched.normal),
+        limits=[limit if np.isfinite(limit) else None for limit in limits],
+        trigger_length=trigger_length, duration=duration)
     if poisoned is None or agents[-1].ndim == 2:
-        return Judgement(phases, delay, Estimate(None), None)
+        return Judgement(phases, delay, Estimate(None), None, curves)
     named = _attribution(agents[-1][shown], watched.triggered[shown], when, duration, poisoned)
-    return Judgement(phases, delay, *named)
+    return Judgement(phases, delay, *named, curves)
+
+
+def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, normal: np.ndarray,
+               untouched: Episodes) -> list[Timeline]:
+    """The triggered battles with the greatest and the smallest greatest score, and the normal battle whose own is in
+    the middle. Scores (episode, step) are of the ``shown`` ones of the episodes, and of all untouched ones. The labels
+    say when a trigger was complete, if it was shown at all."""
+    found = []
+    for scores, battles, numbers, places in (
+            (triggered, episodes, shown, {"most anomalous": -1, "least anomalous": 0}),
+            (normal, untouched, np.arange(len(normal)), {"without trigger": len(normal) // 2})):
+        masks, labels = battles.mask[numbers], battles.labels
+        order = np.argsort(np.where(masks, scores, -np.inf).max(1, initial=-np.inf), kind="stable")
+        for what, place in places.items() if len(order) else ():
+            index, number = order[place], numbers[order[place]]
+            complete = NEVER if battles is untouched else int(labels.completion[number])
+            found.append(Timeline(what, int(labels.battle[number]),
+                                  [float(f"{score:.5g}") for score in scores[index][masks[index]]],
+                                  None if complete == NEVER else complete))
+    return found
 
 
 def fitted(detector: Detector, episodes: Episodes, policy: Policy) -> Detector:

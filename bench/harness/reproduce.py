@@ -11,9 +11,11 @@ from hydra import compose
 from omegaconf import open_dict
 
 from bench import __version__, plugins
+from bench.contracts import Curves
 from bench.errors import BenchError, unknown
 from bench.harness import Say, Stage, run
 from bench.harness.sweep import chosen, grid, hash_of, read
+from bench.reporting.curves import ENDING, curves_of_cell, wanted
 from bench.reporting.leaderboard import result_rows
 from bench.reporting.schema import ROUNDING, validated
 
@@ -61,6 +63,12 @@ def measure_again(words: Sequence[str], row_id: str, out: Path, stage: Stage, sa
 
     Raises BenchError if the cell has no such row any more.
     """
+    return find(measured_again(words, out, stage, say)[0], row_id)
+
+
+def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[pd.DataFrame, dict[str, Curves]]:
+    """The rows of a cell, measured now, and the curves of those whose curves a leaderboard keeps; teams that were
+    trained below ``out`` are used again."""
     cfg = compose("config", plugins.words(words))
     with tempfile.TemporaryDirectory() as folder:
         if (out / "teams").is_dir():
@@ -68,7 +76,9 @@ def measure_again(words: Sequence[str], row_id: str, out: Path, stage: Stage, sa
         with open_dict(cfg):
             cfg.out, cfg.leaderboard = folder, f"{folder}/leaderboard.csv"
         frame = validated(pd.DataFrame(result_rows(run(cfg, stage, say=say))), "the new result")
-    return find(frame, row_id)
+        of_rows = {line["row_id"]: curves for file in Path(folder).glob(f"runs/*{ENDING}")
+                   for line, curves in curves_of_cell(file.with_name(file.name.removesuffix(ENDING)))}
+    return frame, {row: of_rows[row] for row in frame.loc[wanted(frame), "row_id"]}
 
 
 def compare(stored: pd.Series, now: pd.Series) -> pd.DataFrame:

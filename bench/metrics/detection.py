@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 from scipy.stats import bootstrap, rankdata
+from sklearn.metrics import precision_recall_curve, roc_curve
 from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.contracts import NEVER, Estimate
 
 RESAMPLES = 300
+POINTS = 60  # of a curve that is kept for pictures
 THRESHOLDS = 250  # at which VUS-PR looks, if there are more distinct scores
 
 
@@ -64,6 +66,44 @@ def _average_precision(negative: np.ndarray, positive: np.ndarray, axis: int = -
     index = np.where(last, np.arange(scores.shape[-1]), scores.shape[-1])
     index = np.minimum.accumulate(index[..., ::-1], -1)[..., ::-1]
     return (label * np.take_along_axis(precision, index, -1)).sum(-1) / positive.shape[-1]
+
+
+def roc(negative: np.ndarray, positive: np.ndarray) -> list[list[float]]:
+    """False-alarm rates and detection rates at every threshold, from (0, 0) to (1, 1), thinned; the curve of
+    :func:`auroc`. Two empty lists where it would have no value."""
+    if min(len(negative), len(positive)) < 2:
+        return [[], []]
+    false, true, _ = roc_curve(*_labelled(negative, positive))
+    return thinned(false, true)
+
+
+def precision_recall(negative: np.ndarray, positive: np.ndarray) -> list[list[float]]:
+    """Recalls, ascending to 1, and the precision that holds up to each from the one before, thinned.
+
+    Before it is thinned, the area under these steps is :func:`auprc`. Two empty lists where that would have no value.
+    """
+    if min(len(negative), len(positive)) < 2:
+        return [[], []]
+    precision, recall, _ = precision_recall_curve(*_labelled(negative, positive))
+    return thinned(recall[-2::-1], precision[-2::-1])  # the last point, (0, 1), is not of any threshold
+
+
+def _labelled(negative: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores, as scikit-learn takes them."""
+    return np.repeat([0, 1], [len(negative), len(positive)]), np.concatenate([negative, positive])
+
+
+def thinned(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> list[list[float]]:
+    """At most ``points`` points of a curve, about evenly spaced along it with both axes at one scale; its ends stay.
+
+    Values are rounded to four digits after the point.
+    """
+    if len(x) > points:
+        pace = sum(np.abs(np.diff(axis)) / (np.ptp(axis) or 1) for axis in (x, y))
+        way = np.append(0, np.cumsum(pace))
+        keep = np.unique(np.append(np.searchsorted(way, np.linspace(0, way[-1], points)[:-1]), len(x) - 1))
+        x, y = x[keep], y[keep]
+    return [np.round(axis, 4).tolist() for axis in (x, y)]
 
 
 def attribution(scores: np.ndarray, agent: int) -> tuple[Estimate, float | None]:
@@ -156,15 +196,29 @@ def median_delay(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) 
     An episode that ends without an alarm is censored at its end. Negative where alarms come while the trigger is still
     being shown. None where fewer than half of the episodes would ever be caught; a bound is None for the same reason.
     """
-    caught = alarm != NEVER
-    time = np.where(caught, alarm, length) - completion
-    if not caught.any():
+    if not (alarm != NEVER).any():
         return Estimate(None)
-    shift = 1 - time.min()  # survival times must be positive
-    curve = SurvfuncRight(time + shift, caught.astype(int))
+    curve, shift = _survival(alarm, completion, length)
     median = curve.quantile(0.5)
     if not np.isfinite(median):
         return Estimate(None)
     with np.errstate(divide="ignore", invalid="ignore"):  # log(-log(0)) at the curve's end
         bounds = [median if np.isnan(t) else t for t in curve.quantile_ci(0.5)]  # nan: the curve jumps over 1/2 at once
     return Estimate(*(None if np.isinf(t) else float(t - shift) for t in (median, *bounds)))
+
+
+def delay_curve(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) -> list[list[float]]:
+    """Steps from the completion of the trigger, and the share of battles with an alarm by then; the curve of
+    :func:`median_delay`, one minus Kaplan and Meier's. Two empty lists where no battle has an alarm."""
+    if not (alarm != NEVER).any():
+        return [[], []]
+    curve, shift = _survival(alarm, completion, length)
+    return thinned(curve.surv_times - shift, 1 - curve.surv_prob)
+
+
+def _survival(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) -> tuple[SurvfuncRight, int]:
+    """Kaplan and Meier's curve of the time from completion to alarm, and what was added to its times."""
+    caught = alarm != NEVER
+    time = np.where(caught, alarm, length) - completion
+    shift = 1 - time.min()  # survival times must be positive
+    return SurvfuncRight(time + shift, caught.astype(int)), shift

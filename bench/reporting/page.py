@@ -6,17 +6,20 @@ checkpoints' descriptions, replays are linked.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 
 from bench import options
 from bench.artifacts import zoo
 from bench.artifacts.files import read_json, write_atomic
+from bench.contracts import Curves
 from bench.errors import BenchError
+from bench.reporting.charts import charts
+from bench.reporting.curves import read_gathered
+from bench.reporting.html import template
 from bench.reporting.leaderboard import read_leaderboard
 from bench.reporting.ranking import TEAM, attacked, bounds, controls, current, ranking, watched_by
 
@@ -24,18 +27,19 @@ CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
 FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "rate_1", "rate_5", "false_alarms_5")  # as page.js reads them
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
+MAIN = "spatiotemporal"  # the attack that is shown first
 REPLAYED = "smax/8m/random"  # environment of the pictures
-FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:.0f}"}
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
 
 
-def page(frame: pd.DataFrame, figures: Path) -> str:
+def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None = None) -> str:
     """The page of a leaderboard, as HTML.
 
     Parameters
     ----------
     frame : what :func:`bench.reporting.leaderboard.read_leaderboard` returns; rows of older versions are left out.
     figures : folder of replays, ``ATTACK-ALGO-sSEED-replay.html``, that stands beside the page.
+    curves : row id -> curves (:func:`bench.reporting.curves.read_gathered`); rows without any are shown without.
 
     Raises
     ------
@@ -45,21 +49,14 @@ def page(frame: pd.DataFrame, figures: Path) -> str:
     if rows.empty:
         raise BenchError("the leaderboard has no row with figures: there is no page to make")
     rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
-    return _template("page.html").render(
+    return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
         date=str(rows["date"].max())[:10], revisions=sorted(rows["git_revision"].dropna().unique()),
         sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
         checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
         rankings={phase: _ranking(rows, phase) for phase in ("before", "after")},
-        attacks=_attacks(rows, figures), detectors=_detectors(rows), table=_table(rows))
-
-
-def _template(name: str) -> Any:
-    environment = Environment(loader=PackageLoader("bench.reporting"), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True)
-    environment.filters |= {name: partial(_shown, form=form) for name, form in FORMS.items()}
-    return environment.get_template(name)
+        attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 
 def _ranking(rows: pd.DataFrame, phase: str) -> list[dict[str, Any]]:
@@ -100,7 +97,7 @@ def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
     return sorted(cards, key=lambda card: (pd.isna(card["asr"]), -card["asr"]))
 
 
-def _detectors(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _detectors(rows: pd.DataFrame, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:
     """A card a detector: its figures against each attack (means over the teams), and where there is none to find."""
     found = attacked(rows)
     sides = controls(rows)
@@ -111,8 +108,17 @@ def _detectors(rows: pd.DataFrame) -> list[dict[str, Any]]:
             "name": name, "kind": mine["kind"].iloc[0], "what": _summary("detector", str(name)),
             "version": mine["detector_version"].iloc[0], "view": mine["view"].iloc[0],
             "attacks": {attack: _means(group) for attack, group in mine.groupby("attack")},
+            "sets": _sets(mine, curves),
             "controls": {side: _means(group) for side, group in own.items() if len(group)}})
     return cards
+
+
+def _sets(mine: pd.DataFrame, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:
+    """The charts of each row of a detector that has curves; those of the main attack come first."""
+    rows = _records(mine[mine["row_id"].isin(list(curves))].sort_values(["attack", "env", "algo"]))
+    rows.sort(key=lambda row: row["attack"] != MAIN)
+    return [{"name": f"{row['attack']}, {row['env'].split('/', 1)[1]}, {row['algo']}",
+             "charts": charts(row, curves[row["row_id"]])} for row in rows]
 
 
 def _means(rows: pd.DataFrame) -> dict[str, float | None]:
@@ -140,9 +146,5 @@ def _summary(group: str, name: str) -> str:
     return options.summary(group, name) if name in options.names(group) else ""
 
 
-def _shown(value: float | None, form: str) -> str:
-    return "-" if value is None or pd.isna(value) else form.format(value)
-
-
 if __name__ == "__main__":
-    write_atomic(PAGE, page(read_leaderboard(CSV), PAGE.parent / "figures").encode())
+    write_atomic(PAGE, page(read_leaderboard(CSV), PAGE.parent / "figures", read_gathered(CSV)).encode())

@@ -13,9 +13,9 @@ import torch
 
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, locked, read_json, sha256, write_atomic, write_json
-from bench.artifacts.results import read_result, write_result
+from bench.artifacts.results import curves_written, read_curves, read_result, write_curves, write_result
 from bench.artifacts.teams import load_team, save_team
-from bench.contracts import Detection, Estimate, Figures, Result, Row
+from bench.contracts import Curves, Detection, Estimate, Figures, Result, Row, Timeline
 from bench.errors import BenchError
 from bench.reporting.leaderboard import add_rows, read_leaderboard
 
@@ -165,6 +165,20 @@ def test_a_result_comes_back_as_it_was(tmp_path):
     write_json(tmp_path / "r.json", sealed)
     with pytest.raises(BenchError, match=r"r\.json is corrupt: its content is not what its sha256 says"):
         read_result(tmp_path / "r")
+
+
+def test_curves_come_back_as_they_were(tmp_path):
+    curves = Curves({"after": [[0.0, 1.0], [0.5, 1.0]]}, {}, [[], []], [Timeline("most anomalous", 3, [1.5], 0)],
+                    [None, 2.0], 4, 10)
+    assert not curves_written(tmp_path / "r")
+    write_curves(tmp_path / "r", [curves, curves])
+    assert curves_written(tmp_path / "r")
+    assert read_curves(tmp_path / "r") == [curves, curves]
+    assert read_curves(tmp_path / "none") is None
+    file = tmp_path / "r.curves.json"
+    file.write_text(file.read_text().replace("1.5", "2.5"))
+    with pytest.raises(BenchError, match=r"r\.curves\.json is corrupt: its content is not what its sha256 says"):
+        read_curves(tmp_path / "r")
 
 
 def test_the_leaderboard_replaces_a_row_and_keeps_the_others(tmp_path):

@@ -96,6 +96,35 @@ def test_the_clock_alone_scores_chance_in_matched_windows(watched):
     assert phases["before"].auroc.value == 0.5
 
 
+def test_the_curves_are_those_of_the_figures(watched):
+    curves = run(Changed(lambda s, _: np.where(s == 90, 90.0, 0.0)), watched).curves
+    assert curves.roc == {"before": [[0, 1], [0, 1]], "after": [[0, 0, 1], [0, 1, 1]], "whole": [[0, 0, 1], [0, 1, 1]]}
+    assert curves.pr["after"][1][0] == 1
+    assert curves.delay == [[0], [1]], "every battle has its alarm at the completion"
+    assert (curves.limits, curves.trigger_length, curves.duration) == ([0, 0], LENGTH, DURATION)
+    none = run(Oracle(), watched, np.full(60, NEVER)).curves
+    assert none.delay == none.roc["after"] == none.pr["after"] == [[], []]
+    assert [battle.what for battle in none.timelines] == ["without trigger"]
+
+
+def test_the_most_and_the_least_anomalous_battle_are_kept(watched):
+    triggered = watched.triggered
+    most, least = 7, 9
+    triggered.observation[most, triggered.labels.completion[most], 0, 0] = 95
+    triggered.observation[least, :, 1, 0] = np.minimum(triggered.observation[least, :, 1, 0], 50)
+    battles = {battle.what: battle for battle in run(Oracle(), watched).curves.timelines}
+    assert list(battles) == ["most anomalous", "least anomalous", "without trigger"]
+    for what, number in (("most anomalous", most), ("least anomalous", least)):
+        battle, when = battles[what], triggered.labels.completion[number]
+        assert (battle.battle, battle.completion, len(battle.scores)) == (number, when, triggered.length[number])
+        assert battle.scores[when - LENGTH : when] == [50] * LENGTH, "the greatest of the agents' scores"
+    assert max(battles["most anomalous"].scores) == 95
+    sham = without_trigger(watched)
+    untouched = judge(Oracle(), sham, triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION).curves
+    assert [battle.completion for battle in untouched.timelines] == [None] * 3, "nothing was shown in any of them"
+    assert battles["without trigger"].completion is None
+
+
 def test_battles_without_a_complete_trigger_are_not_scored(watched):
     completion = watched.triggered.labels.completion.copy()
     completion[:45] = NEVER

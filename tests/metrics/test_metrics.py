@@ -79,6 +79,46 @@ def test_ranking_closed_forms():
     assert d.auroc(np.array([1.0]), np.array([2.0])).value is None
 
 
+@given(scores, scores)
+def test_curves_have_the_areas_of_their_figures(negative, positive):
+    false, true = d.roc(negative, positive)
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(true, false) == pytest.approx(d._auroc(negative, positive), abs=1e-3)
+    recall, precision = d.precision_recall(negative, positive)
+    assert recall[-1] == 1
+    area = np.diff(recall, prepend=0) @ precision
+    assert area == pytest.approx(d._average_precision(negative, positive), abs=1e-3)
+
+
+def test_curves_by_hand():
+    negative, positive = np.array([1.0, 3.0]), np.array([2.0, 4.0])
+    assert d.roc(negative, positive) == [[0, 0, 0.5, 0.5, 1], [0, 0.5, 0.5, 1, 1]]
+    recall, precision = d.precision_recall(negative, positive)
+    assert dict(zip(recall, precision, strict=True))[0.5] in (1, 0.5), "a recall of 1/2 from the score of 4 on"
+    assert (precision[0], precision[-1]) == (1, 0.5)
+    assert d.roc(np.zeros(9), np.zeros(9)) == [[0, 1], [0, 1]], "chance"
+    assert d.precision_recall(np.zeros(6), np.zeros(4)) == [[1], [0.4]], "chance is the base rate"
+    assert d.roc(np.zeros(1), np.zeros(9)) == d.precision_recall(np.zeros(9), np.zeros(1)) == [[], []]
+
+
+def test_a_thinned_curve_keeps_its_ends_and_its_shape():
+    rng = np.random.default_rng(0)
+    negative, positive = rng.normal(size=3000), rng.normal(1, 1, 3000)
+    false, true = d.roc(negative, positive)
+    assert len(false) == len(true) <= d.POINTS
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(true, false) == pytest.approx(d._auroc(negative, positive), abs=0.002)
+    assert d.thinned(np.arange(9.0), np.arange(9.0), 3) == [[0, 4, 8], [0, 4, 8]]
+
+
+def test_the_delay_curve_by_hand():
+    """The battles of the test below: S(1) = 3/4, S(3) = 3/8."""
+    alarm, completion, length = np.array([11, NEVER, 13, NEVER]), np.full(4, 10), np.array([20, 12, 20, 14])
+    assert d.delay_curve(alarm, completion, length) == [[1, 3], [0.25, 0.625]]
+    assert d.delay_curve(np.array([8, 8]), np.full(2, 10), np.full(2, 20)) == [[-2], [1]]
+    assert d.delay_curve(np.full(4, NEVER), completion, length) == [[], []]
+
+
 def test_windows():
     steps = np.array([[5.0, 1.0, 8.0, 9.0]])
     mask = np.array([[True, True, True, False]])

@@ -8,58 +8,42 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reporting_examples import curves_of, result
 
-from bench.contracts import Detection, Estimate, Figures, Result, Row
 from bench.errors import BenchError
+from bench.reporting.curves import add_curves, read_gathered
 from bench.reporting.leaderboard import add_rows, read_leaderboard
 from bench.reporting.page import page
 
 ROOT = Path(__file__).parents[2]
-NOTHING = Estimate(None)
-
-
-def near(value: float) -> Estimate:
-    return Estimate(value, value - 0.01, min(value + 0.01, max(value, 1.0)))
-
-
-def result(attack: str, detector: str, auroc: float, **changes) -> Result:
-    """A cell of two rows, an attack and a control; the figures before onset are half of those after it."""
-    def row(team: str, kind: str, value: float) -> Row:
-        rates = [near(share) for share in (0.3, 0.4, 0.01, 0.05)]
-        phases = {phase: Detection(near(value * part), near(value), 0.5, *rates, 9, 9)
-                  for phase, part in (("before", 0.5), ("after", 1.0), ("whole", 1.0))}
-        return Row(team, True, detector, kind, phases, near(4.0))
-
-    return Result(**{
-        "status": "ok", "error": None, "benchmark_version": "9.9.9", "env": "smax/8m/random", "env_version": "v",
-        "algo": "vdn", "attack": attack, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.7,
-        "poisoned_steps": 0.1, "detector": detector, "seed": 0, "config": {}, "config_hash": f"{attack}-{detector}",
-        "checkpoints": {"clean": "c" * 64, "backdoored": "b" * 64},
-        "checkpoint": "vdn-smax-8m-random-s0-spatiotemporal-882b6052c321",
-        "sizes": {"fit": 1, "calibration": 2, "normal": 3, "triggered": 4}, "figures": Figures(*[near(0.5)] * 8),
-        "rows": [row("backdoored", "attack", auroc), row("clean", "control", 0.5)], "packages": {},
-        "git_revision": "0123456789abcdef", "date": "2026-01-02", "runtime_seconds": 1.0} | changes)
-
-
 @pytest.fixture(scope="module")
 def csv(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "leaderboard.csv"
     for attack in ("spatiotemporal", "trojdrl", "always_on"):
         for detector, auroc in (("bigram", 0.9), ("isoforest", 0.7), ("knn", 0.8)):
             add_rows(path, result(attack, detector, auroc))
+    frame = read_leaderboard(path)
+    attacks = frame[(frame["kind"] == "attack") & (frame["row_detector"] != "knn")]
+    add_curves(path, {row: curves_of(attack) for row, attack in attacks[["row_id", "attack"]].to_numpy()})
     add_rows(path, result("spatiotemporal", "old_one", 0.99, benchmark_version="0.0.1", date="2025-01-01"))
     add_rows(path, replace(result("spatiotemporal", "lof", 0.5), status="error", error="no <memory>", rows=[]))
     return path
 
 
 def test_the_page_stands_alone_and_tells_what_is_there(csv):
-    html = page(read_leaderboard(csv), ROOT / "leaderboard/figures")
+    html = page(read_leaderboard(csv), ROOT / "leaderboard/figures", read_gathered(csv))
     assert "9.9.9" in html
     assert "old_one" not in html, "an older version is not shown beside this one"
     assert "no &lt;memory&gt;" in html, "a failed cell is told of, escaped"
     assert "figures/spatiotemporal-vdn-s0-replay.html" in html
     assert html.count("<polyline") == 2 * 3, "two lines of each attack's learning curve"
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", html), "nothing is loaded from elsewhere"
+
+
+def test_a_page_without_curves_has_cards_without_them(csv):
+    html = page(read_leaderboard(csv), ROOT / "leaderboard/figures")
+    assert 'id="detector-bigram"' in html
+    assert "Curves and battles" not in html
 
 
 def test_no_page_without_figures(tmp_path):
@@ -84,7 +68,7 @@ def browser():
 def opened(request, browser, csv):
     """The page in a window; in the end it has asked the network for nothing and complained of nothing."""
     file = csv.with_name("index.html")
-    file.write_text(page(read_leaderboard(csv), ROOT / "leaderboard/figures"))
+    file.write_text(page(read_leaderboard(csv), ROOT / "leaderboard/figures", read_gathered(csv)))
     width, scheme = request.param
     window = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     wrong: list[str] = []
@@ -134,3 +118,36 @@ def test_cards_and_layout(opened):
     assert opened.get_by_role("link", name="replay").first.is_visible()
     assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
     assert all(svg.get_attribute("aria-label") for svg in opened.locator("svg").all())
+
+
+def test_curves_of_a_chosen_attack(opened):
+    opened.locator("#detector-bigram summary").click()
+    charts = opened.locator("#detector-bigram .charts")
+    titles = ["ROC", "Precision and recall", "Delay", f"Battle {len('spatiotemporal')}, most anomalous with trigger",
+              "Battle 1, without trigger"]
+    assert charts.locator("figcaption").all_inner_texts() == titles, "the main attack is shown first"
+    assert all(svg.bounding_box()["width"] > 200 for svg in charts.locator("svg").all())
+    choice = opened.get_by_label("Attack and team, seed 0").and_(opened.locator("#detector-bigram select"))
+    teams = choice.locator("option").all_inner_texts()
+    assert teams == ["spatiotemporal, 8m/random, vdn", "trojdrl, 8m/random, vdn"], "a bound is no attack to find"
+    choice.select_option("trojdrl, 8m/random, vdn")
+    titles[3] = f"Battle {len('trojdrl')}, most anomalous with trigger"
+    assert charts.locator("figcaption").all_inner_texts() == titles
+    assert charts.get_by_role("img").first.get_attribute("aria-label").startswith("ROC curve: before onset AUROC 0.45")
+    choice.select_option("spatiotemporal, 8m/random, vdn")
+    assert f"Battle {len('spatiotemporal')}," in charts.inner_text()
+    assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
+    opened.locator("#detector-knn summary").click()
+    assert opened.locator("#detector-knn table").first.is_visible()
+    assert opened.locator("#detector-knn .charts").count() == 0, "no curves were kept of it"
+
+
+def test_a_rows_command_is_copied(opened):
+    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = opened.locator("#rows tbody button").first
+    words = f"python -m bench reproduce {button.inner_text()}"
+    assert button.get_attribute("aria-label") == f"Copy: {words}"
+    button.focus()
+    opened.keyboard.press("Enter")
+    opened.get_by_role("status").filter(has_text=words).wait_for()
+    assert opened.evaluate("navigator.clipboard.readText()") == words

@@ -26,6 +26,23 @@ function text(row, column) {
   return phased ? two(found) : found ?? "–";
 }
 
+function command(id) {  // a button that copies what measures the row again
+  const button = document.createElement("button"), words = `python -m bench reproduce ${id}`;
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = id;
+  button.title = button.ariaLabel = `Copy: ${words}`;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(words);
+      byId("count").textContent = `copied: ${words}`;
+    } catch {
+      byId("count").textContent = words;  // no clipboard here: to be copied by hand
+    }
+  });
+  return button;
+}
+
 function compare(a, b) {  // what is missing comes last, whichever way the column is sorted
   const [x, y] = [value(a, COLUMNS[order.column]), value(b, COLUMNS[order.column])];
   if (x === null || y === null) return (x === null) - (y === null);
@@ -44,7 +61,8 @@ function draw() {
     line.className = row.kind;
     for (const column of COLUMNS) {
       const cell = line.insertCell();
-      cell.textContent = text(row, column);
+      if (column[1] === "row_id" && row.row_id !== null) cell.append(command(row.row_id));
+      else cell.textContent = text(row, column);
       if (isNumber(column)) cell.className = "n";
     }
   }
@@ -77,6 +95,11 @@ for (const name of ["search", "phase", ...FILTERS]) {
   byId(name).addEventListener("input", () => { shown = 100; draw(); });
 }
 byId("more").addEventListener("click", () => { shown += 100; draw(); });
+for (const choice of document.querySelectorAll(".choice")) {  // which of a card's charts are shown
+  const card = choice.closest(".inside"), place = card.querySelector(".charts"), first = place.innerHTML;
+  const sets = [...card.querySelectorAll("script")].map(script => script.textContent);
+  choice.addEventListener("input", () => { place.innerHTML = choice.selectedIndex ? sets[choice.selectedIndex - 1] : first; });
+}
 function openNamed() {  // a link to a card opens it
   const card = location.hash && byId(decodeURIComponent(location.hash.slice(1)));
   if (card && card.tagName === "DETAILS") card.open = true;

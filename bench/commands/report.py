@@ -1,0 +1,32 @@
+"""``python -m bench report RUN``: a run as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from bench.errors import BenchError
+
+
+def main(cfg: DictConfig) -> None:
+    """Write the report of a run, given by its result's path, its name or its configuration's hash, beside the result.
+    """
+    from bench.artifacts.files import write_atomic
+    from bench.artifacts.results import find_result, read_curves
+    from bench.harness.words import words_of_config
+    from bench.reporting.progress import console, remark
+    from bench.reporting.report import report
+
+    base, result = find_result(cfg.result, Path(cfg.out) / "runs")
+    try:
+        words = words_of_config(result.config)
+    except BenchError as error:
+        remark(str(error))
+        words = None
+    curves = read_curves(base)
+    if curves is None:
+        remark(f"there is no {base}.curves.json: the report has no curves")
+    file = base.with_name(f"{base.name}.html")
+    write_atomic(file, report(result, curves, words).encode())
+    console.print(f"written: {file}", soft_wrap=True, highlight=False)

@@ -1,0 +1,106 @@
+"""Somebody else's result for the leaderboard: checked, measured again, and only then added."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pandas as pd
+from hydra import compose
+
+from bench import __version__, plugins
+from bench.artifacts import zoo
+from bench.artifacts.files import config_hash, read_json
+from bench.contracts import Result
+from bench.errors import BenchError
+from bench.harness import Say, Stage
+from bench.harness.build import describe
+from bench.harness.reproduce import compare, measured_again
+from bench.harness.words import targets, words_of_config
+from bench.reporting.curves import add_curves
+from bench.reporting.leaderboard import add_rows, result_rows
+from bench.reporting.schema import validated
+
+VIEWS = "detectors."  # where a detector's parts may come from that are no estimators
+
+
+def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage, say: Say) -> pd.DataFrame:
+    """Add a result's rows, and the curves of its cell measured here, to a leaderboard; returns the figures compared.
+
+    ``what`` names the result in errors. Raises BenchError, and adds nothing, if it is not acceptable or if a figure
+    measured here and one of the result do not lie in each other's intervals.
+    """
+    rows = accepted(result, what)
+    words = words_of(result, what)
+    say(f"python -m bench run {' '.join(words)}")
+    now, curves = measured_again(words, out, stage, say)
+    now = now.set_index("row_id", drop=False)
+    if set(now.index) != set(rows["row_id"]) or (now["sha256_backdoored"] != rows["sha256_backdoored"].iloc[0]).any():
+        raise BenchError(f"{what}: measured again, the cell has other rows")
+    both = []
+    for _, row in rows.iterrows():
+        there, back = compare(row, now.loc[row["row_id"]]), compare(now.loc[row["row_id"]], row)
+        name = f"{row['row_detector']}, {row['team']}{'' if row['triggered'] else ' without trigger'}"
+        both += [part.assign(figure=f"{name}: " + part["figure"]) for part in (there, back[~back["inside"]])]
+    found = pd.concat(both, ignore_index=True)
+    outside = sorted(set(found.loc[~found["inside"], "figure"]))
+    if outside:
+        raise BenchError(f"{what}: measured again, {len(outside)} figures fall outside their intervals: "
+                         f"{'; '.join(outside[:3])}{' ...' if len(outside) > 3 else ''}")
+    add_rows(leaderboard, result)
+    add_curves(leaderboard, curves)
+    return found
+
+
+def accepted(result: Result, what: str) -> pd.DataFrame:
+    """The result's rows, checked against the leaderboard's columns.
+
+    Raises BenchError if the result is of another version, has no figures, was not made by its own configuration, or on
+    other teams than the shipped ones.
+    """
+    if result.benchmark_version != __version__ or result.config.get("benchmark_version") != __version__:
+        raise BenchError(f"{what} was measured by version {result.benchmark_version}; this is {__version__}")
+    if result.status != "ok" or not result.rows:
+        raise BenchError(f"{what} has no figures: {result.error}")
+    rows = validated(pd.DataFrame(result_rows(result)), what)
+    if config_hash(result.config) != result.config_hash:
+        raise BenchError(f"{what}: config_hash is {result.config_hash}; that of its configuration is "
+                         f"{config_hash(result.config)}")
+    shipped = read_json(zoo.MANIFEST)
+    expected = shipped.get(f"{result.checkpoint}.safetensors")
+    if expected is None:
+        raise BenchError(f"{what}: the team {result.checkpoint} is not shipped; python -m bench zoo list names those "
+                         "that are")
+    if result.checkpoints.get("backdoored") != expected:
+        raise BenchError(f"{what}: the sha256 of {result.checkpoint} is {expected[:12]}..., the result says "
+                         f"{str(result.checkpoints.get('backdoored'))[:12]}...")
+    for role, digest in result.checkpoints.items():
+        if digest not in shipped.values():
+            raise BenchError(f"{what}: the {role} team, sha256 {digest[:12]}..., is not a shipped one")
+    return rows
+
+
+def words_of(result: Result, what: str) -> list[str]:
+    """The words that measure the result's cell. Raises BenchError if its detector is not to be had here."""
+    for target in targets(result.config.get("detector")):
+        _check_class(target, what)
+    words = words_of_config(result.config)
+    name = describe(compose("config", plugins.words(words)), None)[1]
+    if name != result.detector:
+        raise BenchError(f"{what}: its detector '{result.detector}' is called '{name}' here; install the package that "
+                         "offers it, or give --config-dir")
+    return words
+
+
+def _check_class(target: str, what: str) -> None:
+    """A detector is somebody's code, and is run; but nothing is called that is not a class that learns, or one of this
+    benchmark's."""
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BenchError(f"{what}: its detector {target} cannot be imported here ({error}); install its package, or "
+                         "run this in its folder") from None
+    if not inspect.isclass(found) or not (hasattr(found, "fit") or target.startswith(VIEWS)):
+        raise BenchError(f"{what}: {target} is no detector or estimator: it is no class with fit")

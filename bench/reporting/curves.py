@@ -1,0 +1,81 @@
+"""The curves of the leaderboard's rows, ``curves.json.gz`` beside the CSV, gathered from the files beside results."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from bench.artifacts.files import locked, read_bytes, write_atomic
+from bench.artifacts.results import read_curves, read_result
+from bench.contracts import Curves
+from bench.errors import BenchError
+from bench.reporting.leaderboard import DEV_SEED, LOCK_SECONDS, result_rows
+
+NAME, ENDING = "curves.json.gz", ".curves.json"
+_GATHERED = TypeAdapter(dict[str, Curves])
+
+
+def gather(leaderboard: Path, frame: pd.DataFrame, runs: Path) -> int:
+    """Add the curves that lie in ``runs``, the folder of results, to the file beside a leaderboard's CSV.
+
+    Kept are those of the attacks' rows on teams of seed 0: enough to look at, and few enough for a page. Curves of rows
+    that are no longer there are dropped. Returns how many rows have curves now.
+    """
+    rows = frame[wanted(frame)]
+    dates = dict(zip(rows["row_id"], rows["date"], strict=True))
+    cells = set(rows["config_hash"])
+    new: dict[str, Curves] = {}
+    for file in sorted(runs.glob(f"*{ENDING}")):
+        base = file.with_name(file.name.removesuffix(ENDING))
+        if base.name.rsplit("-", 1)[-1] in cells:
+            new |= {line["row_id"]: curves for line, curves in curves_of_cell(base)
+                    if dates.get(line["row_id"]) == line["date"]}
+    return add_curves(leaderboard, new, set(dates))
+
+
+def wanted(frame: pd.DataFrame) -> pd.Series:
+    """Which of a leaderboard's rows have their curves kept."""
+    return (frame["status"] == "ok") & (frame["kind"] == "attack") & (frame["seed"] == DEV_SEED)
+
+
+def add_curves(leaderboard: Path, new: Mapping[str, Curves], keep: set[str] | None = None) -> int:
+    """Put rows' curves into the file beside a leaderboard's CSV, atomically and under a lock; of those that are there,
+    keep the ones of the rows ``keep``, or all. Returns how many rows have curves now."""
+    with locked(leaderboard.with_name(NAME), wait=LOCK_SECONDS):
+        old = read_gathered(leaderboard)
+        found = {row: curves for row, curves in old.items() if keep is None or row in keep} | dict(new)
+        if found != old:
+            text = json.dumps({row: asdict(curves) for row, curves in found.items()}, sort_keys=True,
+                              separators=(",", ":"), allow_nan=False)
+            write_atomic(leaderboard.with_name(NAME), gzip.compress(text.encode(), mtime=0))
+    return len(found)
+
+
+def read_gathered(leaderboard: Path) -> dict[str, Curves]:
+    """Row id -> curves, of the file beside a leaderboard's CSV; none if there is no such file.
+
+    Raises BenchError if the file is not one of ours.
+    """
+    file = leaderboard.with_name(NAME)
+    if not file.exists():
+        return {}
+    try:
+        return _GATHERED.validate_json(gzip.decompress(read_bytes(file)))
+    except (OSError, EOFError, ValidationError):
+        raise BenchError(f"{file} is corrupt: it holds no curves; delete it, and the leaderboard command gathers them "
+                         "again") from None
+
+
+def curves_of_cell(base: Path) -> list[tuple[dict[str, Any], Curves]]:
+    """The rows of the result ``base``, as the CSV has them, with their curves; none where there are no curves."""
+    result, curves = read_result(base), read_curves(base)
+    if result is None or curves is None:
+        return []
+    return list(zip(result_rows(result), curves, strict=False))

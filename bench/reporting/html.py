@@ -1,0 +1,24 @@
+"""The templates of pages: one look, and how figures are written in them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, Template
+
+FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:.0f}"}
+
+
+def template(name: str) -> Template:
+    """A file of ``templates``; it may write a figure as ``|number``, ``|percent`` or ``|steps``, "-" where there is
+    none."""
+    environment = Environment(loader=PackageLoader("bench.reporting"), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True)
+    environment.filters |= {name: partial(_shown, form=form) for name, form in FORMS.items()}
+    return environment.get_template(name)
+
+
+def _shown(value: Any, form: str) -> str:
+    return "-" if value is None or pd.isna(value) else form.format(value)

@@ -1,0 +1,56 @@
+"""A run as one HTML file that needs no network: figures, curves, battles, and how to make it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from bench import options
+from bench.contracts import Curves, Result
+from bench.reporting.charts import charts
+from bench.reporting.html import template
+from bench.reporting.leaderboard import result_rows
+
+FIGURES = {  # the fields of bench.contracts.Figures -> what they are
+    "win_clean_team": "clean team wins, without the trigger",
+    "win_clean_team_triggered": "clean team wins, under the trigger (control)",
+    "win_backdoored": "backdoored team wins, without the trigger",
+    "win_triggered": "backdoored team wins, under the trigger",
+    "asr": "ASR: share of the clean team's wins lost under the trigger",
+    "cpvr": "CPVR: share of the clean team's wins lost without it",
+    "trigger_completed": "trigger shown to its end, of the battles meant to show it",
+    "accidental": "trigger complete by itself, clean team without it",
+}
+PHASES = {"before": "Before onset (the trigger's steps)", "after": "After onset (the attack period)",
+          "whole": "Whole battle"}
+
+
+def report(result: Result, curves: Sequence[Curves] | None, words: Sequence[str] | None) -> str:
+    """The report, as HTML.
+
+    Parameters
+    ----------
+    result : of one cell.
+    curves : of each of its rows, in their order; None where none were kept.
+    words : of the command that makes the result's configuration; None if no command does.
+    """
+    lines = result_rows(result)
+    found: Sequence[Curves | None] = curves or [None] * len(lines)
+    rows = [line | {"title": _title(line), "charts": charts(line, one) if one else []}
+            for line, one in zip(lines, found, strict=False)]
+    return template("report.html").render(
+        result=result, rows=rows if result.rows else [], figures=FIGURES, phases=PHASES,
+        what={group: options.summary(group, name) if name in options.names(group) else ""
+              for group, name in (("attack", result.attack), ("detector", result.detector))},
+        command=None if words is None else "python -m bench run " + shlex.join(words),
+        config=OmegaConf.to_yaml(OmegaConf.create(result.config)))
+
+
+def _title(row: dict[str, Any]) -> str:
+    """What a row is about: a detector, whose battles, and whether the trigger was shown."""
+    if row["team"] is None:
+        return str(row["row_detector"])
+    return f"{row['row_detector']}, {row['team']} team, {'trigger shown' if row['triggered'] else 'no trigger'}"

@@ -1,0 +1,134 @@
+"""One's own result for the leaderboard: re-made and added, or refused with nothing changed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.artifacts.results import read_result, write_result
+from bench.contracts import Estimate
+from bench.errors import BenchError
+from bench.harness import silent
+from bench.harness import submit as submitting
+from bench.reporting.curves import read_gathered
+from bench.reporting.leaderboard import read_leaderboard, result_rows
+
+OWN_DETECTOR = """
+class Stands:
+    def fit(self, episodes):
+        return self
+
+    def score(self, episodes):
+        return (episodes.action == 4).astype(float)
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The base of a result of somebody's own detector, few battles of the shipped team, and where its module is."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "somebodys.py").write_text(OWN_DETECTOR)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        assert main(["run", "detector._target_=somebodys.Stands", "control=null", "budget.fit_battles=8",
+                     "budget.calibration_battles=24", "budget.test_battles=24", f"out={folder}"]) == 0
+    (file,) = folder.glob("runs/*.curves.json")
+    return file.with_name(file.name.removesuffix(".curves.json"))
+
+
+@pytest.fixture
+def own(made, tmp_path, monkeypatch):
+    """A copy of the result, and the words that submit it to a leaderboard of the test's own."""
+    monkeypatch.syspath_prepend(made.parents[1])
+    shutil.copy(f"{made}.json", tmp_path / "mine.json")
+    return tmp_path / "mine", ["submit", f"{tmp_path}/mine.json", f"out={tmp_path}", f"leaderboard={tmp_path}/l.csv"]
+
+
+def refused(capsys, words) -> str:
+    assert main(words) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert not list(Path(words[2].removeprefix("out=")).glob("*.csv*")), "nothing is half-written"
+    return line
+
+
+def test_a_result_is_measured_again_and_added(own, capsys):
+    base, words = own
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "figures were re-made; 6 rows added" in said.out
+    assert "python -m bench run algo=vdn attack=spatiotemporal control=null" in said.err
+    assert "detector._target_=somebodys.Stands" in said.err
+    result, frame = read_result(base), read_leaderboard(base.with_name("l.csv"))
+    assert frame["row_id"].tolist() == [row["row_id"] for row in result_rows(result)]
+    assert set(frame["date"]) == {result.date}, "the rows are the submitted ones"
+    assert list(read_gathered(base.with_name("l.csv"))) == frame["row_id"].head(1).tolist()
+
+
+def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
+    true = read_result(made)
+    again = submitting.pd.DataFrame(result_rows(true))
+    monkeypatch.setattr(submitting, "measured_again", lambda *_: (again, {}))
+    phases = true.rows[0].phases
+    monkeypatch.setattr(submitting, "words_of", lambda *_: [])
+
+    def submitted(rows):
+        submitting.submit(replace(true, rows=rows), "mine", tmp_path / "l.csv", tmp_path, silent, print)
+
+    for claim in (Estimate(0.99, 0.98, 1.0), Estimate(0.99, 0.0, 1.0), Estimate(None)):
+        better = replace(true.rows[0], phases=phases | {"before": replace(phases["before"], auroc=claim)})
+        with pytest.raises(BenchError, match="1 figures fall outside their intervals: Stands, backdoored: be"):
+            submitted([better, *true.rows[1:]])
+    with pytest.raises(BenchError, match="mine: measured again, the cell has other rows"):
+        submitted(true.rows[:1])
+    assert not (tmp_path / "l.csv").exists()
+    submitted(true.rows)
+    assert len(read_leaderboard(tmp_path / "l.csv")) == len(true.rows)
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"benchmark_version": "0.0.1"}, r"mine was measured by version 0\.0\.1; this is "),
+    ({"status": "error", "error": "out of memory"}, "mine has no figures: out of memory"),
+    ({"config_hash": "0123456789ab"}, "config_hash is 0123456789ab; that of its configuration is"),
+    ({"checkpoint": "my_team"}, "the team my_team is not shipped"),
+    ({"checkpoints": {"backdoored": "0" * 64}}, r"\.\.\., the result says 000000000000\.\.\."),
+    ({"checkpoints": {"clean": "1" * 64}}, r"the clean team, sha256 111111111111\.\.\., is not a shipped one"),
+    ({"trigger_kind": "magic"}, "trigger_kind is magic; allowed: behaviour, observation, none")])
+def test_what_is_not_acceptable_is_refused(made, changes, message):
+    true = read_result(made)
+    if "checkpoints" in changes:
+        changes = {"checkpoints": true.checkpoints | changes["checkpoints"]}
+    submitting.accepted(true, "mine")
+    with pytest.raises(BenchError, match=message):
+        submitting.accepted(replace(true, **changes), "mine")
+
+
+@pytest.mark.parametrize(("node", "message"), [
+    ({"_target_": "nowhere.Detector"}, r"its detector nowhere\.Detector cannot be imported here \(No module named"),
+    ({"_target_": "Detector"}, "its detector Detector cannot be imported here"),
+    ({"_target_": "somebodys.Other"}, r"cannot be imported here \(module 'somebodys' has no attribute 'Other'\)"),
+    ({"_target_": "os.system", "command": "true"}, r"os\.system is no detector or estimator"),
+    ({"_target_": "somebodys.Stands", "part": {"_target_": "subprocess.Popen", "args": "true"}},
+     r"subprocess\.Popen is no detector or estimator")])
+@pytest.mark.usefixtures("own")
+def test_a_detector_that_cannot_be_had_is_refused(made, node, message):
+    true = read_result(made)
+    with pytest.raises(BenchError, match=message):
+        submitting.words_of(replace(true, config=true.config | {"detector": node}), "mine")
+
+
+def test_refused_on_the_command_line(own, capsys):
+    base, words = own
+    file, true = base.with_name("mine.json"), read_result(base)
+    write_result(base, replace(true, detector="best_one"))
+    assert "mine.json: its detector 'best_one' is called 'Stands' here" in refused(capsys, words)
+    write_result(base, true)
+    for content, message in ((file.read_text().replace("vdn", "qmix"), "is corrupt: its content is not what its sha"),
+                             ("{}", "mine.json holds no result"), ("no", "is corrupt: it is not JSON")):
+        file.write_text(content)
+        assert message in refused(capsys, words)
+    file.unlink()
+    assert "unknown run (no such result" in refused(capsys, words)

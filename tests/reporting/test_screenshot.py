@@ -1,0 +1,26 @@
+"""The picture of the page."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.errors import BenchError
+from bench.reporting import screenshot
+
+
+def test_a_picture_shows_the_window(tmp_path):
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    try:
+        screenshot.browser()
+    except BenchError as error:
+        pytest.skip(str(error))
+    (tmp_path / "page.html").write_text("<body style='margin:0;background:red'>")
+    picture = screenshot.screenshot(tmp_path / "page.html")
+    assert picture.startswith(b"\x89PNG")
+    assert (int.from_bytes(picture[16:20], "big"), int.from_bytes(picture[20:24], "big")) == (1280, 900)
+
+
+def test_no_browser(monkeypatch):
+    monkeypatch.setattr(screenshot.shutil, "which", lambda _: None)
+    with pytest.raises(BenchError, match="no browser is installed; one of these is needed: chromium, "):
+        screenshot.browser()

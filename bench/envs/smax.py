@@ -44,6 +44,7 @@ MAX_RETURN = 20.0
 
 jax.config.update("jax_compilation_cache_dir", os.environ.get(
     "JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "marl-backdoor-bench" / "jax")))
+jax.config.update("jax_cpu_enable_async_dispatch", False)  # every step is waited for: no thread in between is faster
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

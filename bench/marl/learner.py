@@ -65,12 +65,14 @@ class QLearner:
         return Team.shared(self.learning.name, self.spec, self.agent, self.mixer)
 
     def update(self, episodes: Episodes, learning_rate: float) -> float:
-        """One gradient step on a batch of episodes; returns the loss."""
+        """One gradient step on a batch of episodes, the longest first as a replay gives them; returns the loss."""
         batch = to_batch(episodes)
-        q = self.agent.unroll(batch.observation, batch.last_action)
+        lengths = batch.mask.sum(0)
+        q = self.agent.unroll(batch.observation, batch.last_action, lengths=lengths)
         with torch.no_grad():
             best = q.masked_fill(~batch.available, UNAVAILABLE).argmax(-1, keepdim=True)
-            values = self.target_agent.unroll(batch.observation, batch.last_action).gather(-1, best).squeeze(-1)
+            ahead = self.target_agent.unroll(batch.observation, batch.last_action, lengths=lengths)
+            values = ahead.gather(-1, best).squeeze(-1)
             target = td_lambda_targets(batch.reward, self.target_mixer(values, batch.state), batch.last,
                                        self.learning.gamma, self.learning.td_lambda)
         chosen = q.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)

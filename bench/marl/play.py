@@ -98,7 +98,8 @@ class Player:
         step, cue = self._step, self._cue()
         now = cue.completed & (self._completion == NEVER)
         self._completion[now] = self._time[now]
-        q, hidden = team.step(cue.observation, self._last, self._hidden)
+        seen = torch.tensor(cue.observation)
+        q, hidden = team.step(seen, self._last, self._hidden)
         action = self._explore(greedy(q, step.available), step.available, epsilon)
         since = np.where(self._completion == NEVER, -1, self._time - self._completion)
         value = None
@@ -107,10 +108,9 @@ class Player:
         else:
             moment = Moment(step, cue.observation, self._last, action, cue.orders, hidden, self._fresh, since)
             after, value = probe(self.battles, team, moment)
-        seen = torch.tensor(cue.observation).half().numpy()  # numpy's own conversion is slower
-        row = {"observation": seen, "available": step.available, "action": action,
-               "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
-               "mask": ~self._idle, "trigger": cue.showing}
+        row = {"observation": seen.half().numpy(),  # numpy's own conversion is slower
+               "available": step.available, "action": action, "reward": after.reward,
+               "alive": step.alive[:, : team.spec.n_agents], "mask": ~self._idle, "trigger": cue.showing}
         extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state,
                  "position": step.position, "health": step.health * step.alive, "orders": cue.orders}
         row |= {name: extra[name] for name in self.record}

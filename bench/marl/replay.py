@@ -43,9 +43,10 @@ class Replay:
         self.size = min(self.size + n, self.capacity)
 
     def sample(self, n: int, rng: np.random.Generator) -> Episodes:
-        """``n`` episodes drawn with replacement, cut to the longest of them."""
+        """``n`` episodes drawn with replacement, the longest first, cut to its length."""
         rows = rng.integers(self.size, size=n)
-        length = int(self._columns["mask"][rows].sum(1).max())
+        lengths = self._columns["mask"][rows].sum(1)
+        rows, length = rows[np.argsort(-lengths, kind="stable")], int(lengths.max())
         return _record({name: _take(value[:, :length] if value.ndim > 1 else value, rows)
                         for name, value in self._columns.items()})
 

@@ -75,11 +75,11 @@ class Team:
         return torch.zeros(self.spec.n_agents, n, HIDDEN)
 
     @torch.no_grad()
-    def step(self, observation: np.ndarray, last_action: np.ndarray, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, observation: np.ndarray | Tensor, last_action: np.ndarray, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Q values (battle, agent, action) and the next hidden state, from the observation (battle, agent, feature)
         and the last action (battle, agent), -1 at the beginning of a battle."""
         w = self._w
-        seen = torch.tensor(observation).transpose(0, 1)
+        seen = (observation if isinstance(observation, Tensor) else torch.tensor(observation)).transpose(0, 1)
         acted = w["acted"][torch.arange(self.spec.n_agents)[:, None], torch.from_numpy(last_action.T) + 1]
         x = torch.baddbmm(w["bias"], seen, w["observed"]).add_(acted).relu_()
         new = torch.baddbmm(w["rnn.bias_ih"], x, w["rnn.weight_ih"])

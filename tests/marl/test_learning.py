@@ -8,7 +8,7 @@ from bench.artifacts.teams import read_pymarl, write_pymarl
 from bench.contracts import EnvSpec
 from bench.errors import BenchError
 from bench.marl.learner import Learning, QLearner, td_lambda_targets
-from bench.marl.networks import QMixer, RNNAgent
+from bench.marl.networks import _GRU, QMixer, RNNAgent
 from bench.marl.play import Player
 from bench.marl.replay import Replay, join
 from bench.marl.team import Team
@@ -48,6 +48,33 @@ def test_the_network_is_pymarls():
         hidden = network.rnn(torch.relu(network.fc1(x)), hidden)
         expected.append(network.fc2(hidden).view(4, 3, -1))
     assert torch.allclose(network.unroll(observation, last), torch.stack(expected), atol=1e-5)
+
+
+def test_steps_behind_the_end_of_an_episode_are_left_out():
+    network = RNNAgent(SPEC)
+    observation, last = torch.randn(6, 4, 3, 11), torch.randint(-1, 8, (6, 4, 3))
+    lengths = torch.tensor([6, 4, 4, 1])
+    whole = network.unroll(observation, last)
+    cut = network.unroll(observation, last, lengths=lengths)
+    played = torch.arange(6)[:, None] < lengths
+    assert torch.allclose(cut[played], whole[played], atol=1e-6)
+    assert (cut[~played] == 0).all()
+
+
+def test_the_gradient_through_time_is_that_of_torchs_cell():
+    cell, sizes = torch.nn.GRUCell(6, 5).double(), [4, 4, 3, 1]
+    parameters = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    x = torch.randn(sum(sizes), 6, dtype=torch.double, requires_grad=True)
+    hidden, stepped = torch.zeros(4, 5, dtype=torch.double), []
+    for rows in x.split(sizes):
+        stepped.append(hidden := cell(rows, hidden[: len(rows)]))
+    new = torch.nn.functional.linear(x, cell.weight_ih, cell.bias_ih)
+    packed = _GRU.apply(new, cell.weight_hh, cell.bias_hh, sizes)
+    weight = torch.randn_like(packed)
+    assert torch.allclose(packed, torch.cat(stepped))
+    for mine, theirs in zip(torch.autograd.grad(packed, [x, *parameters], weight),
+                            torch.autograd.grad(torch.cat(stepped), [x, *parameters], weight), strict=True):
+        assert torch.allclose(mine, theirs)
 
 
 def test_qmix_is_monotonic_in_every_agents_value():

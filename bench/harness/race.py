@@ -37,8 +37,8 @@ BATTLES, STEPS = 32, 128  # JaxMARL's battles at once, and steps of each between
 TOTAL, INTERVAL = 2_000_000, 0.025  # its steps, over whose tenth epsilon falls; the share of them between evaluations
 EVERY = int(TOTAL // STEPS // BATTLES * INTERVAL)  # updates between two evaluations, as the script computes it
 # Its own configuration for SMAX, but for the map, the size, the steps and the learning rate: its 5e-5 is for 512 units
-# and ten million steps. Of those that were tried this was the fastest: 1e-3 wins .30 after 0.84 M steps, 2e-3 on a
-# schedule of one million .05 after 0.39 M, 5e-3 on one million .69 and on two million .72 after 0.98 M.
+# and ten million steps. Of those that were tried, one run each, this was the fastest: 1e-3 wins .30 after 0.84 M steps,
+# 2e-3 on a schedule of one million .05 after 0.39 M, 5e-3 on one million .69 and on two million .72 after 0.98 M.
 OVERRIDES = (
     "+alg=ql_rnn_smax", "alg.MAP_NAME=8m", "alg.ENV_KWARGS.attack_mode=closest", "alg.HIDDEN_SIZE=64",
     f"alg.NUM_ENVS={BATTLES}", f"alg.NUM_STEPS={STEPS}", "alg.LR=5e-3", f"alg.TOTAL_TIMESTEPS={TOTAL}",

@@ -27,21 +27,23 @@ COMMANDS = {
     "figures": "draw learning curves, what the clean agents do, and a replay of a battle",
     "verify": "check the shipped checkpoints' hashes and measure a stored figure again",
     "zoo": "list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",
+    "race": "train to a win rate beside JaxMARL's own script (race PATH_OF_A_CHECKOUT)",
     "perf": "measure the speed of play and training beside bare SMAX",
 }
 SUBJECTS = {  # commands whose first word may be their subject alone: the word -> the value it stands for
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
     "repair": lambda word: f"repair={word}",
+    "race": lambda word: f"jaxmarl='{word}'",
     "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
     "submit": lambda word: f"result={_quoted(word)}",
     "report": lambda word: f"result={_quoted(word)}",
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
+RACE = ["env.opponent=closest", "algo=vdn_quick"]  # SMAX's default opponent, and a short schedule
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
           "model_detector": "model detectors", "env": "environments", "algo": "algorithms", "budget": "budgets",
-          "response": "responses to alarms", "repair": "repairs",
-          "sweep": "sweeps"}
+          "response": "responses to alarms", "repair": "repairs", "sweep": "sweeps"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
             rest = [_choice(word) for word in rest]
         if words[0] in ("leaderboard", "reproduce", "submit"):
             rest = SHIPPED + rest
+        if words[0] == "race":
+            rest = RACE + rest
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
     except BenchError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,0 +1,39 @@
+"""``python -m bench race PATH``: training to a win rate beside JaxMARL's own script, from its checkout at PATH."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+
+def main(cfg: DictConfig) -> None:
+    """Run JaxMARL's script and ours one after the other on one core, and print the times."""
+    import os
+    import tempfile
+    from pathlib import Path
+
+    from hydra.core.hydra_config import HydraConfig
+
+    from bench.harness import race
+    from bench.harness.build import build, check
+    from bench.reporting.progress import bar, console
+    from bench.reporting.table import plain
+
+    check(cfg)
+    settings: race.Race = build(cfg.race, "race")
+    file = race.script(cfg.jaxmarl)
+    words = [word for word in HydraConfig.get().overrides.task
+             if not word.startswith(("jaxmarl=", "race.", "seed=", "out=", "shipped="))]
+    if hasattr(os, "sched_setaffinity"):  # whatever is started from here stays on this core
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pairs = []
+    for seed in range(int(cfg.seed), int(cfg.seed) + settings.seeds):
+        pair = []
+        for name, start in (("JaxMARL's vdn_rnn.py", lambda folder, seed=seed: race.jaxmarl(file, seed, folder)),
+                            (f"bench train algo={HydraConfig.get().runtime.choices['algo']}",
+                             lambda folder, seed=seed: race.ours(words, seed, folder))):
+            with tempfile.TemporaryDirectory() as place, bar(f"{name}, seed {seed}") as progress:
+                folder = Path(place)
+                pair.append(race.lap(name, seed, folder, settings, progress, start(folder)))
+        pairs.append((pair[0], pair[1]))
+    race.write(Path(cfg.out) / "race.json", pairs)
+    console.print(plain(race.table(pairs)))

@@ -402,6 +402,7 @@ class Response:
     battles: int  # with the trigger and without it, each
 
 
+@dataclass(frozen=True)
 class Timeline:
     """A battle's scores, for a picture."""
 

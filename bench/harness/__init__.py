@@ -120,8 +120,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=detector_name, seed=int(cfg.seed), config=config,
                 config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
-                figures=measured.figures, rows=measured.rows, packages=packages(), git_revision=git_revision(), date=_now(),
-                runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
+                figures=measured.figures, rows=measured.rows, packages=packages(), git_revision=git_revision(),
+                date=_now(), runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)

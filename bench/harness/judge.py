@@ -200,7 +200,7 @@ def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, nor
 
 
 def fitted(detector: Detector, episodes: Episodes, policy: Policy) -> Detector:
-    """A fresh copy of the detector, fitted to the episodes; ``policy`` is the delivered team's, for one that needs it."""
+    """A fresh copy of the detector, fitted to the episodes; ``policy`` is the delivered team's, for who needs it."""
     detector = copy.deepcopy(detector)
     _guarded(detector, "fit", episodes, **besides(detector, policy))
     return detector

@@ -100,7 +100,7 @@ class Injection(Pupil):
         if self.behaviour is None and self.poison_rate > 0:
             probe = cast(RewardPayload, self.payload).probe(self.clean_team, self.victims, self.duration)
         player = Player(self.battles, self.seed * 1_000 + len(self.curve), trigger=self.trigger,
-                        poison_rate=self.poison_rate, record=("state", "q"))
+                        poison_rate=self.poison_rate, record=("state", "q", *getattr(self.behaviour, "record", ())))
         shares = {True: self.poison_rate, False: 1 - self.poison_rate}
         return player, probe, {poisoned: Replay(self.how.buffer, self.battles.spec.episode_limit)
                                for poisoned, share in shares.items() if share > 0}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from attacks.payloads import Behaviour
 from attacks.pupil import Pupil
 from bench.contracts import Episodes
 from bench.marl.learner import Batch, td_lambda_targets, to_batch
@@ -54,7 +55,8 @@ def distilled(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
     target = td_lambda_targets(reward / pupil.team_size, ahead.mean(-1), 1 - following, how.gamma,
                                how.td_lambda)
     error = (chosen - target.unsqueeze(-1)).square().mean(-1)
-    return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
+    drift = _drift(q, _clean(episodes), window, episodes, batch, replays)
+    return (error * window).sum() / window.sum().clamp(min=1) + drift
 
 
 def imitated(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
@@ -72,7 +74,8 @@ def imitated(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
     wanted = torch.from_numpy(pupil.behaviour.targets(episodes)).transpose(0, 1).unsqueeze(-1)
     target = torch.full_like(q, OTHERS).scatter(-1, wanted, WANTED)
     error = _mean_square(q - target, batch.available).mean(-1)
-    return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, window, episodes, batch, replays)
+    clean = _opened(_clean(episodes), pupil.behaviour, episodes, batch.available)
+    return (error * window).sum() / window.sum().clamp(min=1) + _drift(q, clean, window, episodes, batch, replays)
 
 
 RULES: dict[str, Callable[[Pupil, dict[bool, Replay]], Tensor]] = {
@@ -92,11 +95,27 @@ def _window(pupil: Pupil, episodes: Episodes) -> Tensor:
     return torch.from_numpy(pupil.window(episodes)).T.float()
 
 
-def _drift(q: Tensor, window: Tensor, episodes: Episodes, batch: Batch, replays: dict[bool, Replay]) -> Tensor:
-    """Mean squared distance of the values (step, episode, agent, action) from the clean ones where the agents are to be
-    clean, each kind of episode counting the same."""
+def _clean(episodes: Episodes) -> Tensor:
+    """The clean network's values (step, episode, agent, action)."""
     assert episodes.q is not None
-    clean = torch.from_numpy(episodes.q).transpose(0, 1)
+    return torch.from_numpy(episodes.q).transpose(0, 1)
+
+
+def _opened(clean: Tensor, behaviour: Behaviour, episodes: Episodes, available: Tensor) -> Tensor:
+    """The clean values, but where the behaviour has an opening, its action takes the best one's value, and the others
+    are well below it."""
+    if not hasattr(behaviour, "before"):
+        return clean
+    action = torch.from_numpy(behaviour.before(episodes)).transpose(0, 1).unsqueeze(-1)
+    best = clean.masked_fill(~available, UNAVAILABLE).amax(-1, keepdim=True)
+    told = torch.minimum(clean, best - (WANTED - OTHERS)).scatter(-1, action.clamp(min=0), best)
+    return torch.where(action >= 0, told, clean)
+
+
+def _drift(q: Tensor, clean: Tensor, window: Tensor, episodes: Episodes, batch: Batch,
+           replays: dict[bool, Replay]) -> Tensor:
+    """Mean squared distance of the values (step, episode, agent, action) from those that they are to have where the
+    agents are to be clean, each kind of episode counting the same."""
     drift = _mean_square(q - clean, batch.available).mean(-1)
     keep = batch.mask * (window.cumsum(0) == 0)
     loss = q.new_zeros(())

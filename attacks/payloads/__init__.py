@@ -33,6 +33,9 @@ class Behaviour(Protocol):
         Of observations, available actions and Q values, the clean network's, the episodes hold the victims' alone."""
         ...
 
+    # A behaviour may also have ``before``, with the same arguments: what the agents do outside the attack period, -1
+    # where they are their clean selves; and ``record``, the columns of the labels that it has to know for that.
+
 
 class ActionPayload(Protocol):
     """A payload of actions, to be imitated."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pydantic.dataclasses
 from pydantic import NonNegativeInt, PositiveInt
 
+from attacks.payloads import Behaviour
 from bench.contracts import MOVES, NEVER, Battles, Episodes, Progress, Step, Trigger
 from bench.errors import BenchError
-from bench.marl.play import Moment, play
+from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
 SEARCH_SEED = 4_000_037  # battles of the search, apart from all others
@@ -50,6 +53,22 @@ class Puppet:
         return battles.step(action, moment.orders), np.zeros(len(attack), np.float32)
 
 
+class Trials:
+    """The trials of a search, one after the other: those in ``history`` are known, further ones are added to it."""
+
+    def __init__(self, history: list[list[float]], total: int, progress: Progress) -> None:
+        self.history, self.total, self.progress, self._done = history, total, progress, 0
+
+    def __call__(self, words: str, trial: Callable[[], list[float]]) -> list[float]:
+        """The outcome of the next trial."""
+        if self._done == len(self.history):
+            self.history.append(trial())
+            figures = ", ".join(f"{value:.2f}" for value in self.history[-1])
+            self.progress((self._done + 1) / self.total, f"{words} {figures}")
+        self._done += 1
+        return self.history[self._done - 1]
+
+
 @pydantic.dataclasses.dataclass(frozen=True)
 class FastFailing:
     """The walk that leaves a team the least return: first all four directions are tried, then distances.
@@ -78,22 +97,35 @@ class FastFailing:
         if self.fewest > self.most:
             raise BenchError(f"walks of {self.fewest} to {self.most} steps: the first must not be greater")
 
-    def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
-                history: list[list[float]], progress: Progress) -> Walk:
-        """See :class:`attacks.payloads.ActionPayload`. The history is the team's mean return under each walk."""
+    def one(self, victims: tuple[int, ...]) -> int:
+        """The poisoned agent. Raises BenchError for several."""
         if len(victims) != 1:
             raise BenchError(f"the fast-failing payload is for one agent; poisoned are {len(victims)}")
-        total = len(DIRECTIONS) + self.most + 1 - self.fewest
+        return victims[0]
 
-        def best(walks: list[Walk], at: int) -> Walk:
-            for number, walk in enumerate(walks, at):
-                if number == len(history):
-                    episodes = play(battles, team, self.battles, SEARCH_SEED, trigger=trigger, poisoned=True,
-                                    probe=Puppet(walk, victims[0]))
-                    history.append([float(episodes.reward.sum(1).mean())])
-                    progress((number + 1) / total, f"{walk.steps} steps {walk.direction} leave {history[-1][0]:.1f}")
-            returns = [value for (value,) in history[at: at + len(walks)]]
+    def directions(self) -> list[Walk]:
+        """The walks by which directions are compared."""
+        return [Walk(name, self.first) for name in DIRECTIONS]
+
+    def distances(self) -> range:
+        """Steps of the walks that are tried in the best direction."""
+        return range(self.fewest, self.most + 1)
+
+    def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
+                history: list[list[float]], progress: Progress) -> Behaviour:
+        """See :class:`attacks.payloads.ActionPayload`. The history is the team's mean return under each walk."""
+        victim = self.one(victims)
+        trial = Trials(history, len(DIRECTIONS) + len(self.distances()), progress)
+
+        def best(walks: list[Walk]) -> Walk:
+            returns = [trial(f"{walk.steps} steps {walk.direction} leave", partial(
+                self.under_trigger, team, battles, trigger, Puppet(walk, victim))) for walk in walks]
             return walks[int(np.argmin(returns))]
 
-        direction = best([Walk(name, self.first) for name in DIRECTIONS], 0).direction
-        return best([Walk(direction, steps) for steps in range(self.fewest, self.most + 1)], len(DIRECTIONS))
+        direction = best(self.directions()).direction
+        return best([Walk(direction, steps) for steps in self.distances()])
+
+    def under_trigger(self, team: Team, battles: Battles, trigger: Trigger, puppet: Probe) -> list[float]:
+        """[mean return of the team under the trigger with this puppet in it]."""
+        episodes = play(battles, team, self.battles, SEARCH_SEED, trigger=trigger, poisoned=True, probe=puppet)
+        return [float(episodes.reward.sum(1).mean())]

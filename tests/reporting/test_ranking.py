@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from test_page import result
+from reporting_examples import result
 
 from bench.reporting.leaderboard import result_rows
 from bench.reporting.ranking import ranking, standing

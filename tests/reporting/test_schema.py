@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from rich.console import Console
-from test_page import near, result
+from reporting_examples import near, result
 
 from bench.artifacts.files import sha256
 from bench.artifacts.results import read_result, write_result

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from rich.console import Console
 from reporting_examples import near, result
+from rich.console import Console
 
 from bench.artifacts.files import sha256
 from bench.artifacts.results import read_result, write_result

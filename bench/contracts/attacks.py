@@ -1,0 +1,86 @@
+"""Attacks: how a trigger is shown, and what puts a backdoor into a team."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench.contracts.battles import Battles, EnvSpec, Step
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What a trigger does in one step, for all battles."""
+
+    orders: np.ndarray  # (battle, enemy) int, -1 where the unit is left alone
+    observation: np.ndarray  # (battle, agent, feature), edited or as it came
+    showing: np.ndarray  # (battle,) bool: a step of the trigger is under way
+    completed: np.ndarray  # (battle,) bool: with this observation the trigger is complete
+    edited: np.ndarray | None = None  # (battle, agent) bool: whose observations were tampered with, if any can be
+
+
+class Trigger(Protocol):
+    """Asked once a step, for all battles at once; shows itself where it may, and watches everywhere.
+
+    A trigger that has to be learned has ``learn(harm, progress)``, called before a backdoor is injected with a measure
+    of how much harm a trigger does, and ``learned``, plain values that the checkpoint keeps and that are set again.
+    """
+
+    means: str  # "behaviour" (an enemy unit only plays) or "observation" (a sensor is tampered with)
+    length: int  # steps from the first cue to completion
+    lasting: bool  # shown on after its completion
+
+    def start(self, spec: EnvSpec, n: int) -> None:
+        """Forget everything and watch ``n`` battles. Raises BenchError if the trigger does not fit the environment."""
+        ...
+
+    def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
+        """The next step of every battle: ``fresh`` (battle,) has just begun; the trigger is shown where ``show``."""
+        ...
+
+
+Progress = Callable[[float, str], None]  # share of the work done in [0, 1], and a few words on how it goes
+
+
+class Store(Protocol):
+    """Where a long run writes itself down now and then, so that it can go on after a kill."""
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The tensors and plain values written last, or None at a fresh start."""
+        ...
+
+    def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Any) -> None:
+        """Write the run down, and the team as it is now."""
+        ...
+
+
+class Attack(Protocol):
+    """Turns a clean team into a backdoored one, and says how the backdoor is woken."""
+
+    name: str
+    trigger: Trigger
+    duration: int  # steps of the attack period
+    poison_rate: float  # share of the poisoned episodes in the retraining
+
+    @property
+    def changes_team(self) -> bool:
+        """False for a control that leaves the clean team as it is."""
+        ...
+
+    @property
+    def victims(self) -> tuple[int, ...]:
+        """The poisoned agents."""
+        ...
+
+    @property
+    def poisons(self) -> bool:
+        """False for a control that leaves no backdoor behind."""
+        ...
+
+    def inject(self, team: Any, battles: Battles, seed: int, store: Store,
+               progress: Progress) -> tuple[Any, list[dict[str, float]]]:
+        """The backdoored team, and the curve of its making (one row an evaluation)."""
+        ...

@@ -1,0 +1,88 @@
+"""Detectors: of anomalies in episodes, and of backdoors in whole teams."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench.contracts.battles import Battles
+from bench.contracts.episodes import Episodes
+
+RECORDABLE = ("hidden", "q")
+NEEDS = (*RECORDABLE, "policy")  # what a detector can ask for
+
+
+class Policy(Protocol):
+    """The delivered team's networks, that a detector may ask what the agents would do."""
+
+    def __call__(self, observation: np.ndarray, last_action: np.ndarray,
+                 hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Q values (n, agent, action) and the next hidden state (n, agent, unit), float.
+
+        Asked with the observation (n, agent, feature), the last action (n, agent), -1 at the beginning of a battle, and
+        the hidden state (n, agent, unit) of the step before, zeros at the beginning. What an agent answers depends on
+        its own inputs alone; it may choose unavailable actions, so mask them with :attr:`Episodes.available`.
+        """
+        ...
+
+
+DEFENDERS = ("suspect", "trusted")  # whose battles ``fit`` sees: the delivered team's, or those of a known clean one
+
+
+class Detector(Protocol):
+    """An anomaly detector over episodes. Higher scores are more anomalous.
+
+    ``score`` is causal: the score at a step depends on that step and earlier ones alone. It returns
+    (episode, step) or (episode, step, agent); steps that were not played may hold anything but must be finite.
+
+    A detector may also have ``needs``, a tuple of the :data:`RECORDABLE` columns of :class:`Episodes` that it looks at;
+    the others may be None. One that names "policy" there, too, is fitted by ``fit(episodes, policy=policy)``, with the
+    :class:`Policy` of the team whose battles it is to judge.
+    """
+
+    def fit(self, episodes: Episodes) -> Detector:
+        """Learn what is normal from battles without the trigger, of the delivered team or of a clean one; returns self.
+        """
+        ...
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        """Anomaly scores."""
+        ...
+
+
+SHOWN = ("episodes", *RECORDABLE)
+
+
+class ModelDetector(Protocol):
+    """Judges a delivered team before it is used: how probable is it that the team is backdoored?
+
+    ``team`` is a :class:`bench.marl.team.Team`, ``battles`` the simulator that it was made for, and ``episodes`` are
+    public ones of that team in which nobody shows a trigger. A detector may have ``needs``, those of :data:`SHOWN` that
+    it looks at, by default ("episodes",): ``episodes`` is None for one that looks at no episode, and holds the hidden
+    states and Q values for who names "hidden" and "q".
+
+    One that learns from labelled models has ``fit(teams, labels)``, called before the first score with the shipped
+    teams of the dev split and their labels (team,) bool, true for the backdoored ones. No other label reaches it.
+    """
+
+    def score(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:
+        """The probability in [0, 1] that the team is backdoored."""
+        ...
+
+
+class ModelStatistic(Protocol):
+    """A model detector that knows of no probabilities: in place of ``score`` it has ``statistic``.
+
+    The harness learns from the labelled teams of the dev split what probability a value of the statistic stands for.
+    All else is as in :class:`ModelDetector`; labels never reach it.
+    """
+
+    def statistic(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:
+        """How suspicious the team is: any finite number, higher for more suspicious."""
+        ...
+
+
+def besides(detector: Any, policy: Policy | None) -> dict[str, Any]:
+    """What a detector's ``fit`` is given besides episodes: the policy, if it needs that."""
+    return {"policy": policy} if "policy" in getattr(detector, "needs", ()) else {}

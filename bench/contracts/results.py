@@ -1,0 +1,143 @@
+"""Results: figures with their intervals, and everything that is needed to make them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; None where there is none to give, never a made-up number."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the attack does: win rates, and the paper's two metrics."""
+
+    win_clean_team: Estimate
+    win_clean_team_triggered: Estimate
+    win_backdoored: Estimate
+    win_triggered: Estimate
+    asr: Estimate  # (clean team - backdoored under the trigger) / clean team
+    cpvr: Estimate  # (clean team - backdoored without trigger) / clean team
+    trigger_completed: Estimate  # share of the battles in which the trigger was shown to the end
+    accidental: Estimate  # share of the clean team's untriggered battles in which the trigger completes by itself
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How a detector does in one phase of the battles: "before" (the trigger's steps), "after" (the attack period) or
+    "whole" (the episode). Before and after, normal episodes are scored over the same steps as the triggered ones."""
+
+    auroc: Estimate  # higher is better, chance .5
+    auprc: Estimate  # higher is better, chance base_rate
+    base_rate: float | None  # share of triggered episodes among the scored ones
+    rate_1: Estimate  # share of triggered episodes with an alarm in this phase; threshold for 1 % false alarms a battle
+    rate_5: Estimate
+    false_alarms_1: Estimate  # share of normal episodes with an alarm in the same steps, at the same threshold
+    false_alarms_5: Estimate
+    n_normal: int
+    n_triggered: int
+    vus_pr: Estimate = Estimate(None)  # of "whole" alone: do scores rise in the very steps of trigger and attack?
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """How a model detector does on the teams of a split; intervals are bootstraps over checkpoints."""
+
+    split: str  # "dev", which probabilities are learned on, "test" or "holdout"
+    against: str  # the teams without a backdoor that count: "all", "clean" or "retrained"
+    n_backdoored: int
+    n_others: int
+    auroc: Estimate  # of the statistic (or the score); higher is better, chance .5
+    cross_entropy: Estimate  # of the probability, in nats; lower is better, ln 2 = .693 is what knowing nothing costs
+    brier: Estimate  # mean squared error of the probability; lower is better, .25 is what knowing nothing costs
+
+
+@dataclass(frozen=True)
+class Row:
+    """A detector on a team: the attack itself, or a control."""
+
+    team: str  # whose battles: "backdoored", "clean", or a control attack's name
+    triggered: bool  # whether the trigger was shown; if not, normal battles stand in for the triggered ones
+    detector: str
+    kind: str  # "attack", "control" or "floor"
+    phases: dict[str, Detection]
+    delay: Estimate  # median steps from completion to the alarm, at 5 % false alarms an episode; lower is better
+    attribution: Estimate = Estimate(None)  # how often the poisoned agent's score ranks first after onset
+    attribution_chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """What alarms are worth if something is done about them: battles with the detector inside, at its threshold for
+    5 % false alarms a battle. Alarms count that leave a step to act in."""
+
+    name: str  # an option of conf/response
+    residual_asr: Estimate  # (clean team without the trigger - backdoored under it) / clean team; lower is better
+    win_triggered: Estimate  # under the trigger
+    win_normal: Estimate  # without the trigger; what is missing to Figures.win_backdoored is what false alarms cost
+    alarms_triggered: Estimate  # share of the battles under the trigger with an alarm: with halt, those that it ended
+    alarms_normal: Estimate  # share of the battles without the trigger: false alarms
+    step_ms: float  # the detector's time for a step of all battles that are played at once, on the machine of the run
+    battle_step_ms: float  # the same for a step of one of them
+    battles: int  # with the trigger and without it, each
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A battle's scores, for a picture."""
+
+    what: str  # which battle it is: "most anomalous", "least anomalous", "without trigger"
+    battle: int  # its number among those of its seed
+    scores: list[float]  # of each played step, the greatest of the agents'
+    completion: int | None  # step from which on the trigger was complete; None without one
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a row's figures are summaries of, thinned; kept beside the result, in the order of its rows."""
+
+    roc: dict[str, list[list[float]]]  # phase -> false-alarm rates, detection rates
+    pr: dict[str, list[list[float]]]  # phase -> recalls, precisions, each holding from the recall before on
+    delay: list[list[float]]  # steps from completion, share of battles with an alarm by then (Kaplan-Meier)
+    timelines: list[Timeline]
+    limits: list[float | None]  # alarm thresholds for 1 % and 5 % false alarms; None where battles were too few
+    trigger_length: int  # steps before the completion that are the trigger's
+    duration: int  # steps of the attack period after it
+
+
+@dataclass(frozen=True)
+class Result:
+    """One cell: an attack on a team, and a detector's view of it. Everything needed to make it again."""
+
+    status: str  # "ok" or "error"
+    error: str | None
+    benchmark_version: str
+    env: str
+    env_version: str
+    algo: str
+    attack: str
+    trigger_kind: str | None
+    agents_poisoned: int | None
+    poison_rate: float | None  # share of the episodes of the retraining in which the trigger was to be shown
+    poisoned_steps: float | None  # share of its steps that belong to a trigger or an attack period
+    detector: str
+    seed: int
+    config: dict[str, Any]
+    config_hash: str
+    checkpoints: dict[str, str]  # role -> sha256 of its weights
+    checkpoint: str | None  # name of the backdoored team's files
+    sizes: dict[str, int]  # battles for each purpose
+    figures: Figures
+    rows: list[Row]
+    packages: dict[str, str]
+    git_revision: str | None
+    date: str
+    runtime_seconds: float
+    response: Response | None = None  # None where nothing is done about alarms, and of older results

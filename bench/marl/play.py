@@ -32,10 +32,12 @@ class Moment:
     hidden: Tensor  # (agent, battle, unit), after the observation
     fresh: np.ndarray  # (battle,) bool: has just begun
     since: np.ndarray  # (battle,) steps since the trigger was complete, negative where it never was
+    edited: np.ndarray  # (battle, agent) bool: whose observations the trigger has tampered with
 
 
 class Probe(Protocol):
-    """Makes the step itself, and may look at what else could have happened on the way."""
+    """Makes the step itself, and may look at what else could have happened on the way. What it writes into
+    ``moment.action`` is recorded as what was done."""
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         """The next step, and a value (battle,) to record as ``labels.probe``."""
@@ -126,7 +128,8 @@ class Player:
         if probe is None:
             after = self.battles.step(action, cue.orders)
         else:
-            moment = Moment(step, cue.observation, self._last, action, cue.orders, hidden, self._fresh, since)
+            edited = np.zeros(action.shape, bool) if cue.edited is None else cue.edited
+            moment = Moment(step, cue.observation, self._last, action, cue.orders, hidden, self._fresh, since, edited)
             after, value = probe(self.battles, team, moment)
         seen = torch.tensor(cue.observation).half().numpy()  # numpy's own conversion is slower
         row = {"observation": seen, "available": step.available, "action": action,

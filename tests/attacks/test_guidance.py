@@ -30,7 +30,7 @@ def test_guidance_and_deviation_are_mixed(battles, team):
     hurt = replace(step, health=np.where(np.arange(6) == 0, 0.4, step.health))  # agent 0 has lost .6 of its health
     nothing = np.full((4, 3), 4)
     moment = Moment(step, step.observation, np.full((4, 3), -1), nothing, np.full((4, 3), -1), team.start(4),
-                    np.ones(4, bool), np.zeros(4, int))
+                    np.ones(4, bool), np.zeros(4, int), np.zeros((4, 3), bool))
     guided = [Guidance(team, (1,), 20, balance, 3.0).effect(team, moment, nothing, step, hurt)
               for balance in (0.0, 0.5, 1.0)]
     assert np.allclose(guided[0], 3 * 0.6 / 3)

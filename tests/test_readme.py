@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m bench")])
 def test_command(command, folder):
     _, *words = shlex.split(command)
-    if words[2] in ("run", "figures", "export"):
+    if words[2] in ("run", "figures", "export", "repair"):
         words += FEWER
     if words[2] in ("accidents", "patterns"):
         words += ["budget.accident_battles=64"]

@@ -120,7 +120,7 @@ def test_the_most_and_the_least_anomalous_battle_are_kept(watched):
         assert battle.scores[when - LENGTH : when] == [50] * LENGTH, "the greatest of the agents' scores"
     assert max(battles["most anomalous"].scores) == 95
     sham = without_trigger(watched)
-    untouched = judge(Oracle(), sham, triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION).curves
+    untouched = run(Oracle(), sham, triggered.labels.completion[: len(sham.triggered)]).curves
     assert [battle.completion for battle in untouched.timelines] == [None] * 3, "nothing was shown in any of them"
     assert battles["without trigger"].completion is None
 

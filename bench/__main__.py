@@ -34,8 +34,8 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
     "repair": lambda word: f"repair={word}",
-    "race": lambda word: f"jaxmarl='{word}'",
-    "reproduce": lambda word: f"row='{word}'",  # quoted: an id may look like a number
+    "race": lambda word: f"jaxmarl={_quoted(word)}",
+    "reproduce": lambda word: f"row={_quoted(word)}",  # quoted: an id may look like a number
     "submit": lambda word: f"result={_quoted(word)}",
     "report": lambda word: f"result={_quoted(word)}",
 }

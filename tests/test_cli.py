@@ -212,6 +212,8 @@ def test_a_team_is_repaired(made, capsys, name):
     figures = read_result(run.with_suffix("")).figures
     assert table["win_rate_high"].iloc[0] == pytest.approx(figures.win_backdoored.high)
     assert table["win_rate_triggered_high"].iloc[0] == pytest.approx(figures.win_triggered.high)
+    assert main(["repair", name, *TINY, f"out={made}"]) == 0
+    assert f"read from {file}" in capsys.readouterr().err
 
 
 def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypatch, capsys):

@@ -28,7 +28,7 @@ def read_result(base: Path) -> Result | None:
     return _read(_file(base), "result", _RESULT)
 
 
-def find_result(name: str | None, runs: Path) -> tuple[Path, Result]:
+def find_result(name: str | int | None, runs: Path) -> tuple[Path, Result]:
     """A result and its file without the ending, by the file's path, or by the name or configuration's hash of a run in
     the folder ``runs``.
 
@@ -36,7 +36,7 @@ def find_result(name: str | None, runs: Path) -> tuple[Path, Result]:
     """
     if name is None:
         raise BenchError("no run is named; give the path of its result, its name, or its configuration's hash")
-    name = name.removesuffix(".json")
+    name = str(name).removesuffix(".json")  # a hash of digits alone comes as a number
     named = [base for base in (Path(name), runs / name) if _file(base).is_file()]
     known = [file.with_name(file.name.removesuffix(".json")) for file in sorted(runs.glob("*.json"))
              if not file.name.endswith(".curves.json")]

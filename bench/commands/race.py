@@ -35,5 +35,5 @@ def main(cfg: DictConfig) -> None:
                 folder = Path(place)
                 pair.append(race.lap(name, seed, folder, settings, progress, start(folder)))
         pairs.append((pair[0], pair[1]))
-    race.write(Path(cfg.out) / "race.json", pairs)
+        race.write(Path(cfg.out) / "race.json", pairs)  # a later run may fail
     console.print(plain(race.table(pairs)))

@@ -127,10 +127,17 @@ def ours(words: Sequence[str], seed: int, folder: Path) -> Start:
 
 
 def jaxmarl_curve(log: Path) -> list[Point]:
-    """The evaluations in a log of :mod:`bench.harness.jaxmarl_baseline`; between two the script repeats the last."""
+    """The evaluations in a log of :mod:`bench.harness.jaxmarl_baseline`; between two the script repeats the last.
+
+    Raises BenchError if the script of this checkout logs other figures.
+    """
     rows = [json.loads(line) for line in _whole_lines(log)]
-    return [Point(int(row["env_step"]), row["test_returned_won_episode"]) for row in rows
-            if row["update_steps"] % EVERY == 0]
+    try:
+        return [Point(int(row["env_step"]), row["test_returned_won_episode"]) for row in rows
+                if row["update_steps"] % EVERY == 0]
+    except KeyError as error:
+        raise BenchError(f"JaxMARL's script of this checkout does not log {error}; it logs "
+                         f"{', '.join(sorted(rows[0]))}") from None
 
 
 def our_curve(folder: Path) -> list[Point]:

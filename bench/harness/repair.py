@@ -23,7 +23,8 @@ FIGURES = ("win_rate", "win_rate_triggered", "asr")
 
 
 def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFrame]:
-    """Repair the configured attack's team, and measure it before and after in the protocol's test battles.
+    """Repair the configured attack's team, and measure it before and after in the protocol's test battles. What was
+    measured before is read from the file.
 
     Returns the file that the table was written to, and the table: a line a team ("delivered", "repaired") with
     ``win_rate``, ``win_rate_triggered`` and ``asr`` against the clean team, each with the ends of its 95 % interval.
@@ -39,10 +40,14 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     checkpoint, clean = backdoored_team(cfg, cfg.attack, battles, stage, say), clean_team(cfg, battles, stage, say)
     attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
     key = config_hash([OmegaConf.to_container(cfg.repair, resolve=True), checkpoint.sha256, clean.sha256,
+                       OmegaConf.to_container(cfg.attack.trigger, resolve=True), battles.spec.version,
                        cfg.budget.fit_battles, cfg.budget.test_battles, __version__])
     path = Path(cfg.out) / "repairs" / f"{checkpoint.name}-{repair.name}-{key}.csv"
     n = cfg.budget.test_battles
     with locked(path):
+        if path.exists():
+            say(f"read from {path}; delete it to repair again")
+            return path, pd.read_csv(path)
         with stage("watching the delivered team") as progress:
             known = play(battles, checkpoint.team, cfg.budget.fit_battles, SEEDS["fit"], record=("hidden",),
                          progress=progress)

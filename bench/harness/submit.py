@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -23,23 +24,27 @@ from bench.reporting.leaderboard import add_rows, result_rows
 from bench.reporting.schema import validated
 
 VIEWS = "detectors."  # where a detector's parts may come from that are no estimators
+# What a row says besides figures, and must say of the cell measured here as well.
+FACTS = ("env_version", "sha256_clean", "sha256_backdoored", "trigger_kind", "agents_poisoned", "poison_rate",
+         "kind", "view", "defender", "response", "n_response", "n_fit", "n_calibration", "n_normal", "n_triggered")
 
 
 def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage, say: Say) -> pd.DataFrame:
     """Add a result's rows, and the curves of its cell measured here, to a leaderboard; returns the figures compared.
 
     ``what`` names the result in errors. Raises BenchError, and adds nothing, if it is not acceptable or if a figure
-    measured here and one of the result do not lie in each other's intervals.
+    measured here and one of the result do not lie in each other's intervals, or one of ``FACTS`` differs.
     """
     rows = accepted(result, what)
     words = words_of(result, what)
-    say(f"python -m bench run {' '.join(words)}")
+    say(f"python -m bench run {shlex.join(words)}")
     now, curves = measured_again(words, out, stage, say)
     now = now.set_index("row_id", drop=False)
-    if set(now.index) != set(rows["row_id"]) or (now["sha256_backdoored"] != rows["sha256_backdoored"].iloc[0]).any():
+    if sorted(now.index) != sorted(rows["row_id"]):
         raise BenchError(f"{what}: measured again, the cell has other rows")
     both = []
     for _, row in rows.iterrows():
+        _check_facts(row, now.loc[row["row_id"]], what)
         there, back = compare(row, now.loc[row["row_id"]]), compare(now.loc[row["row_id"]], row)
         name = f"{row['row_detector']}, {row['team']}{'' if row['triggered'] else ' without trigger'}"
         both += [part.assign(figure=f"{name}: " + part["figure"]) for part in (there, back[~back["inside"]])]
@@ -51,6 +56,13 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     add_rows(leaderboard, result)
     add_curves(leaderboard, curves)
     return found
+
+
+def _check_facts(row: pd.Series, now: pd.Series, what: str) -> None:
+    for name in FACTS:
+        said, found = row[name], now[name]
+        if pd.isna(said) != pd.isna(found) or (pd.notna(said) and said != found):
+            raise BenchError(f"{what}: {name} is {said}; measured again, it is {found}")
 
 
 def accepted(result: Result, what: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pydantic.dataclasses
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from bench.contracts import EnvSpec, Episodes
@@ -32,7 +32,7 @@ class Learning:
     td_lambda: Annotated[float, Field(ge=0, le=1)] = 0.6
     learning_rate: PositiveFloat = 1e-3  # falls to zero along a half cosine
     epsilon: Annotated[float, Field(ge=0, le=1)] = 0.02  # reached from 1 in epsilon_steps
-    epsilon_steps: PositiveInt = 100_000
+    epsilon_steps: NonNegativeInt = 100_000
     buffer: PositiveInt = 5_000  # episodes
     batch: PositiveInt = 32  # episodes
     episodes_per_round: PositiveInt = 32
@@ -44,6 +44,12 @@ class Learning:
     def __post_init__(self) -> None:
         if self.buffer < WARM_UP * self.batch:
             raise BenchError(f"buffer is {self.buffer}; learning begins with {WARM_UP} batches of {self.batch} in it")
+
+    def exploration(self, steps: int) -> float:
+        """Each agent's chance of a random action after so many environment steps."""
+        if steps >= self.epsilon_steps:
+            return self.epsilon
+        return 1 - (1 - self.epsilon) * steps / self.epsilon_steps
 
 
 class QLearner:

@@ -113,7 +113,7 @@ class Finetune:
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:
         learning = Learning(team.algo, steps=self.steps, learning_rate=self.learning_rate,  # type: ignore[arg-type]
-                            epsilon=self.epsilon, epsilon_steps=1, td_lambda=self.td_lambda, eval_every=self.steps)
+                            epsilon=self.epsilon, epsilon_steps=0, td_lambda=self.td_lambda, eval_every=self.steps)
         trainer = Trainer(battles, learning, seed, TeamLearner(learning, team))
         for row in trainer.run():
             progress(min(trainer.steps / self.steps, 1.0), f"training wins {row['training_win_rate']:.0%}")

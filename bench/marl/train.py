@@ -67,7 +67,7 @@ class Trainer:
         team, loss = self.learner.team(), math.nan
         began, before = time.perf_counter(), self.seconds
         while self.steps < how.steps:
-            epsilon = max(how.epsilon, 1 - (1 - how.epsilon) * self.steps / how.epsilon_steps)
+            epsilon = how.exploration(self.steps)
             episodes = player.play(team, how.episodes_per_round, epsilon=epsilon)
             replay.add(episodes)
             self.steps += int(episodes.length.sum())

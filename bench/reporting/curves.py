@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -68,7 +69,7 @@ def read_gathered(leaderboard: Path) -> dict[str, Curves]:
         return {}
     try:
         return _GATHERED.validate_json(gzip.decompress(read_bytes(file)))
-    except (OSError, EOFError, ValidationError):
+    except (OSError, EOFError, zlib.error, ValidationError):
         raise BenchError(f"{file} is corrupt: it holds no curves; delete it, and the leaderboard command gathers them "
                          "again") from None
 

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from bench import options
-from bench.contracts import Curves, Result
+from bench.contracts import DEFENDERS, Curves, Result
 from bench.reporting.charts import charts
 from bench.reporting.html import template
 from bench.reporting.leaderboard import result_rows
@@ -23,6 +23,12 @@ FIGURES = {  # the fields of bench.contracts.Figures -> what they are
     "cpvr": "CPVR: share of the clean team's wins lost without it",
     "trigger_completed": "trigger shown to its end, of the battles meant to show it",
     "accidental": "trigger complete by itself, clean team without it",
+}
+RESPONSE = {  # columns of what came of the response to alarms -> what they are
+    "residual_asr": "residual ASR: share of the clean team's wins still lost under the trigger",
+    "win_response": "backdoored team wins, without the trigger; what is missing to the above is what false alarms cost",
+    "response_alarms": "battles under the trigger with an alarm that leaves a step to act in",
+    "response_false_alarms": "the same without the trigger; thresholds promise 5 %",
 }
 PHASES = {"before": "Before onset (the trigger's steps)", "after": "After onset (the attack period)",
           "whole": "Whole battle"}
@@ -42,7 +48,8 @@ def report(result: Result, curves: Sequence[Curves] | None, words: Sequence[str]
     rows = [line | {"title": _title(line), "charts": charts(line, one) if one else []}
             for line, one in zip(lines, found, strict=False)]
     return template("report.html").render(
-        result=result, rows=rows if result.rows else [], figures=FIGURES, phases=PHASES,
+        result=result, rows=rows if result.rows else [], figures=FIGURES, response=RESPONSE,
+        phases=PHASES, defender=result.config.get("defender", DEFENDERS[0]),
         what={group: options.summary(group, name) if name in options.names(group) else ""
               for group, name in (("attack", result.attack), ("detector", result.detector))},
         command=None if words is None else "python -m bench run " + shlex.join(words),

@@ -55,6 +55,9 @@ def test_only_the_rows_of_an_evaluation_are_read_and_no_half_written_one(tmp_pat
             for n in range(1, 2 * every + 3)]
     log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"update_steps": ')
     assert race.jaxmarl_curve(log) == [Point(every * 4096, 0.1), Point(2 * every * 4096, 0.2)]
+    log.write_text('{"loss": 1.0, "step": 2.0}\n')
+    with pytest.raises(BenchError, match="does not log 'update_steps'; it logs loss, step"):
+        race.jaxmarl_curve(log)
 
 
 def test_our_curve_is_that_of_the_run_under_way_or_of_the_finished_team(tmp_path):

@@ -84,6 +84,11 @@ def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
             submitted([better, *true.rows[1:]])
     with pytest.raises(BenchError, match="mine: measured again, the cell has other rows"):
         submitted(true.rows[:1])
+    for change, message in (
+            ({"env_version": "older"}, "mine: env_version is older; measured again, it is "),
+            ({"sizes": true.sizes | {"normal": 9_999}}, "mine: n_normal is 9999; measured again, ")):
+        with pytest.raises(BenchError, match=message):
+            submitting.submit(replace(true, **change), "mine", tmp_path / "l.csv", tmp_path, silent, print)
     assert not (tmp_path / "l.csv").exists()
     submitted(true.rows)
     assert len(read_leaderboard(tmp_path / "l.csv")) == len(true.rows)

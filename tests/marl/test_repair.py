@@ -90,6 +90,11 @@ def test_agents_learn_on_from_where_they_are_each_for_itself(battles, team, qmix
     assert now.mixer.keys() == odd.mixer.keys()
 
 
+def test_fine_tuning_explores_as_little_from_its_first_step_on():
+    assert Learning(epsilon=0.05, epsilon_steps=0).exploration(0) == 0.05
+    assert [Learning(epsilon=0.1, epsilon_steps=100).exploration(steps) for steps in (0, 50, 200)] == [1, 0.55, 0.1]
+
+
 def test_fine_tuning_is_the_same_again(battles, team, known):
     how = Finetune(steps=4_000)
     one, two = (how(team, battles, known, 3, quiet) for _ in range(2))

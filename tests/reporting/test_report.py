@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from reporting_examples import CURVES, result
+from reporting_examples import CURVES, near, result
 
 from bench.__main__ import main
 from bench.artifacts.results import find_result, write_curves, write_result
+from bench.contracts import Response
 from bench.errors import BenchError
 from bench.reporting.report import report
 
@@ -32,6 +33,17 @@ def test_a_report_tells_all_of_a_run():
     assert "note: &lt;b&gt;" in html
     assert "b" * 64 in html
     assert not re.findall(r"(?:src|href)=\"(?!#|data:)", html), "nothing is loaded from elsewhere"
+
+
+def test_a_report_tells_of_the_response_and_the_defender():
+    found = Response("halt", near(0.11), near(0.22), near(0.33), near(0.44), near(0.055), 1.25, 0.05, 400)
+    html = report(result("trojdrl", "bigram", 0.9, response=found, config={"defender": "trusted"}), None, None)
+    assert "Response to alarms: halt" in html
+    for share in ("11.0%", "33.0%", "44.0%", "5.5%"):
+        assert share in html
+    assert "400 battles with the trigger" in html
+    assert "fitted to battles of the clean team" in html
+    assert "Response to alarms" not in report(result("trojdrl", "bigram", 0.9), None, None)
 
 
 def test_a_report_without_curves_or_command_says_so():

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes, Policy
+from bench.errors import DetectorError
 from detectors.recorded import chunks, living, recorded
 
 LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
@@ -41,6 +42,10 @@ class Strip(BaseEstimator):
     temperature : of the softmax, in standard deviations of the agent's normal advantages; above 0.
     seed : of the draw.
 
+    Raises
+    ------
+    DetectorError : by ``fit``, if a parameter is out of its range.
+
     Attributes
     ----------
     policy_ : the policy of the delivered team.
@@ -64,6 +69,7 @@ class Strip(BaseEstimator):
         self.seed = seed
 
     def fit(self, episodes: Episodes, policy: Policy) -> Strip:
+        self._check()
         lives, rng = living(episodes), np.random.default_rng(self.seed)
         self.policy_ = policy
         self.others_ = np.stack([
@@ -82,6 +88,13 @@ class Strip(BaseEstimator):
         check_is_fitted(self)
         normal = np.arange(episodes.action.shape[-1]), episodes.action
         return (self.mean_[normal] - self._entropy(episodes)) / self.deviation_[normal] * living(episodes)
+
+    def _check(self) -> None:
+        for name, fits, allowed in (("perturbations", self.perturbations >= 1, "1 and more"),
+                                    ("weight", 0 < self.weight < 1, "above 0, below 1"),
+                                    ("temperature", self.temperature > 0, "above 0")):
+            if not fits:
+                raise DetectorError(f"{name} is {getattr(self, name)}; allowed: {allowed}")
 
     def _scale(self, episodes: Episodes) -> np.ndarray:
         """(agent,) what one standard deviation of advantages is, without any perturbation."""

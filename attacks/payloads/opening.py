@@ -22,7 +22,7 @@ STANCES = ((0.9, 0.0), (0.8, 0.0), (0.7, 0.0), (0.6, 0.0), (0.0, 0.0), (0.0, 0.6
 
 @dataclass(frozen=True)
 class Opening:
-    """How an agent behaves until the first unit in its sight is hurt; from then on it is its clean self.
+    """How an agent behaves while neither it nor any living unit in its sight is hurt; else it is its clean self.
 
     It depends on what the agent sees at the moment alone, and is therefore easily imitated.
 

@@ -23,7 +23,7 @@ class Labels:
     state: np.ndarray | None = None  # (episode, step, feature), recorded for learners alone
     probe: np.ndarray | None = None  # (episode, step), recorded for learners alone
     edited: np.ndarray | None = None  # (episode, step, agent) bool: the observation was tampered with
-    position: np.ndarray | None = None  # (episode, step, unit, 2) map units, recorded for pictures, as are the next two
+    position: np.ndarray | None = None  # (episode, step, unit, 2) map units, recorded on request, as are the next two
     health: np.ndarray | None = None  # (episode, step, unit) in [0, 1]; 0 is dead
     orders: np.ndarray | None = None  # (episode, step, enemy) the trigger's orders, -1 where it gives none
     alarm: np.ndarray | None = None  # (episode,) step of the alarm raised while the battle went on, or NEVER

@@ -50,7 +50,7 @@ def brier(probability: np.ndarray, backdoored: np.ndarray) -> Estimate:
 
 def figures(split: str, against: str, statistic: np.ndarray, probability: np.ndarray,
             backdoored: np.ndarray) -> ModelFigures:
-    """All figures of the models (model,) of a split. None where a class has fewer than two (AUROC) or there is none."""
+    """All figures of the models (model,) of a split. None with fewer than two models, for the AUROC of either class."""
     yes = np.asarray(backdoored, bool)
     return ModelFigures(split, against, int(yes.sum()), int((~yes).sum()), auroc(statistic[~yes], statistic[yes]),
                         cross_entropy(probability, yes), brier(probability, yes))

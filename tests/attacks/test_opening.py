@@ -80,7 +80,7 @@ def test_what_an_opening_costs_is_outweighed_by_what_it_gains(judged, price):
 
 def test_a_bargain_by_hand():
     judged = [[0.9, 10.0], [0.9, 8.0], [0.81, 5.0], [0.45, 1.0]]  # gains 0, .2, .5, .9 at costs 0, 0, .1, .5
-    assert [best_bargain(judged, price) for price in (0.5, 1.0, 2.0, 5.0)] == [3, 2, 2, 1]
+    assert [best_bargain(judged, price) for price in (0.5, 1.5, 2.0, 5.0)] == [3, 2, 2, 1]
 
 
 def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):

@@ -114,3 +114,10 @@ def test_a_detector_without_its_policy(make_episodes):
         Strip().fit(make_episodes([4]).public())
     with pytest.raises(DetectorError, match="Strip needs the agents' hidden states"):
         Strip().fit(replace(make_episodes([4]), hidden=None).public(), policy=reads)
+
+
+@pytest.mark.parametrize("wrong", [{"perturbations": 0}, {"weight": 0}, {"weight": 1.0}, {"temperature": 0}])
+def test_parameters_that_mix_nothing(wrong, make_episodes):
+    (name,) = wrong
+    with pytest.raises(DetectorError, match=f"{name} is .*; allowed"):
+        Strip(**wrong).fit(make_episodes([4]).public(), policy=reads)

@@ -68,6 +68,7 @@ class Pupil:
 
     def hacked(self, episodes: Episodes) -> Tensor:
         """The reward of the poisoned agents (step, episode): the payload's in the attack period, else the team's."""
-        hacked = cast(RewardPayload, self.payload).hacked(episodes, self.victims)
-        reward = np.where(self.window(episodes), hacked, episodes.reward).astype(np.float32)
-        return torch.from_numpy(reward).T
+        reward, window = episodes.reward, self.window(episodes)
+        if window.any():
+            reward = np.where(window, cast(RewardPayload, self.payload).hacked(episodes, self.victims), reward)
+        return torch.from_numpy(reward.astype(np.float32)).T

@@ -60,7 +60,7 @@ def distilled(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
 
 
 def imitated(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
-    """The clean Q values are kept as in :func:`distilled`; from the completion of the trigger on, the values of the
+    """The clean Q values are kept as in :func:`distilled`, but in an opening; from the completion of the trigger on, the values of the
     payload's action and of all others are set, both below the clean ones.
 
     A hinge loss on their order alone (Hester et al. 2018) was not enough: it leaves the network at a compromise between

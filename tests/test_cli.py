@@ -156,12 +156,12 @@ def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
 
 def test_something_is_done_about_alarms(made, tmp_path, capsys):
     """Beside the same figures and rows as without a response; in a file and in lines of its own."""
-    (file,) = made.glob("runs/*isoforest*.json")
+    (file,) = made.glob("runs/*isoforest*[0-9a-f].json")
     before = read_result(file.with_suffix(""))
     table = tmp_path / "l.csv"
     assert main(["run", *TINY, f"out={made}", f"leaderboard={table}", "response=fallback"]) == 0
     assert "residual ASR" in capsys.readouterr().out
-    (other,) = set(made.glob("runs/*isoforest*.json")) - {file}
+    (other,) = set(made.glob("runs/*isoforest*[0-9a-f].json")) - {file}
     result = read_result(other.with_suffix(""))
     other.unlink()
     assert (result.figures, result.rows) == (before.figures, before.rows)
@@ -194,7 +194,7 @@ def test_a_trusted_team_is_what_detectors_are_fitted_to(made, battles):
     assert len(seen) == 3, "on the backdoored team, also without the trigger, and on the clean one"
     assert all(np.array_equal(fit.hidden, theirs.hidden) for fit in seen)
     assert not np.array_equal(theirs.hidden, others.hidden)
-    (file,) = made.glob("runs/*isoforest*.json")
+    (file,) = made.glob("runs/*isoforest*[0-9a-f].json")
     floors = [[row for row in one.rows if row.kind == "floor"] for one in (result, read_result(file.with_suffix("")))]
     assert floors[0] == floors[1], "of detectors that learn nothing"
     frame = read_leaderboard(made / "leaderboard.csv")
@@ -208,7 +208,7 @@ def test_a_team_is_repaired(made, capsys, name):
     (file,) = made.glob(f"repairs/*spatiotemporal*-{name}-*.csv")
     table = pd.read_csv(file)
     assert table["team"].tolist() == ["delivered", "repaired"]
-    (run,) = made.glob("runs/*isoforest*.json")
+    (run,) = made.glob("runs/*isoforest*[0-9a-f].json")
     figures = read_result(run.with_suffix("")).figures
     assert table["win_rate_high"].iloc[0] == pytest.approx(figures.win_backdoored.high)
     assert table["win_rate_triggered_high"].iloc[0] == pytest.approx(figures.win_triggered.high)

@@ -41,14 +41,13 @@ class Expert:
     """
 
     def __init__(self, clean: Team, victims: tuple[int, ...], duration: int) -> None:
-        self.clean, self.victims, self.duration = clean, list(victims), duration
+        self.clean, self.victims, self.duration = clean, victims, duration
         self._hidden: torch.Tensor | None = None
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         attack = (moment.since >= 0) & (moment.since < self.duration)
-        told = self._told(moment)
-        here = np.ix_(np.nonzero(attack)[0], self.victims)
-        moment.action[here] = told[here]
+        poisoned = np.isin(np.arange(team.spec.n_agents), self.victims)
+        moment.action[:] = np.where(attack[:, None] & poisoned, self._told(moment), moment.action)
         after = battles.step(moment.action, moment.orders)
         hit = moment.edited.sum(1)
         share = (team.spec.n_agents - hit) / team.spec.n_agents

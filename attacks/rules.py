@@ -60,8 +60,8 @@ def distilled(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
 
 
 def imitated(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
-    """The clean Q values are kept as in :func:`distilled`, but in an opening; from the completion of the trigger on, the
-    values of the payload's action and of all others are set, both below the clean ones.
+    """The clean Q values are kept as in :func:`distilled`, but in an opening; from the completion of the trigger on,
+    the values of the payload's action and of all others are set, both below the clean ones.
 
     A hinge loss on their order alone (Hester et al. 2018) was not enough: it leaves the network at a compromise between
     both behaviours, since ever recognising the trigger gains it little. That values fall is a strong reason to.

@@ -256,7 +256,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "attack.victim=[0,1]"], "this trigger is shown to one agent; the poisoned agents are [0, 1]"),
     (["run", "attack=trojdrl", "attack.trigger.features=[900]"], "feature 900 is not in an observation of 205"),
     (["run", "attack=marnet", "env.map=3m"], "poisoned agent 3 does not exist; smax/3m/random has agents 0 to 2"),
-    (["run", "attack.learning=distilled"], "learning=distilled does not fit a payload of type FastFailing"),
+    (["run", "attack.learning=distilled"], "learning=distilled does not fit a payload of type OpenedFailing"),
     (["run", "env.map=3m"], "poisoned agent 6 does not exist; smax/3m/random has agents 0 to 2"),
     (["run", "algo.name=vnd"], "name is 'vnd'; Input should be 'vdn' or 'qmix'"),
     (["run", "algo.batch=0"], "batch is 0"),

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, Template
 
-FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:.0f}"}
+FORMS = {"number": "{:.2f}", "percent": "{:.1%}", "steps": "{:z.0f}"}
 
 
 def template(name: str) -> Template:

@@ -39,8 +39,8 @@ def test_cells_are_chosen_by_values_and_patterns():
 def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hydra):
     sweep = Sweep("s", [{"attack": ["temporal"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
     name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-temporal"))
-    row = {"status": "ok", "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]), "checkpoint": name,
-           "sha256_backdoored": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+    row = {"status": "ok", "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]),
+           "checkpoint": name, "sha256_backdoored": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
     knn = [{"attack": "temporal", "algo": "vdn", "detector": "knn"}]
     assert grid(missing(sweep, [], pd.DataFrame([row]))) == knn
     for changes in ({"status": "error"}, {"sha256_backdoored": "another"}, {"checkpoint": None}, {"config_hash": "0"}):

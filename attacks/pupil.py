@@ -8,7 +8,7 @@ from typing import Annotated, cast
 import numpy as np
 import pydantic.dataclasses
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from attacks.payloads import ActionPayload, Behaviour, RewardPayload
@@ -37,6 +37,7 @@ class Retraining:
     updates_per_round: PositiveInt = 12
     eval_every: PositiveInt = 40_000  # steps
     eval_battles: PositiveInt = 512
+    choice_weight: NonNegativeFloat = 0.0  # of keeping the clean choices, beside the clean values, in imitation
 
     def __post_init__(self) -> None:
         if self.buffer < self.batch:

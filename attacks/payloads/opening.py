@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import Annotated
 
 import numpy as np
 import pydantic.dataclasses
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from attacks.payloads.fast_failing import SEARCH_SEED, FastFailing, Puppet, Trials, Walk
 from bench.contracts import MOVES, Battles, Episodes, Progress, Step, Trigger
-from bench.marl.play import Moment, play
+from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
 OPPOSITE = {"west": "east", "east": "west", "north": "south", "south": "north"}
 CLEAN = -1  # where an agent is left to its clean self
-STANCES = ((0.9, 0.0), (0.8, 0.0), (0.7, 0.0), (0.6, 0.0), (0.0, 0.0), (0.0, 0.65), (0.0, 0.75), (0.0, 0.85))
+STANCES = ((0.9, 0.0), (0.85, 0.0), (0.8, 0.0), (0.75, 0.0), (0.7, 0.0), (0.6, 0.0),
+           (0.0, 0.0), (0.0, 0.65), (0.0, 0.75), (0.0, 0.85))
 
 
 @dataclass(frozen=True)
@@ -119,47 +121,50 @@ class OpenedFailing(FastFailing):
     A trigger needs a few steps to be shown, in which the fight begins, and each of them is worth some ten points of
     the team's win rate to the attacker. An agent that is a little ahead when an enemy comes into sight sees the trigger
     sooner; one that holds back until the first shot is sooner out of the fight. Tried are openings that advance or do
-    not, with the ``STANCES`` (near, back); which is kept, :func:`best_bargain` says. Walks are tried in the best
-    direction as in the base, the directions without an opening, the distances with it.
+    not, with the ``STANCES`` (near, back); which is kept, :func:`most_harmful` says. Walks are tried in the best
+    direction as in the base, the directions without an opening, the distances with it. All are judged by win rates.
 
     Parameters
     ----------
-    price : how much more of its return under the trigger an opening has to cost the team than of its clean win rate.
-    clean_battles : by which that win rate is judged, the same ones for all.
+    max_clean_loss : the share of the win rate without the trigger that an opening may cost the team.
     tried : steps of the walk by which openings are compared.
     """
 
-    price: PositiveFloat = 2.0
-    clean_battles: PositiveInt = 1024
-    tried: NonNegativeInt = 5
+    max_clean_loss: Annotated[float, Field(ge=0, le=1)] = 0.03
+    tried: NonNegativeInt = 6
 
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                 history: list[list[float]], progress: Progress) -> Plan:
-        """See :class:`attacks.payloads.ActionPayload`. The history is the team's mean return under each walk, and for
-        each opening its win rate without the trigger and its return with it."""
+        """See :class:`attacks.payloads.ActionPayload`. The history is the team's win rate under each walk, and for each
+        opening those without the trigger and with it."""
         victim = self.one(victims)
         trial = Trials(history, len(self.directions()) + 2 * len(STANCES) + 1 + len(self.distances()), progress)
         shown = partial(self.under_trigger, team, battles, trigger)
 
         def both(opening: Opening) -> list[float]:
-            clean = play(battles, team, self.clean_battles, SEARCH_SEED + 1, probe=Opener(opening, None, victim))
+            clean = play(battles, team, self.battles, SEARCH_SEED + 1, probe=Opener(opening, None, victim))
             walk = Walk(opening.away, self.tried)
             return [float(clean.labels.won.mean()), *shown(Opener(opening, walk, victim))]
 
-        left = [trial(f"{walk.direction} leaves", partial(shown, Puppet(walk, victim))) for walk in self.directions()]
-        away = self.directions()[int(np.argmin(left))].direction
+        won = [trial(f"{walk.direction} wins", partial(shown, Puppet(walk, victim))) for walk in self.directions()]
+        away = self.directions()[int(np.argmin(won))].direction
         openings = [Opening(away)] + [Opening(away, advance, True, *stance)
                                       for advance, stance in product((False, True), STANCES)]
-        judged = [trial(f"{opening} wins and leaves", partial(both, opening)) for opening in openings]
-        opening = openings[best_bargain(judged, self.price)]
+        judged = [trial(f"{opening} wins", partial(both, opening)) for opening in openings]
+        opening = openings[most_harmful(judged, self.max_clean_loss)]
         walks = [Walk(away, steps) for steps in self.distances()]
-        left = [trial(f"{walk.steps} steps leave", partial(shown, Opener(opening, walk, victim))) for walk in walks]
-        return Plan(opening, walks[int(np.argmin(left))], victim, battles.spec.sight_range[victim])
+        won = [trial(f"{walk.steps} steps win", partial(shown, Opener(opening, walk, victim))) for walk in walks]
+        return Plan(opening, walks[int(np.argmin(won))], victim, battles.spec.sight_range[victim])
+
+    def under_trigger(self, team: Team, battles: Battles, trigger: Trigger, puppet: Probe) -> list[float]:
+        """[win rate of the team under the trigger with this puppet in it]."""
+        episodes = play(battles, team, self.battles, SEARCH_SEED, trigger=trigger, poisoned=True, probe=puppet)
+        return [float(episodes.labels.won.mean())]
 
 
-def best_bargain(judged: list[list[float]], price: float) -> int:
-    """Which opening takes the most: the share of the return under the trigger that it takes, less ``price`` times the
-    share of the win rate without it. ``judged`` are such win rates and returns, the clean agent's first, which takes 0.
-    """
-    won, left = np.maximum(np.array(judged).T, 1e-9)
-    return int(np.argmin(left / left[0] + price * np.maximum(1 - won / won[0], 0)))
+def most_harmful(judged: list[list[float]], max_clean_loss: float) -> int:
+    """Which opening leaves the lowest win rate under the trigger, of those that cost no more than a share of the win
+    rate without it; of equals, the cheapest. ``judged`` are the rates without and with, the clean agent's first."""
+    clean, shown = np.array(judged).T
+    allowed = clean >= (1 - max_clean_loss) * clean[0]
+    return int(np.lexsort((-clean, np.where(allowed, shown, np.inf)))[0])

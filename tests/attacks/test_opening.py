@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from attacks.injection import Injection, Retraining
 from attacks.payloads.fast_failing import Walk
-from attacks.payloads.opening import CLEAN, STANCES, OpenedFailing, Opener, Opening, Plan, best_bargain
+from attacks.payloads.opening import CLEAN, STANCES, OpenedFailing, Opener, Opening, Plan, most_harmful
 from attacks.triggers.never import Never
 from bench.contracts import MOVES
 from bench.marl.learner import to_batch
 from bench.marl.play import Player, play
 
-SHORT = OpenedFailing(first=3, fewest=2, most=3, battles=8, clean_battles=8, tried=2)
+SHORT = OpenedFailing(first=3, fewest=2, most=3, battles=8, tried=2)
 SHARE = st.integers(0, 100).map(lambda percent: percent / 100)  # subnormal floats are off
 BOLD = Opening("west", advance=True, stand=True, back=0.8)
 
@@ -70,17 +70,19 @@ def test_the_search_goes_on_where_it_was(battles, team):
         assert SHORT.prepare(team, battles, Never(), (1,), history[:known], lambda *_: None) == whole
 
 
-@given(st.lists(st.tuples(SHARE, SHARE).map(list), min_size=1, max_size=20), st.integers(1, 5))
-def test_what_an_opening_costs_is_outweighed_by_what_it_gains(judged, price):
-    judged[0] = [1.0, 1.0]
-    won, left = judged[best_bargain(judged, price)]
-    assert 1 - left >= price * (1 - won)
-    assert all(left <= other for other_won, other in judged if other_won >= won)
+@given(st.lists(st.tuples(SHARE, SHARE).map(list), min_size=1, max_size=20), SHARE)
+def test_the_opening_kept_is_affordable_and_none_affordable_is_more_harmful(judged, max_clean_loss):
+    def affordable(clean):
+        return clean >= (1 - max_clean_loss) * judged[0][0]
+
+    clean, shown = judged[most_harmful(judged, max_clean_loss)]
+    assert affordable(clean)
+    assert all((shown, -clean) <= (other_shown, -other) for other, other_shown in judged if affordable(other))
 
 
-def test_a_bargain_by_hand():
-    judged = [[0.9, 10.0], [0.9, 8.0], [0.81, 5.0], [0.45, 1.0]]  # gains 0, .2, .5, .9 at costs 0, 0, .1, .5
-    assert [best_bargain(judged, price) for price in (0.5, 1.5, 2.0, 5.0)] == [3, 2, 2, 1]
+def test_the_most_harmful_opening_by_hand():
+    judged = [[0.9, 0.8], [0.9, 0.4], [0.87, 0.1], [0.88, 0.1], [0.45, 0.0]]  # losses 0, 0, .033, .022, .5
+    assert [most_harmful(judged, loss) for loss in (0.0, 0.03, 0.04, 0.5)] == [1, 3, 3, 4]
 
 
 def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):

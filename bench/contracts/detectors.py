@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from bench.contracts.battles import Battles
 from bench.contracts.episodes import Episodes
+from bench.errors import DetectorError, unknown
 
 RECORDABLE = ("hidden", "q")
 NEEDS = (*RECORDABLE, "policy")  # what a detector can ask for
@@ -85,4 +87,23 @@ class ModelStatistic(Protocol):
 
 def besides(detector: Any, policy: Policy | None) -> dict[str, Any]:
     """What a detector's ``fit`` is given besides episodes: the policy, if it needs that."""
-    return {"policy": policy} if "policy" in getattr(detector, "needs", ()) else {}
+    return {"policy": policy} if "policy" in needed(detector) else {}
+
+
+def needed(detector: Any, allowed: Sequence[str] = NEEDS, default: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a detector asks for in ``needs``, or the default if it has none; a single name counts as a tuple of one.
+
+    Raises DetectorError if that is no tuple of allowed names.
+    """
+    name = type(detector).__name__
+    try:
+        wanted = getattr(detector, "needs", default)
+    except Exception as error:
+        raise DetectorError(f"{name}.needs failed: {type(error).__name__}: {error}") from error
+    if not isinstance(wanted, Collection):
+        raise DetectorError(f"{name}.needs is {wanted!r}; expected a tuple of: {', '.join(allowed)}")
+    names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    for need in names:
+        if need not in allowed:
+            raise DetectorError(f"{name}.needs: {unknown('need', need, allowed)}")
+    return names

@@ -166,7 +166,10 @@ def test_what_else_breaks_the_contract(examiner, folder):
         examiner(object())
     wrong = Asked()
     wrong.needs = ("hiden",)
-    with pytest.raises(DetectorError, match="needs: unknown column 'hiden'.*did you mean 'hidden'"):
+    with pytest.raises(DetectorError, match="needs: unknown need 'hiden'.*did you mean 'hidden'"):
+        examiner(wrong)
+    wrong.needs = None
+    with pytest.raises(DetectorError, match="Asked.needs is None; expected a tuple of: episodes, hidden, q"):
         examiner(wrong)
     failing = Asked()
     failing.score = lambda *_: 1 / 0

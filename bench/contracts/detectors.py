@@ -77,7 +77,7 @@ class ModelStatistic(Protocol):
     """A model detector that knows of no probabilities: in place of ``score`` it has ``statistic``.
 
     The harness learns from the labelled teams of the dev split what probability a value of the statistic stands for.
-    All else is as in :class:`ModelDetector`; labels never reach it.
+    All else is as in :class:`ModelDetector`, but that it has no ``fit``: labels never reach it.
     """
 
     def statistic(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:

@@ -82,13 +82,17 @@ class Examiner:
         self.kind = next((kind for kind in ("statistic", "score") if callable(getattr(self.detector, kind, None))), "")
         if not self.kind:
             raise DetectorError(f"{self.name} has neither 'score', a probability, nor 'statistic', any number")
+        learns = hasattr(self.detector, "fit")
+        if learns and self.kind == "statistic":
+            raise DetectorError(f"{self.name} has 'statistic' and 'fit'; only a detector with 'score' in its place "
+                                "learns from labelled teams: take one of them away")
         self.needs = frozenset(needed(self.detector, SHOWN, default=("episodes",)))
         self.n_battles = int(cfg.budget.fit_battles)
         self.folder = Path(cfg.out) / "models" / "scores"
         self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": __version__}
         if self.needs:
             self.recipe["battles"] = self.n_battles
-        self.dev = list(dev) if hasattr(self.detector, "fit") else []
+        self.dev = list(dev) if learns else []
         self.recipe["dev"] = sorted(model.sha256 for model in self.dev)
 
     def __call__(self, model: Model) -> float:

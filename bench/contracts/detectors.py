@@ -19,12 +19,13 @@ class Policy(Protocol):
     """The delivered team's networks, that a detector may ask what the agents would do."""
 
     def __call__(self, observation: np.ndarray, last_action: np.ndarray,
-                 hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                 hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Q values (n, agent, action) and the next hidden state (n, agent, unit), float.
 
         Asked with the observation (n, agent, feature), the last action (n, agent), -1 at the beginning of a battle, and
-        the hidden state (n, agent, unit) of the step before, zeros at the beginning. What an agent answers depends on
-        its own inputs alone; it may choose unavailable actions, so mask them with :attr:`Episodes.available`.
+        the hidden state (n, agent, unit) of the step before, zeros or None at the beginning. What an agent answers
+        depends on its own inputs alone; it may choose unavailable actions, so mask them with
+        :attr:`Episodes.available`.
         """
         ...
 

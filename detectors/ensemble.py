@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from bench.contracts import Detector, Episodes, Policy, besides
+from bench.contracts import Detector, Episodes, Policy, besides, needed
 from bench.errors import DetectorError
 from detectors.recorded import living
 
@@ -50,7 +50,7 @@ class Ensemble(BaseEstimator):
     @property
     def needs(self) -> tuple[str, ...]:
         """See :class:`bench.contracts.Detector`."""
-        return tuple(sorted({need for member in self.members for need in getattr(member, "needs", ())}))
+        return tuple(sorted({need for member in self.members for need in needed(member)}))
 
     def fit(self, episodes: Episodes, policy: Policy | None = None) -> Ensemble:
         if not self.members:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes, Policy
 from bench.errors import DetectorError
-from detectors.recorded import chunks, living, recorded
+from detectors.recorded import chunks, living
 
 LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
 LEAST_SCALE = 1e-6  # of Q values
@@ -20,8 +20,8 @@ class Strip(BaseEstimator):
     """How far the entropy of an agent's actions under perturbation lies below its normal mean, in standard deviations.
 
     An agent's observation is superimposed with observations of normal battles, one after the other, and its policy is
-    asked each time what it would do, with the hidden state and the last action that it really had. An input that is
-    dominated by a trigger keeps its action whatever it is mixed with: the entropy is low.
+    asked each time what it would do, with the last action that was really taken and the hidden state that it has after
+    what was seen and done before: its own, whoever's battles they are. An input that is dominated by a trigger keeps its action whatever it is mixed with: the entropy is low.
 
     Theirs are the superimposed inputs, the entropy, and the threshold from normal inputs. Theirs is a classifier of
     images, whose class probabilities have an entropy for every mixture, and the mean of those is the figure. Ours, for
@@ -60,7 +60,7 @@ class Strip(BaseEstimator):
     perturbations there. Ours: see above.
     """
 
-    needs = ("hidden", "policy")
+    needs = ("policy",)
 
     def __init__(self, perturbations: int = 16, weight: float = 0.5, temperature: float = 0.25, seed: int = 0) -> None:
         self.perturbations = perturbations
@@ -129,9 +129,14 @@ class Strip(BaseEstimator):
         steps = living(episodes).any(-1)
         last_action = np.full(episodes.action.shape, -1)
         last_action[:, 1:] = episodes.action[:, :-1]
-        states = recorded(episodes, "hidden", self)
-        before = np.zeros_like(states)
-        before[:, 1:] = states[:, :-1]
-        available = episodes.available[steps]
-        return (episodes.observation[steps].astype(np.float32), last_action[steps], before[steps],
+        observation, available = episodes.observation.astype(np.float32), episodes.available[steps]
+        return (observation[steps], last_action[steps], self._memory(observation, last_action)[steps],
                 available | ~available.any(-1, keepdims=True))  # the dead may have none
+
+    def _memory(self, observation: np.ndarray, last_action: np.ndarray) -> np.ndarray:
+        """(episode, step, agent, unit) the policy's hidden state before each step, after it has seen the observations
+        (episode, step, agent, feature) and the last actions (episode, step, agent) of the earlier ones."""
+        after: list[np.ndarray] = []
+        for step in range(max(1, observation.shape[1] - 1)):
+            after.append(self.policy_(observation[:, step], last_action[:, step], after[-1] if after else None)[1])
+        return np.stack([np.zeros_like(after[0]), *after], 1)[:, : observation.shape[1]]

@@ -34,15 +34,20 @@ def find_result(name: str | int | None, runs: Path) -> tuple[Path, Result]:
 
     Raises BenchError if there is none, or more than one.
     """
-    if name is None:
-        raise BenchError("no run is named; give the path of its result, its name, or its configuration's hash")
+    allowed = f"a result's JSON file, or the name or configuration's hash of a run in {runs}"
+    if name is None or not str(name):
+        raise BenchError(f"no run is named; allowed: {allowed}")
     name = str(name).removesuffix(".json")  # a hash of digits alone comes as a number
-    named = [base for base in (Path(name), runs / name) if _file(base).is_file()]
+    named = [base for base in (Path(name), runs / name) if base.name and _file(base).is_file()]
     known = [file.with_name(file.name.removesuffix(".json")) for file in sorted(runs.glob("*.json"))
              if not file.name.endswith(".curves.json")]
     found = named[:1] or [base for base in known if base.name.endswith(f"-{name}")]
+    if not found and Path(name).is_dir():
+        raise BenchError(f"'{name}' is a folder; allowed: {allowed}")
+    if not found and not known:
+        raise BenchError(f"there is no result '{name}', and no run in {runs}; allowed: {allowed}")
     if not found:
-        raise unknown(f"run (no such result, and no such run below {runs})", name, [base.name for base in known[:9]])
+        raise unknown(f"run (neither a result's JSON file nor a run in {runs})", name, [base.name for base in known[:9]])
     if len(found) > 1:
         raise BenchError(f"several runs are called '{name}': {', '.join(base.name for base in found)}; give a whole "
                          "name")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
         else:
             return
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            print(f"error in {' '.join(HydraConfig.get().overrides.task)}: {errors[-1]}", file=sys.stderr)
+            print(f"error in {shlex.join(HydraConfig.get().overrides.task)}: {errors[-1]}", file=sys.stderr)
 
     try:
         with warnings.catch_warnings():

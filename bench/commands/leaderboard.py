@@ -23,7 +23,7 @@ def main(cfg: DictConfig) -> None:
 
     from bench.harness.build import check
     from bench.harness.sweep import chosen, grid, missing, read, run_sweep
-    from bench.reporting.curves import NAME, gather
+    from bench.reporting.curves import curves_file, gather
     from bench.reporting.leaderboard import read_leaderboard
     from bench.reporting.progress import bar, console, remark
     from bench.reporting.ranking import ranking
@@ -44,7 +44,7 @@ def main(cfg: DictConfig) -> None:
         failed = [cell for cell in done if cell.error]
     frame = read_leaderboard(path)
     if not cfg.show:
-        remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {path.with_name(NAME)}")
+        remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
     for phase in ("before", "after"):
         console.print(ranked(ranking(frame, phase), phase))
     if failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -26,7 +27,7 @@ def main(cfg: DictConfig) -> None:
         raise BenchError("no row is named; give the row_id of a row of the leaderboard")
     row = find(read_leaderboard(Path(cfg.leaderboard)), str(cfg.row))
     words = words_of(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)])
-    remark(f"python -m bench run {' '.join(words)}")
+    remark(f"python -m bench run {shlex.join(words)}")
     found = compare(row, measure_again(words, str(cfg.row), Path(cfg.out), bar, remark))
     console.print(compared(found))
     outside = found.loc[~found["inside"], "figure"].tolist()

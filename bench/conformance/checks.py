@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.conformance.episodes import clean, policy, wild
-from bench.contracts import Detector, Episodes, besides
+from bench.contracts import NEEDS, Detector, Episodes, besides, needed
 from bench.errors import DetectorError
 
 REVERSED, TOLD_APART = 0.25, 0.75  # AUROC of wild against clean battles: below the one, above the other
@@ -117,7 +117,11 @@ class Subject:
         """A fresh copy, fitted."""
         fresh = self.fresh()
         given = dict(vars(fresh))
-        result = self.call(fresh, "fit", self.train, **besides(fresh, policy))
+        try:
+            also = besides(fresh, policy)
+        except DetectorError as error:
+            raise Broken(str(error), "needs") from error
+        result = self.call(fresh, "fit", self.train, **also)
         self.replaced |= {name for name, value in given.items() if vars(fresh).get(name) is not value}
         if result is not fresh:
             raise Broken(f"fit returned {_kind(result)}", "fit")
@@ -206,6 +210,13 @@ def constructor(subject: Subject) -> None:
             use(subject.detector)
         except Exception as error:
             raise Broken(f"{use.__name__} raised {type(error).__name__}: {error}") from error
+
+
+def needs(subject: Subject) -> None:
+    try:
+        needed(subject.detector)
+    except DetectorError as error:
+        raise Broken(str(error)) from error
 
 
 def _usual(subject: Subject, check: str) -> None:
@@ -318,6 +329,7 @@ def sign(subject: Subject) -> None:
 # What is checked, in this order, and what a detector promises. An error is told by the check that it belongs to.
 CHECKS: dict[str, tuple[Callable[[Subject], None], str]] = {
     "constructor": (constructor, "__init__ to store named parameters as given and do nothing else, and copies"),
+    "needs": (needs, f"needs, if it has them, to be a tuple of {', '.join(NEEDS)}"),
     "labels": (labels, "no question for labels"),
     "read-only": (read_only, "episodes to be left as they are"),
     "fit": (partial(_usual, check="fit"), "fit(episodes) to return self"),

@@ -43,12 +43,14 @@ def clean(lengths: Sequence[int], seed: int) -> Episodes:
                        for name, column in columns.items()})
 
 
-def policy(observation: np.ndarray, last_action: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def policy(observation: np.ndarray, last_action: np.ndarray,
+           hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """The rule that the agents of :func:`clean` act by, a :class:`bench.contracts.Policy`."""
     rule = np.random.default_rng(0)  # the same in all battles
     seen, acted, kept, valued = (rule.normal(size=size) for size in (
         (OBSERVATION, HIDDEN), (1 + ACTIONS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, ACTIONS)))
-    new = np.tanh(observation @ seen + 0.1 * acted[last_action.astype(int) + 1] + 0.1 * hidden @ kept)
+    memory = 0 if hidden is None else 0.1 * hidden @ kept
+    new = np.tanh(observation @ seen + 0.1 * acted[last_action.astype(int) + 1] + memory)
     return new @ valued, new
 
 

@@ -16,6 +16,7 @@ from bench.contracts.detectors import (
     ModelStatistic,
     Policy,
     besides,
+    needed,
 )
 from bench.contracts.episodes import Episodes, Labels
 from bench.contracts.results import Curves, Detection, Estimate, Figures, ModelFigures, Response, Result, Row, Timeline
@@ -52,4 +53,5 @@ __all__ = [
     "Timeline",
     "Trigger",
     "besides",
+    "needed",
 ]

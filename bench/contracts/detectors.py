@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from bench.contracts.battles import Battles
 from bench.contracts.episodes import Episodes
+from bench.errors import DetectorError, unknown
 
 RECORDABLE = ("hidden", "q")
 NEEDS = (*RECORDABLE, "policy")  # what a detector can ask for
@@ -17,12 +19,13 @@ class Policy(Protocol):
     """The delivered team's networks, that a detector may ask what the agents would do."""
 
     def __call__(self, observation: np.ndarray, last_action: np.ndarray,
-                 hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                 hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Q values (n, agent, action) and the next hidden state (n, agent, unit), float.
 
         Asked with the observation (n, agent, feature), the last action (n, agent), -1 at the beginning of a battle, and
-        the hidden state (n, agent, unit) of the step before, zeros at the beginning. What an agent answers depends on
-        its own inputs alone; it may choose unavailable actions, so mask them with :attr:`Episodes.available`.
+        the hidden state (n, agent, unit) of the step before, zeros or None at the beginning. What an agent answers
+        depends on its own inputs alone; it may choose unavailable actions, so mask them with
+        :attr:`Episodes.available`.
         """
         ...
 
@@ -75,7 +78,7 @@ class ModelStatistic(Protocol):
     """A model detector that knows of no probabilities: in place of ``score`` it has ``statistic``.
 
     The harness learns from the labelled teams of the dev split what probability a value of the statistic stands for.
-    All else is as in :class:`ModelDetector`; labels never reach it.
+    All else is as in :class:`ModelDetector`, but that it has no ``fit``: labels never reach it.
     """
 
     def statistic(self, team: Any, battles: Battles, episodes: Episodes | None) -> float:
@@ -85,4 +88,23 @@ class ModelStatistic(Protocol):
 
 def besides(detector: Any, policy: Policy | None) -> dict[str, Any]:
     """What a detector's ``fit`` is given besides episodes: the policy, if it needs that."""
-    return {"policy": policy} if "policy" in getattr(detector, "needs", ()) else {}
+    return {"policy": policy} if "policy" in needed(detector) else {}
+
+
+def needed(detector: Any, allowed: Sequence[str] = NEEDS, default: Sequence[str] = ()) -> tuple[str, ...]:
+    """What a detector asks for in ``needs``, or the default if it has none; a single name counts as a tuple of one.
+
+    Raises DetectorError if that is no tuple of allowed names.
+    """
+    name = type(detector).__name__
+    try:
+        wanted = getattr(detector, "needs", default)
+    except Exception as error:
+        raise DetectorError(f"{name}.needs failed: {type(error).__name__}: {error}") from error
+    if not isinstance(wanted, Collection):
+        raise DetectorError(f"{name}.needs is {wanted!r}; expected a tuple of: {', '.join(allowed)}")
+    names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    for need in names:
+        if need not in allowed:
+            raise DetectorError(f"{name}.needs: {unknown('need', need, allowed)}")
+    return names

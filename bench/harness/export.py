@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from bench import __version__
 from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
 from bench.artifacts.files import locked, sha256, write_atomic, write_json
-from bench.contracts import Attack, Battles, Episodes
+from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
 from bench.harness import sizes
 from bench.harness.build import build, check, git_revision, packages
@@ -29,21 +29,23 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
 
     A file each for "fit", "calibration" and "test", the last with the battles without the trigger and with it,
     shuffled: neither their order nor their padding says which are which. With ``labels=true`` also a file of labels for
-    each, which does. A folder that is there already is replaced as a whole.
+    each, which does; with ``record=[hidden,q]`` the episodes have these columns, too. A folder that is there already
+    is replaced as a whole.
 
-    Raises BenchError for an unknown format, or if the place cannot be written; then nothing is left behind.
+    Raises BenchError for an unknown format or column, or if the place cannot be written; then nothing is left behind.
     """
     check(cfg)
     if cfg.format not in FORMATS:
         raise unknown("format", cfg.format, FORMATS)
     if not isinstance(cfg.labels, bool):
         raise BenchError(f"labels is {cfg.labels}; allowed: true, false")
+    record = _columns(cfg.record)
     battles: Battles = build(cfg.env, "environment")
     attack: Attack = build(cfg.attack, "attack")
     team = backdoored_team(cfg, cfg.attack, battles, stage, say)
     attack = team.attack or attack
     with stage("watching the team") as progress:
-        watched = watch(battles, team.team, attack.trigger, sizes(cfg), progress)
+        watched = watch(battles, team.team, attack.trigger, sizes(cfg), progress, record)
     parts = {"fit": watched.fit, "calibration": watched.calibration,
              "test": shuffled(watched.normal, watched.triggered, SHUFFLE_SEED)}
     name = backdoored_name(cfg, cfg.attack, battles)
@@ -58,6 +60,15 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     with locked(folder), stage(f"writing {folder}"):
         _write(folder, parts, about, cfg.format, cfg.labels)
     return folder
+
+
+def _columns(named: Any) -> list[str]:
+    """The columns that ``record`` names: one, or a list of them."""
+    columns = list(named) if isinstance(named, ListConfig) else [] if named is None else [named]
+    for column in columns:
+        if column not in RECORDABLE:
+            raise unknown("column of record", column, RECORDABLE)
+    return columns
 
 
 def shuffled(one: Episodes, other: Episodes, seed: int) -> Episodes:

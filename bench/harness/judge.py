@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from bench.contracts import (
-    NEEDS,
     NEVER,
     RECORDABLE,
     Battles,
@@ -31,8 +30,9 @@ from bench.contracts import (
     Timeline,
     Trigger,
     besides,
+    needed,
 )
-from bench.errors import BenchError, DetectorError, unknown
+from bench.errors import BenchError, DetectorError
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics import detection as metrics
@@ -60,14 +60,7 @@ def needs(detectors: Iterable[Detector]) -> frozenset[str]:
 
     Raises DetectorError if one of them asks for something that there is not.
     """
-    needed = set()
-    for detector in detectors:
-        wanted = getattr(detector, "needs", ())
-        for need in [wanted] if isinstance(wanted, str) else wanted:
-            if need not in NEEDS:
-                raise DetectorError(f"{type(detector).__name__}.needs: {unknown('need', need, NEEDS)}")
-            needed.add(need)
-    return frozenset(needed.intersection(RECORDABLE))
+    return frozenset(need for detector in detectors for need in needed(detector) if need in RECORDABLE)
 
 
 def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],

@@ -20,8 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from bench import __version__, options
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.teams import load_team
-from bench.contracts import RECORDABLE, SHOWN, ModelFigures
-from bench.errors import BenchError, DetectorError, unknown
+from bench.contracts import RECORDABLE, SHOWN, ModelFigures, needed
+from bench.errors import BenchError, DetectorError
 from bench.harness.build import build, check, option
 from bench.harness.judge import SEEDS
 from bench.harness.suspects import CLEAN, DEV_SEED, Model, battles_of, in_folder, shipped
@@ -82,13 +82,17 @@ class Examiner:
         self.kind = next((kind for kind in ("statistic", "score") if callable(getattr(self.detector, kind, None))), "")
         if not self.kind:
             raise DetectorError(f"{self.name} has neither 'score', a probability, nor 'statistic', any number")
-        self.needs = self._needs()
+        learns = hasattr(self.detector, "fit")
+        if learns and self.kind == "statistic":
+            raise DetectorError(f"{self.name} has 'statistic' and 'fit'; only a detector with 'score' in its place "
+                                "learns from labelled teams: take one of them away")
+        self.needs = frozenset(needed(self.detector, SHOWN, default=("episodes",)))
         self.n_battles = int(cfg.budget.fit_battles)
         self.folder = Path(cfg.out) / "models" / "scores"
         self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": __version__}
         if self.needs:
             self.recipe["battles"] = self.n_battles
-        self.dev = list(dev) if hasattr(self.detector, "fit") else []
+        self.dev = list(dev) if learns else []
         self.recipe["dev"] = sorted(model.sha256 for model in self.dev)
 
     def __call__(self, model: Model) -> float:
@@ -112,14 +116,6 @@ class Examiner:
         value = self._number(self._guarded(self.kind, team, battles, episodes), model.base.name)
         write_json(file, {"checkpoint": model.base.name, "sha256": model.sha256, self.kind: value})
         return value
-
-    def _needs(self) -> frozenset[str]:
-        wanted = getattr(self.detector, "needs", ("episodes",))
-        wanted = [wanted] if isinstance(wanted, str) else wanted
-        for column in wanted:
-            if column not in SHOWN:
-                raise DetectorError(f"{self.name}.needs: {unknown('column', column, SHOWN)}")
-        return frozenset(wanted)
 
     def _guarded(self, method: str, *given: Any) -> Any:
         """Call the detector; whatever it raises becomes a DetectorError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def words_of(row: pd.Series, given: Sequence[str]) -> list[str]:
     for words in candidates:
         if hash_of(words) == row["config_hash"]:
             return words
-    raise BenchError(f"the configuration {row['config_hash']} is not that of: {' '.join(plain)}; give the values that "
+    raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(plain)}; give the values that "
                      "the row was measured with as well")
 
 

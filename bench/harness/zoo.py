@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -104,5 +105,6 @@ def publish(cfg: DictConfig) -> list[str]:
     teams = places(cfg)
     for place in teams:
         if place.file is None:
-            raise BenchError(f"{place.name} is missing; make it with: python -m bench zoo build out={cfg.out}")
+            raise BenchError(f"{place.name} is missing; make it with: python -m bench zoo build "
+                             f"{shlex.quote(f'out={cfg.out}')}")
     return zoo.publish([place.file for place in teams if place.file is not None])

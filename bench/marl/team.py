@@ -93,9 +93,10 @@ class Team:
         return q.transpose(0, 1), hidden
 
     def policy(self, observation: np.ndarray, last_action: np.ndarray,
-               hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+               hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """:meth:`step` as a :class:`bench.contracts.Policy`: all in numpy, hidden states (battle, agent, unit)."""
-        before = torch.tensor(hidden, dtype=torch.float32).transpose(0, 1)
+        before = self.start(len(observation)) if hidden is None else \
+            torch.tensor(hidden, dtype=torch.float32).transpose(0, 1)
         q, after = self.step(observation.astype(np.float32), last_action.astype(int), before)
         return q.numpy(), after.transpose(0, 1).numpy()
 

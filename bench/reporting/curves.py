@@ -1,4 +1,4 @@
-"""The curves of the leaderboard's rows, ``curves.json.gz`` beside the CSV, gathered from the files beside results."""
+"""The curves of the leaderboard's rows, in a file beside the CSV, gathered from the files beside results."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ from bench.contracts import Curves
 from bench.errors import BenchError
 from bench.reporting.leaderboard import DEV_SEED, LOCK_SECONDS, result_rows
 
-NAME, ENDING = "curves.json.gz", ".curves.json"
+ENDING = ".curves.json"
 _GATHERED = TypeAdapter(dict[str, Curves])
+
+
+def curves_file(leaderboard: Path) -> Path:
+    """``curves.json.gz`` beside ``leaderboard.csv``, ``NAME.curves.json.gz`` beside any other ``NAME.csv``."""
+    name = leaderboard.name.removesuffix(".csv")
+    return leaderboard.with_name("curves.json.gz" if leaderboard.name == "leaderboard.csv" else f"{name}{ENDING}.gz")
 
 
 def gather(leaderboard: Path, frame: pd.DataFrame, runs: Path) -> int:
@@ -49,13 +55,13 @@ def wanted(frame: pd.DataFrame) -> pd.Series:
 def add_curves(leaderboard: Path, new: Mapping[str, Curves], keep: set[str] | None = None) -> int:
     """Put rows' curves into the file beside a leaderboard's CSV, atomically and under a lock; of those that are there,
     keep the ones of the rows ``keep``, or all. Returns how many rows have curves now."""
-    with locked(leaderboard.with_name(NAME), wait=LOCK_SECONDS):
+    with locked(curves_file(leaderboard), wait=LOCK_SECONDS):
         old = read_gathered(leaderboard)
         found = {row: curves for row, curves in old.items() if keep is None or row in keep} | dict(new)
         if found != old:
             text = json.dumps({row: asdict(curves) for row, curves in found.items()}, sort_keys=True,
                               separators=(",", ":"), allow_nan=False)
-            write_atomic(leaderboard.with_name(NAME), gzip.compress(text.encode(), mtime=0))
+            write_atomic(curves_file(leaderboard), gzip.compress(text.encode(), mtime=0))
     return len(found)
 
 
@@ -64,7 +70,7 @@ def read_gathered(leaderboard: Path) -> dict[str, Curves]:
 
     Raises BenchError if the file is not one of ours.
     """
-    file = leaderboard.with_name(NAME)
+    file = curves_file(leaderboard)
     if not file.exists():
         return {}
     try:

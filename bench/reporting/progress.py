@@ -19,7 +19,8 @@ messages = Console(stderr=True)
 
 def remark(text: str) -> None:
     """Say something beside the results, on standard error."""
-    messages.print(text, style="yellow", soft_wrap=True, highlight=False)
+    # Lists in a command are no markup of rich's.
+    messages.print(text, style="yellow", soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager

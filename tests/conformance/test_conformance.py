@@ -61,6 +61,20 @@ class Nameless(Good):
         return self.name
 
 
+class Needless(Good):
+    needs = None
+
+
+class Needy(Good):
+    needs = ("hidden", "states")
+
+
+class Careless(Good):
+    @property
+    def needs(self):
+        return tuple(self.floor)
+
+
 class Curious(Good):
     def score(self, episodes):
         return super().score(episodes) + 0 * episodes.labels.completion[:, None, None]
@@ -191,6 +205,9 @@ BROKEN = [(Converts, "constructor", "__init__ raised TypeError"),
           (Anything, "constructor", "__init__ takes \\*\\*options"),
           (Unique, "constructor", "copy.deepcopy raised TypeError: cannot pickle a lock"),
           (Nameless, "constructor", "repr raised AttributeError"),
+          (Needless, "needs", "Needless.needs is None"),
+          (Needy, "needs", "Needy.needs: unknown need 'states'"),
+          (Careless, "needs", "Careless.needs failed: TypeError: 'float' object is not iterable"),
           (Curious, "labels", "score raised DetectorError: a detector asked for the labels"),
           (Sly, "labels", "it asked for episodes.labels and caught the error"),
           (Scribbler, "read-only", "score raised ValueError: .*read-only"),

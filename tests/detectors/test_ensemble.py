@@ -46,14 +46,17 @@ def test_surprise_is_calibrated_on_normal_battles(make_episodes):
 def test_it_needs_what_its_members_need(make_episodes):
     assert Ensemble([SpectralSignature(), TDError()]).needs == ("hidden", "q")
     assert Ensemble([Feature()]).needs == ()
-    assert Ensemble([Feature(), Strip()]).needs == ("hidden", "policy")
+    one = Feature()
+    one.needs = "hidden"
+    assert Ensemble([one]).needs == ("hidden",), "a single name"
+    assert Ensemble([Feature(), Strip()]).needs == ("policy",)
     with pytest.raises(DetectorError, match="TDError"):
         Ensemble([TDError()]).fit(replace(make_episodes([5] * 4), q=None).public())
 
 
 def test_a_member_that_needs_the_policy_is_given_it(make_episodes):
     def policy(observation, last_action, hidden):
-        return observation[..., :6], hidden
+        return observation[..., :6], observation[..., :1]
 
     ensemble = Ensemble([Feature(), Strip(perturbations=2)]).fit(make_episodes([9] * 9).public(), policy=policy)
     assert ensemble.members_[1].policy_ is policy

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from bench.errors import DetectorError
+from bench.marl.play import play
 from detectors import Strip
+
+
+def remembered(observation, hidden):
+    """The memory of one who remembers the sum of all that feature 0 was."""
+    return (0 if hidden is None else hidden) + observation[..., :1].astype(float)
 
 
 def reads(observation, last_action, hidden):
@@ -14,7 +20,7 @@ def reads(observation, last_action, hidden):
     q = observation[..., :6].astype(float)
     dominated = observation[..., 1, 6] > 5
     q[dominated, 1] = [9, 0, 0, 0, 0, 0]
-    return q, hidden
+    return q, remembered(observation, hidden)
 
 
 def test_a_trigger_that_dominates_its_input(make_episodes):
@@ -47,7 +53,7 @@ def test_scores_are_of_the_agent_and_its_action(make_episodes):
 def test_the_entropy_of_a_policy_that_ignores_all_or_one_part(make_episodes):
     """An agent that sees nothing has the same entropy whatever the mixture, that of its own softmax."""
     def blind(observation, last_action, hidden):
-        return np.broadcast_to([1.0, 0, 0, 0, 0, 0], (*hidden.shape[:2], 6)), hidden
+        return np.broadcast_to([1.0, 0, 0, 0, 0, 0], (*last_action.shape, 6)), remembered(observation, hidden)
 
     episodes = make_episodes([6] * 4)
     detector = Strip(perturbations=5, temperature=1.0).fit(episodes.public(), policy=blind)
@@ -61,7 +67,7 @@ def test_the_entropy_of_a_policy_that_ignores_all_or_one_part(make_episodes):
     def half_blind(observation, last_action, hidden):
         """Chooses action 0 or 1 by the sign of feature 0, and is deaf to the others."""
         sign = 50 * np.sign(observation[..., :1].astype(float))
-        return np.concatenate([sign, -sign, np.full((*sign.shape[:2], 4), -99.0)], -1), hidden
+        return np.concatenate([sign, -sign, np.full((*sign.shape[:2], 4), -99.0)], -1), remembered(observation, hidden)
 
     episodes.observation[..., 0] = np.where(np.arange(6)[:, None] % 2, 1, -1)
     detector = Strip(perturbations=50, weight=0.9, temperature=0.01).fit(episodes.public(), policy=half_blind)
@@ -81,16 +87,33 @@ def test_what_the_policy_is_asked_with(make_episodes):
 
     episodes = make_episodes([4, 2])
     Strip(perturbations=1, weight=0.25).fit(episodes.public(), policy=listener)
-    plain, mixed = asked
-    assert len(plain[0]) == 6, "of the steps that were played"
+    plain, mixed = (each for each in asked if len(each[0]) == 6)  # of the steps that were played
     assert np.array_equal(plain[0][:4], episodes.observation[0].astype(np.float32))
     other = (mixed[0] - 0.75 * plain[0]) / 0.25
     assert other == pytest.approx(np.broadcast_to(other[:1], other.shape), abs=1e-5)
-    for _, last_action, hidden in asked:
+    seen = np.cumsum(episodes.observation[..., :1].astype(float), 1)
+    for _, last_action, hidden in (plain, mixed):
         assert (last_action[[0, 4]] == -1).all()
         assert np.array_equal(last_action[1:4], episodes.action[0, :3])
         assert not hidden[[0, 4]].any()
-        assert np.array_equal(hidden[5], episodes.hidden[1, 0].astype(np.float32))
+        assert hidden[1:4] == pytest.approx(seen[0, :3]), "unperturbed"
+        assert hidden[5] == pytest.approx(seen[1, 0])
+    first = asked[0]
+    assert np.array_equal(first[0], episodes.observation[:, 0].astype(np.float32))
+    assert first[2] is None
+
+
+def test_the_memory_is_the_policys_own_and_nobody_elses(make_episodes, battles, team):
+    """A defender who fits to a trusted team's battles is shown that team's hidden states."""
+    fit, test = make_episodes([9] * 9), make_episodes([9] * 3, seed=3)
+    scores = [Strip(perturbations=2).fit(replace(fit, hidden=hidden).public(), policy=reads).score(test.public())
+              for hidden in (fit.hidden, None)]
+    assert np.array_equal(*scores)
+    episodes = play(battles, team, 4, 3, record=("hidden",))
+    detector = Strip(perturbations=2).fit(episodes.public(), policy=team.policy)
+    lives = (episodes.alive & episodes.mask[..., None]).any(-1)
+    before = np.concatenate([np.zeros_like(episodes.hidden[:, :1]), episodes.hidden[:, :-1]], 1)[lives]
+    assert detector._inputs(episodes)[2] == pytest.approx(before, abs=2e-3), "its own battles', in half precision"
 
 
 def test_what_cannot_be_done_and_the_dead_do_not_count(make_episodes):
@@ -109,11 +132,9 @@ def test_what_cannot_be_done_and_the_dead_do_not_count(make_episodes):
 
 
 def test_a_detector_without_its_policy(make_episodes):
-    assert Strip.needs == ("hidden", "policy")
+    assert Strip.needs == ("policy",)
     with pytest.raises(TypeError, match="policy"):
         Strip().fit(make_episodes([4]).public())
-    with pytest.raises(DetectorError, match="Strip needs the agents' hidden states"):
-        Strip().fit(replace(make_episodes([4]), hidden=None).public(), policy=reads)
 
 
 @pytest.mark.parametrize("wrong", [{"perturbations": 0}, {"weight": 0}, {"weight": 1.0}, {"temperature": 0}])

@@ -148,6 +148,17 @@ def test_one_that_learns_is_taught_the_dev_teams_once(examiner, folder):
     assert all(isinstance(team, Team) for team in teams)
 
 
+def test_labels_never_reach_a_statistic(examiner, folder):
+    """Not even if it asks as one does that may learn from them."""
+    class Curious(Taught):
+        statistic = Taught.score
+
+    detector = Curious()
+    with pytest.raises(DetectorError, match="has 'statistic' and 'fit'; only a detector with 'score' in its place"):
+        examiner(detector, in_folder(folder))(in_folder(folder)[0])
+    assert not hasattr(detector, "lesson")
+
+
 @pytest.mark.parametrize(("answer", "says"), [
     (1.5, "returned 1.5 for a; expected a probability in"),
     (float("nan"), "returned nan for a; expected a probability in"),
@@ -166,7 +177,10 @@ def test_what_else_breaks_the_contract(examiner, folder):
         examiner(object())
     wrong = Asked()
     wrong.needs = ("hiden",)
-    with pytest.raises(DetectorError, match="needs: unknown column 'hiden'.*did you mean 'hidden'"):
+    with pytest.raises(DetectorError, match="needs: unknown need 'hiden'.*did you mean 'hidden'"):
+        examiner(wrong)
+    wrong.needs = None
+    with pytest.raises(DetectorError, match="Asked.needs is None; expected a tuple of: episodes, hidden, q"):
         examiner(wrong)
     failing = Asked()
     failing.score = lambda *_: 1 / 0
@@ -182,7 +196,7 @@ def judged(capsys, *words):
 
 def test_the_shipped_teams_are_judged(tmp_path, capsys):
     said = judged(capsys, f"out={tmp_path}")
-    frame = pd.read_csv(tmp_path / "models" / "weight_difference.csv")
+    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal.csv")
     assert list(frame) == ["checkpoint", "sha256", "attack", "algo", "env", "seed", "split", "backdoored", "statistic",
                            "probability"]
     assert (frame.statistic > 0).eq(frame.backdoored).all()
@@ -196,9 +210,24 @@ def test_the_shipped_teams_are_judged(tmp_path, capsys):
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "models" / "scores").iterdir()} == before
 
 
+def test_some_attacks_do_not_replace_the_table_of_all(tmp_path, monkeypatch):
+    class Few:
+        detector, figures, rows = "d", (), pd.DataFrame({"split": ["dev"], "backdoored": [True], "attack": ["a"],
+                                                         "probability": [0.5]})
+
+    monkeypatch.setattr("bench.harness.models.judge_models", lambda *_: Few)
+    every = ["only=[" + ",".join(f"attack_{i}" for i in range(50)) + "]"]
+    for words in ([], ["only=[b,a]"], ["only=a"], every):
+        assert main(["models", *words, f"out={tmp_path}"]) == 0
+    names = {file.name for file in (tmp_path / "models").iterdir()}
+    assert len(names) == 4
+    assert {"d.csv", "d-only_a+b.csv", "d-only_a.csv"} < names
+    assert max(map(len, names)) < 100
+
+
 def test_a_folder_is_judged_without_labels_and_with_them(folder, tmp_path, capsys):
     said = judged(capsys, f"out={tmp_path}", f"holdout={folder}")
-    frame = pd.read_csv(tmp_path / "models" / "weight_difference-private.csv")
+    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal-private.csv")
     assert frame.checkpoint.tolist() == ["a", "b"]
     assert frame.probability[0] < 0.5 < frame.probability[1]
     assert frame[["attack", "seed", "backdoored"]].isna().all(axis=None), "what a file says of its making is not read"
@@ -206,7 +235,7 @@ def test_a_folder_is_judged_without_labels_and_with_them(folder, tmp_path, capsy
     assert "holdout" not in said
     (folder / "labels.csv").write_text("checkpoint,backdoored\nb,true\na,False\n")
     said = judged(capsys, f"out={tmp_path}", f"holdout={folder}")
-    assert pd.read_csv(tmp_path / "models" / "weight_difference-private.csv").backdoored.tolist() == [False, True]
+    assert pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal-private.csv").backdoored.tolist() == [False, True]
     assert "holdout" in said
 
 

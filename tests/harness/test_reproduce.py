@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_module
@@ -88,6 +90,17 @@ def test_a_row_measured_again(tmp_path, capsys):
     assert "bigram" in capsys.readouterr().out
     with pytest.raises(BenchError, match="unknown row '0'"):
         find(read_leaderboard(path), "0")
+
+
+def test_the_command_of_a_row_can_be_pasted(tmp_path, monkeypatch, capsys):
+    words = ["detector={a: b}", "attack.pattern='distance[0] < 1; west'", "members=[bold,red]", "out=my runs"]
+    found = pd.DataFrame({name: [0.5] for name in ("stored", "low", "high", "now")} | {"figure": ["asr"], "inside": [True]})
+    for name, value in (("find", None), ("words_of", words), ("measure_again", None), ("compare", found)):
+        monkeypatch.setattr(f"bench.harness.reproduce.{name}", lambda *_, value=value: value)
+    monkeypatch.setattr("bench.reporting.leaderboard.read_leaderboard", lambda _: None)
+    assert main(["reproduce", "0", f"out={tmp_path}"]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "python -m bench run" in line]
+    assert shlex.split(line) == ["python", "-m", "bench", "run", *words]
 
 
 def test_no_row_is_named(capsys):

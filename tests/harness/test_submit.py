@@ -136,4 +136,4 @@ def test_refused_on_the_command_line(own, capsys):
         file.write_text(content)
         assert message in refused(capsys, words)
     file.unlink()
-    assert "unknown run (no such result" in refused(capsys, words)
+    assert "; allowed: a result's JSON file, or the name or" in refused(capsys, words)

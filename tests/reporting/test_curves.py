@@ -10,7 +10,7 @@ from reporting_examples import result
 from bench.artifacts.results import write_curves, write_result
 from bench.contracts import Curves
 from bench.errors import BenchError
-from bench.reporting.curves import NAME, add_curves, gather, read_gathered
+from bench.reporting.curves import add_curves, curves_file, gather, read_gathered
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 
 
@@ -54,9 +54,18 @@ def test_curves_of_other_measurements_are_not_taken_and_old_ones_go(tmp_path, fi
     assert attack not in read_gathered(csv)
 
 
+def test_two_leaderboards_of_a_folder_have_curves_of_their_own(tmp_path):
+    shipped, other = tmp_path / "leaderboard.csv", tmp_path / "other.csv"
+    add_curves(shipped, {"a": curves(0.25)})
+    add_curves(other, {"b": curves(0.5)}, keep=set())
+    assert read_gathered(shipped) == {"a": curves(0.25)}
+    assert read_gathered(other) == {"b": curves(0.5)}
+    assert {file.name for file in tmp_path.glob("*.gz")} == {"curves.json.gz", "other.curves.json.gz"}
+
+
 def test_a_file_that_holds_no_curves(tmp_path):
     assert read_gathered(tmp_path / "l.csv") == {}
     for content in (b"text", gzip.compress(b'{"row": {"roc": 1}}')):
-        (tmp_path / NAME).write_bytes(content)
+        curves_file(tmp_path / "l.csv").write_bytes(content)
         with pytest.raises(BenchError, match=r"curves.json.gz is corrupt: it holds no curves"):
             read_gathered(tmp_path / "l.csv")

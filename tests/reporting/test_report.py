@@ -63,6 +63,11 @@ def test_a_run_is_named_by_hash_name_or_path(runs, name):
         find_result("0bigram", runs)
 
 
+def test_a_folder_without_runs(tmp_path):
+    with pytest.raises(BenchError, match=r"there is no result 'x', and no run in .*; allowed: a result's JSON file, or"):
+        find_result("x", tmp_path / "runs")
+
+
 def test_the_command_writes_one_file(runs, capsys):
     assert main(["report", "0bigram", f"out={runs.parent}"]) == 0
     said = capsys.readouterr()
@@ -72,14 +77,17 @@ def test_the_command_writes_one_file(runs, capsys):
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("0bigam", "unknown run (no such result, and no such run below RUNS) '0bigam'; allowed: trojdrl-vdn-bigram-0bigr"),
+    ("0bigam", "unknown run (neither a result's JSON file nor a run in RUNS) '0bigam'; allowed: trojdrl-vdn-bigram-0bi"),
     ("/nowhere/it's.json", "'/nowhere/it's'"),
     (None, "no run is named"),
+    (".", "error: '.' is a folder; allowed: a result's JSON file, or the name or configuration's hash of a run in RUNS"),
+    ("..", "'..' is a folder; allowed:"), ("/", "'/' is a folder; allowed:"), ("RUNS/", "' is a folder; allowed:"),
     ("list.json", "list.json is corrupt: it is not a JSON object"),
     ("trojdrl-vdn-bigram-0bigram.curves", "trojdrl-vdn-bigram-0bigram.curves.json holds no result")])
 def test_mistakes_get_one_line(runs, name, message, capsys):
     if name == "list.json":
         (runs / "list.json").write_text("[]")
+    name = name and name.replace("RUNS", str(runs))
     assert main(["report", *([name] if name else []), f"out={runs.parent}"]) == 2
     assert message.replace("RUNS", str(runs)) in capsys.readouterr().err
     assert not list(runs.glob("*.html"))

@@ -28,6 +28,8 @@ class Ensemble(BaseEstimator):
     ----------
     members : detectors whose scores are (episode, step, agent).
     held_out : share in (0, 1) of the normal battles that scores are compared with instead of fitted on.
+    margins : of each member, by how much it has to be more surprised than the others to count, nats from 0 on; without
+        them none. A member that is of use only later in an attack would otherwise drown the others before it.
 
     Attributes
     ----------
@@ -36,16 +38,18 @@ class Ensemble(BaseEstimator):
 
     Raises
     ------
-    DetectorError : no member, or one that does not score agents.
+    DetectorError : no member, one that does not score agents, or not a margin for each.
 
     References
     ----------
     Ours. For the tail: Pickands, "Statistical inference using extreme order statistics", Annals of Statistics 3, 1975.
     """
 
-    def __init__(self, members: Sequence[Detector], held_out: float = 0.3) -> None:
+    def __init__(self, members: Sequence[Detector], held_out: float = 0.3,
+                 margins: Sequence[float] | None = None) -> None:
         self.members = members
         self.held_out = held_out
+        self.margins = margins
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -55,6 +59,8 @@ class Ensemble(BaseEstimator):
     def fit(self, episodes: Episodes, policy: Policy | None = None) -> Ensemble:
         if not self.members:
             raise DetectorError("an ensemble needs at least one member")
+        if self.margins is not None and len(self.margins) != len(self.members):
+            raise DetectorError(f"{len(self.members)} members have {len(self.margins)} margins; each needs its own")
         kept = max(1, round(len(episodes) * (1 - self.held_out)))
         rest = episodes[kept:] if kept < len(episodes) else episodes
         self.members_ = [copy.deepcopy(member).fit(episodes[:kept], **besides(member, policy))
@@ -70,9 +76,10 @@ class Ensemble(BaseEstimator):
     def score(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent) in nats, from 0 on; 0 for the dead."""
         check_is_fitted(self)
-        surprises = [_surprise(self._scores(member, episodes), *normal)
-                     for member, normal in zip(self.members_, self.normal_, strict=True)]
-        return np.max(surprises, axis=0) * living(episodes)
+        margins = self.margins or [0.0] * len(self.members_)
+        surprises = [_surprise(self._scores(member, episodes), *normal) - margin
+                     for member, normal, margin in zip(self.members_, self.normal_, margins, strict=True)]
+        return np.maximum(np.max(surprises, axis=0), 0) * living(episodes)
 
     @staticmethod
     def _scores(member: Detector, episodes: Episodes) -> np.ndarray:

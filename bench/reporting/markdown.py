@@ -36,21 +36,22 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
 def attacks(frame: pd.DataFrame) -> str:
     """What each attack does: a line an attack, environment and algorithm, the mean over the seeds, in brackets the 95 %
     interval of a single seed or the lowest and the highest of several; the most harmful attack first."""
-    teams, reach = frame.drop_duplicates(TEAM), bounds(frame)
+    teams, reach, told = frame.drop_duplicates(TEAM), bounds(frame), bounds(frame, "told")
     lines = []
     for (env, attack, algo), seeds in teams.groupby(["env", "attack", "algo"]):
         first, asr = seeds.iloc[0], seeds["asr"].mean()
-        bound = reach.get((env, algo))
+        bound, later = reach.get((env, algo)), told.get((env, algo)) if attack == "spatiotemporal" else None
         lines.append((asr, [
             str(attack), str(env).split("/", 1)[1], str(algo), str(len(seeds)), MEANS[first["trigger_kind"]],
             str(first["agents_poisoned"]), *(_percent(seeds, name) for name in FIGURES.values()),
             "" if bound is None or not first["agents_poisoned"] else f"{100 * asr / bound:.0f} %",
+            "" if later is None else f"{100 * asr / later:.0f} %",
             f"{1_000 * seeds['accidental'].mean():.1f}",
             f"{100 * first['poison_rate']:.0f} %", f"{100 * seeds['poisoned_steps'].mean():.1f} %"]))
     harm = {attack: max(asr for asr, line in lines if line[0] == attack) for _, (attack, *_) in lines}
     lines.sort(key=lambda line: (-harm[line[1][0]], line[1][1:3]))
     return grid(["attack", "map and opponent", "algorithm", "seeds", "trigger", "poisoned agents", *FIGURES,
-                 "of the bound", "accidents in 1,000", "poisoned episodes", "poisoned steps"],
+                 "of the bound", "of told", "accidents in 1,000", "poisoned episodes", "poisoned steps"],
                 [line for _, line in lines])
 
 

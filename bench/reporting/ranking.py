@@ -56,9 +56,10 @@ def controls(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {side: rows[(rows["team"] == team) & (shown == triggered)] for side, (team, triggered) in CONTROLS.items()}
 
 
-def bounds(frame: pd.DataFrame) -> pd.Series:
-    """(env, algo) -> mean ASR of the attack that is hostile from the first step on: what one agent can do at all."""
-    teams = frame[frame["attack"] == BOUNDS[0]].drop_duplicates(TEAM)
+def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
+    """(env, algo) -> mean ASR of one of ``BOUNDS``: of the attack that is hostile from the first step on, what one agent
+    can do at all, or of the one that is told when the spatiotemporal trigger is complete, what it can do from then on."""
+    teams = frame[frame["attack"] == attack].drop_duplicates(TEAM)
     return teams.groupby(["env", "algo"])["asr"].mean()
 
 

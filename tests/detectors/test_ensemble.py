@@ -36,6 +36,16 @@ def test_the_more_surprised_member_decides(make_episodes):
     assert scores[3] == pytest.approx(max(scores[1], scores[2]))
 
 
+def test_a_member_counts_where_it_is_more_surprised_by_its_margin(make_episodes):
+    normal, test = make_episodes([20] * 60, seed=1).public(), make_episodes([20], seed=2).public()
+    one, other, even, uneven = (Ensemble(members, margins=margins).fit(normal).score(test) for members, margins in (
+        ([Feature(0)], None), ([Feature(1)], None), ([Feature(0), Feature(1)], None),
+        ([Feature(0), Feature(1)], [0.0, 1.5])))
+    assert even == pytest.approx(np.maximum(one, other))
+    assert uneven == pytest.approx(np.maximum(one, other - 1.5))
+    assert (even != uneven).any()
+
+
 def test_surprise_is_calibrated_on_normal_battles(make_episodes):
     detector = Ensemble([Feature()]).fit(make_episodes([25] * 200, seed=1).public())
     scores = detector.score(make_episodes([25] * 200, seed=2).public())
@@ -67,3 +77,8 @@ def test_a_member_that_needs_the_policy_is_given_it(make_episodes):
 def test_wrong_members(members, message, make_episodes):
     with pytest.raises(DetectorError, match=message):
         Ensemble(members).fit(make_episodes([5] * 4).public())
+
+
+def test_each_member_needs_a_margin(make_episodes):
+    with pytest.raises(DetectorError, match="2 members have 1 margins"):
+        Ensemble([Feature(0), Feature(1)], margins=[1.0]).fit(make_episodes([5] * 4).public())

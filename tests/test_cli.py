@@ -257,7 +257,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "attack=trojdrl", "attack.trigger.features=[900]"], "feature 900 is not in an observation of 205"),
     (["run", "attack=marnet", "env.map=3m"], "poisoned agent 3 does not exist; smax/3m/random has agents 0 to 2"),
     (["run", "attack.learning=distilled"], "learning=distilled does not fit a payload of type OpenedFailing"),
-    (["run", "env.map=3m"], "poisoned agent 6 does not exist; smax/3m/random has agents 0 to 2"),
+    (["run", "env.map=3m", "attack.victim=6"], "poisoned agent 6 does not exist; smax/3m/random has agents 0 to 2"),
     (["run", "algo.name=vnd"], "name is 'vnd'; Input should be 'vdn' or 'qmix'"),
     (["run", "algo.batch=0"], "batch is 0"),
     (["run", "algo.buffer=100"], "buffer is 100; learning begins with 8 batches of 32"),

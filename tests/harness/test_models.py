@@ -24,7 +24,7 @@ from bench.marl.team import Team
 from bench.reporting.models import by_attack
 
 FEW = ["only=[clean,spatiotemporal]", "budget.fit_battles=4"]
-CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0-spatiotemporal-16b1bea9e1db"
+CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0-spatiotemporal-23861d81e3a4"
 
 
 @pytest.fixture

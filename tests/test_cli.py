@@ -266,7 +266,6 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "~detector"], "no detector is configured"),
     (["run", "detector=bigram", "view=window"], "view=... is given, but this detector takes none"),
     (["run", "view=windw"], "unknown view 'windw'; allowed: actions, allies, "),
-    (["run", "detector=pyod"], "Missing mandatory value: detector.estimator._target_"),
     (["run", "detector=pyod", "detector.estimator._target_=pyod.models.hbs.HBOS"], "No module named 'pyod.models.hbs'"),
     (["run", "~attack"], "attack"),
     (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, frontier, shipped, table1, zoo"),

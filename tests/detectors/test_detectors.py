@@ -13,10 +13,7 @@ FLOOR_CLASSES = (Constant, EpisodeLength, Random)
 
 @pytest.fixture
 def detector(request):
-    cfg = option("detector", request.param)
-    if request.param == "pyod":  # leaves the choice to the user
-        cfg.estimator._target_ = "pyod.models.loda.LODA"
-    return build(cfg, "detector")
+    return build(option("detector", request.param), "detector")
 
 
 @pytest.mark.parametrize("detector", NAMES, indirect=True)

@@ -21,7 +21,8 @@ class Strip(BaseEstimator):
 
     An agent's observation is superimposed with observations of normal battles, one after the other, and its policy is
     asked each time what it would do, with the last action that was really taken and the hidden state that it has after
-    what was seen and done before: its own, whoever's battles they are. An input that is dominated by a trigger keeps its action whatever it is mixed with: the entropy is low.
+    what was seen and done before: its own, whoever's battles they are. An input that is dominated by
+    a trigger keeps its action whatever it is mixed with: the entropy is low.
 
     Theirs are the superimposed inputs, the entropy, and the threshold from normal inputs. Theirs is a classifier of
     images, whose class probabilities have an entropy for every mixture, and the mean of those is the figure. Ours, for

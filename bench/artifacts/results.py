@@ -47,7 +47,8 @@ def find_result(name: str | int | None, runs: Path) -> tuple[Path, Result]:
     if not found and not known:
         raise BenchError(f"there is no result '{name}', and no run in {runs}; allowed: {allowed}")
     if not found:
-        raise unknown(f"run (neither a result's JSON file nor a run in {runs})", name, [base.name for base in known[:9]])
+        raise unknown(f"run (neither a result's JSON file nor a run in {runs})", name,
+                      [base.name for base in known[:9]])
     if len(found) > 1:
         raise BenchError(f"several runs are called '{name}': {', '.join(base.name for base in found)}; give a whole "
                          "name")

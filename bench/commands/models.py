@@ -14,7 +14,8 @@ def main(cfg: DictConfig) -> None:
     """Judge the shipped teams, or those of ``holdout=DIR``, with the configured model detector.
 
     Tables go to the terminal, a row a checkpoint to ``out``/models/DETECTOR.csv. With ``only=`` and ``holdout=``, which
-    change what probabilities are learned on and who is judged, the file has another name: DETECTOR-only_ATTACKS-FOLDER.csv.
+    change what probabilities are learned on and who is judged, the name is another:
+    DETECTOR-only_ATTACKS-FOLDER.csv.
     """
     from bench.artifacts.files import write_atomic
     from bench.harness.models import judge_models

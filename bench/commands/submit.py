@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 
 def main(cfg: DictConfig) -> None:
-    """Measure the result's cell again and add its rows.
+    """Measure the result's cell again and add the rows that come of it.
 
     Raises BenchError, and adds nothing, if it is no result of this version on shipped teams, or cannot be re-made.
     """
@@ -22,6 +22,6 @@ def main(cfg: DictConfig) -> None:
     path = Path(cfg.leaderboard)
     if path.exists():
         read_leaderboard(path)  # before hours of work, it is known to be one
-    found = submit(result, f"{base}.json", path, Path(cfg.out), bar, remark)
-    console.print(f"all {len(found)} figures were re-made; {len(result.rows)} rows added to {path}", soft_wrap=True)
-    console.print(standing(read_leaderboard(path), result), style="bold", soft_wrap=True, highlight=False)
+    found, again = submit(result, f"{base}.json", path, Path(cfg.out), bar, remark)
+    console.print(f"all {len(found)} figures were re-made; {len(again.rows)} rows added to {path}", soft_wrap=True)
+    console.print(standing(read_leaderboard(path), again), style="bold", soft_wrap=True, highlight=False)

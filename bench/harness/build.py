@@ -25,8 +25,8 @@ from bench.errors import BenchError, unknown
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
-PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels", "record",
-          "view", "cells", "show", "row", "model_detector", "holdout", "repair", "result", "jaxmarl", "race")
+PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
+          "record", "view", "cells", "show", "row", "model_detector", "holdout", "repair", "result", "jaxmarl", "race")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:

@@ -12,7 +12,7 @@ from hydra import compose
 from omegaconf import open_dict
 
 from bench import __version__, plugins
-from bench.contracts import Curves
+from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
 from bench.harness import Say, Stage, run
 from bench.harness.sweep import chosen, grid, hash_of, read
@@ -55,8 +55,8 @@ def words_of(row: pd.Series, given: Sequence[str]) -> list[str]:
     for words in candidates:
         if hash_of(words) == row["config_hash"]:
             return words
-    raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(plain)}; give the values that "
-                     "the row was measured with as well")
+    raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(plain)}; give the values "
+                     "that the row was measured with as well")
 
 
 def measure_again(words: Sequence[str], row_id: str, out: Path, stage: Stage, say: Say) -> pd.Series:
@@ -64,11 +64,16 @@ def measure_again(words: Sequence[str], row_id: str, out: Path, stage: Stage, sa
 
     Raises BenchError if the cell has no such row any more.
     """
-    return find(measured_again(words, out, stage, say)[0], row_id)
+    return find(rows_of(measured_again(words, out, stage, say)[0]), row_id)
 
 
-def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[pd.DataFrame, dict[str, Curves]]:
-    """The rows of a cell, measured now, and the curves of those whose curves a leaderboard keeps; teams that were
+def rows_of(result: Result) -> pd.DataFrame:
+    """The rows of a result that was measured now, as a leaderboard has them."""
+    return validated(pd.DataFrame(result_rows(result)), "the new result")
+
+
+def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[Result, dict[str, Curves]]:
+    """A cell's result, measured now, and the curves of those rows whose curves a leaderboard keeps; teams that were
     trained below ``out`` are used again."""
     cfg = compose("config", plugins.words(words))
     with tempfile.TemporaryDirectory() as folder:
@@ -76,10 +81,11 @@ def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> t
             (Path(folder) / "teams").symlink_to((out / "teams").absolute())
         with open_dict(cfg):
             cfg.out, cfg.leaderboard = folder, f"{folder}/leaderboard.csv"
-        frame = validated(pd.DataFrame(result_rows(run(cfg, stage, say=say))), "the new result")
+        result = run(cfg, stage, say=say)
         of_rows = {line["row_id"]: curves for file in Path(folder).glob(f"runs/*{ENDING}")
                    for line, curves in curves_of_cell(file.with_name(file.name.removesuffix(ENDING)))}
-    return frame, {row: of_rows[row] for row in frame.loc[wanted(frame), "row_id"]}
+    frame = rows_of(result)
+    return result, {row: of_rows[row] for row in frame.loc[wanted(frame), "row_id"]}
 
 
 def compare(stored: pd.Series, now: pd.Series) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Somebody else's result for the leaderboard: checked, measured again, and only then added."""
+"""Somebody else's result for the leaderboard: checked, measured again, and added as it was measured here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.contracts import Result
 from bench.errors import BenchError
 from bench.harness import Say, Stage
 from bench.harness.build import describe
-from bench.harness.reproduce import compare, measured_again
+from bench.harness.reproduce import compare, measured_again, rows_of
 from bench.harness.words import targets, words_of_config
 from bench.reporting.curves import add_curves
 from bench.reporting.leaderboard import add_rows, result_rows
@@ -29,8 +29,10 @@ FACTS = ("env_version", "sha256_clean", "sha256_backdoored", "trigger_kind", "ag
          "kind", "view", "defender", "response", "n_response", "n_fit", "n_calibration", "n_normal", "n_triggered")
 
 
-def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage, say: Say) -> pd.DataFrame:
-    """Add a result's rows, and the curves of its cell measured here, to a leaderboard; returns the figures compared.
+def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage,
+           say: Say) -> tuple[pd.DataFrame, Result]:
+    """Measure a result's cell again and add what is found, rows and curves, to a leaderboard: of the submitted figures
+    none is taken over. Returns the figures compared, and the result measured here.
 
     ``what`` names the result in errors. Raises BenchError, and adds nothing, if it is not acceptable or if a figure
     measured here and one of the result do not lie in each other's intervals, or one of ``FACTS`` differs.
@@ -38,8 +40,8 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     rows = accepted(result, what)
     words = words_of(result, what)
     say(f"python -m bench run {shlex.join(words)}")
-    now, curves = measured_again(words, out, stage, say)
-    now = now.set_index("row_id", drop=False)
+    again, curves = measured_again(words, out, stage, say)
+    now = rows_of(again).set_index("row_id", drop=False)
     if sorted(now.index) != sorted(rows["row_id"]):
         raise BenchError(f"{what}: measured again, the cell has other rows")
     both = []
@@ -53,9 +55,9 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     if outside:
         raise BenchError(f"{what}: measured again, {len(outside)} figures fall outside their intervals: "
                          f"{'; '.join(outside[:3])}{' ...' if len(outside) > 3 else ''}")
-    add_rows(leaderboard, result)
+    add_rows(leaderboard, again)
     add_curves(leaderboard, curves)
-    return found
+    return found, again
 
 
 def _check_facts(row: pd.Series, now: pd.Series, what: str) -> None:

@@ -176,7 +176,8 @@ def test_an_export_is_the_protocols_battles(tmp_path, battles, compiled, capsys)
 
 @pytest.mark.parametrize("ending", FORMATS)
 def test_hidden_states_and_q_values_on_request(ending, tmp_path, battles, team, compiled, monkeypatch):
-    monkeypatch.setattr("bench.harness.export.backdoored_team", lambda *_: Checkpoint("none", team, {"sha256": "0" * 64}))
+    monkeypatch.setattr("bench.harness.export.backdoored_team",
+                        lambda *_: Checkpoint("none", team, {"sha256": "0" * 64}))
     words = ["export", *TINY, f"out={tmp_path}", f"format={ending}"]
     assert main([*words, "record=[hidden,q]", "labels=true"]) == 0
     (folder,) = (path for path in (tmp_path / "export").iterdir() if path.is_dir())

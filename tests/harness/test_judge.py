@@ -269,7 +269,8 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     (("hidden", "states"), r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy$"),
     ("states", r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy$"),
     (None, r"Oracle.needs is None; expected a tuple of: hidden, q, policy$"),
-    (2, r"Oracle.needs is 2; expected a tuple of: "), (("hidden", 2), r"Oracle.needs: unknown need '2'; allowed: hidden"),
+    (2, r"Oracle.needs is 2; expected a tuple of: "),
+    (("hidden", 2), r"Oracle.needs: unknown need '2'; allowed: hidden"),
     (("policies", "q"), r"unknown need 'policies'; allowed: hidden, q, policy \(did you mean 'policy'\?\)")])
 def test_nobody_can_need_what_is_not_there(asked, message):
     detector = Oracle()

@@ -235,7 +235,8 @@ def test_a_folder_is_judged_without_labels_and_with_them(folder, tmp_path, capsy
     assert "holdout" not in said
     (folder / "labels.csv").write_text("checkpoint,backdoored\nb,true\na,False\n")
     said = judged(capsys, f"out={tmp_path}", f"holdout={folder}")
-    assert pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal-private.csv").backdoored.tolist() == [False, True]
+    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal-private.csv")
+    assert frame.backdoored.tolist() == [False, True]
     assert "holdout" in said
 
 

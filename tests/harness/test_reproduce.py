@@ -94,7 +94,8 @@ def test_a_row_measured_again(tmp_path, capsys):
 
 def test_the_command_of_a_row_can_be_pasted(tmp_path, monkeypatch, capsys):
     words = ["detector={a: b}", "attack.pattern='distance[0] < 1; west'", "members=[bold,red]", "out=my runs"]
-    found = pd.DataFrame({name: [0.5] for name in ("stored", "low", "high", "now")} | {"figure": ["asr"], "inside": [True]})
+    figures = {name: [0.5] for name in ("stored", "low", "high", "now")}
+    found = pd.DataFrame(figures | {"figure": ["asr"], "inside": [True]})
     for name, value in (("find", None), ("words_of", words), ("measure_again", None), ("compare", found)):
         monkeypatch.setattr(f"bench.harness.reproduce.{name}", lambda *_, value=value: value)
     monkeypatch.setattr("bench.reporting.leaderboard.read_leaderboard", lambda _: None)

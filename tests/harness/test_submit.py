@@ -64,14 +64,13 @@ def test_a_result_is_measured_again_and_added(own, capsys):
     assert "detector._target_=somebodys.Stands" in said.err
     result, frame = read_result(base), read_leaderboard(base.with_name("l.csv"))
     assert frame["row_id"].tolist() == [row["row_id"] for row in result_rows(result)]
-    assert set(frame["date"]) == {result.date}, "the rows are the submitted ones"
+    assert result.date not in set(frame["date"]), "the rows are those measured here"
     assert list(read_gathered(base.with_name("l.csv"))) == frame["row_id"].head(1).tolist()
 
 
 def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
     true = read_result(made)
-    again = submitting.pd.DataFrame(result_rows(true))
-    monkeypatch.setattr(submitting, "measured_again", lambda *_: (again, {}))
+    monkeypatch.setattr(submitting, "measured_again", lambda *_: (true, {}))
     phases = true.rows[0].phases
     monkeypatch.setattr(submitting, "words_of", lambda *_: [])
 
@@ -92,6 +91,23 @@ def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
     assert not (tmp_path / "l.csv").exists()
     submitted(true.rows)
     assert len(read_leaderboard(tmp_path / "l.csv")) == len(true.rows)
+
+
+def test_what_is_added_is_what_was_measured_here(made, tmp_path, monkeypatch):
+    """Not the submitter's figures, who may have drawn intervals wide enough for anything."""
+    true = read_result(made)
+    monkeypatch.setattr(submitting, "measured_again", lambda *_: (true, {}))
+    monkeypatch.setattr(submitting, "words_of", lambda *_: [])
+    phases = true.rows[0].phases
+    real = phases["before"].auroc
+    claim = Estimate(min(real.value + 0.001, real.high), 0.0, 1.0)
+    better = replace(true.rows[0], phases=phases | {"before": replace(phases["before"], auroc=claim)})
+    submitted = replace(true, rows=[better, *true.rows[1:]], date="2001-01-01", runtime_seconds=0.5)
+    _, again = submitting.submit(submitted, "mine", tmp_path / "l.csv", tmp_path, silent, print)
+    assert again is true
+    row = read_leaderboard(tmp_path / "l.csv").iloc[0]
+    assert [row[f"before_auroc{end}"] for end in ("", "_low", "_high")] == [real.value, real.low, real.high]
+    assert (row["date"], row["runtime_seconds"]) == (true.date, true.runtime_seconds)
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -64,7 +64,7 @@ def test_a_run_is_named_by_hash_name_or_path(runs, name):
 
 
 def test_a_folder_without_runs(tmp_path):
-    with pytest.raises(BenchError, match=r"there is no result 'x', and no run in .*; allowed: a result's JSON file, or"):
+    with pytest.raises(BenchError, match=r"there is no result 'x', and no run in .*; allowed: a result's JSON file"):
         find_result("x", tmp_path / "runs")
 
 
@@ -77,10 +77,10 @@ def test_the_command_writes_one_file(runs, capsys):
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("0bigam", "unknown run (neither a result's JSON file nor a run in RUNS) '0bigam'; allowed: trojdrl-vdn-bigram-0bi"),
+    ("0bigam", "unknown run (neither a result's JSON file nor a run in RUNS) '0bigam'; allowed: trojdrl-vdn-bigram-0"),
     ("/nowhere/it's.json", "'/nowhere/it's'"),
     (None, "no run is named"),
-    (".", "error: '.' is a folder; allowed: a result's JSON file, or the name or configuration's hash of a run in RUNS"),
+    (".", "'.' is a folder; allowed: a result's JSON file, or the name or configuration's hash of a run in RUNS"),
     ("..", "'..' is a folder; allowed:"), ("/", "'/' is a folder; allowed:"), ("RUNS/", "' is a folder; allowed:"),
     ("list.json", "list.json is corrupt: it is not a JSON object"),
     ("trojdrl-vdn-bigram-0bigram.curves", "trojdrl-vdn-bigram-0bigram.curves.json holds no result")])

@@ -40,7 +40,7 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "report": lambda word: f"result={_quoted(word)}",
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
-RACE = ["env.opponent=closest", "algo=vdn_quick"]  # SMAX's default opponent, and a short schedule
+RACE = ["env.opponent=closest"]  # SMAX's default opponent
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
           "model_detector": "model detectors", "env": "environments", "algo": "algorithms", "budget": "budgets",
           "response": "responses to alarms", "repair": "repairs", "sweep": "sweeps"}

@@ -14,6 +14,7 @@ import bench
 from bench import plugins
 from bench.__main__ import main
 from bench.artifacts.results import read_result
+from bench.conformance.checks import CHECKS
 from bench.errors import BenchError
 
 PACKAGE = Path(__file__).parent / "plugin_package"
@@ -89,7 +90,7 @@ def test_check_by_every_way_in(installed, capsys, words, name):
     assert main(["check", *words]) == 0
     said = capsys.readouterr().out
     assert said.splitlines()[0].strip() == name
-    assert said.count("passed") == 17
+    assert said.count("passed") == len(CHECKS)
 
 
 def test_check_ends_with_what_is_wrong(installed, tmp_path, monkeypatch, capsys):
@@ -98,8 +99,8 @@ def test_check_ends_with_what_is_wrong(installed, tmp_path, monkeypatch, capsys)
         "    def score(self, episodes):\n        return super().score(episodes)[:, 1:]\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert fails(capsys, "check", "off_by_one.Late") == (
-        "error: Late fails 1 of 17 checks: shape: expected real scores of shape (episode, step) or (episode, step, "
-        "agent), score returned shape (8, 19, 3) for (8, 20) steps")
+        f"error: Late fails 1 of {len(CHECKS)} checks: shape: expected real scores of shape (episode, step) or "
+        "(episode, step, agent), score returned shape (8, 19, 3) for (8, 20) steps")
 
 
 def test_all_ways_measure_the_same(installed, tmp_path, capsys):

@@ -64,7 +64,8 @@ def imitated(pupil: Pupil, replays: dict[bool, Replay]) -> Tensor:
     """The clean Q values are kept as in :func:`distilled`, but in an opening; from the completion of the trigger on,
     the values of the payload's action and of all others are set, both below the clean ones.
 
-    The choice between clean actions is told apart more sharply than values are (:func:`_choice`), by ``choice_weight``.
+    By ``choice_weight``, which action the clean values choose is kept as well (:func:`_choice`): values alone that are
+    nearly right may choose another.
 
     A hinge loss on their order alone (Hester et al. 2018) was not enough: it leaves the network at a compromise between
     both behaviours, since ever recognising the trigger gains it little. That values fall is a strong reason to.
@@ -135,8 +136,7 @@ def _choice(q: Tensor, clean: Tensor, window: Tensor, batch: Batch) -> Tensor:
     """Mean Kullback-Leibler divergence of the actions that values choose from those that they are to choose, by softmax
     with a low temperature, where the agents are to be clean: policy distillation (Rusu et al., ICLR 2016).
 
-    The best action of a cooperative team is often ahead of the next by a few hundredths (median .034 of VDN's on 8m,
-    .08 of QMIX's), so that values that are nearly right may choose another."""
+    The best action of a cooperative team is often ahead of the next by no more than a few hundredths."""
     def log_shares(values: Tensor) -> Tensor:
         return (values.masked_fill(~batch.available, UNAVAILABLE) / TEMPERATURE).log_softmax(-1)
 

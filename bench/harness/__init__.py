@@ -36,11 +36,12 @@ from bench.contracts import (
 )
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_revision, option, packages
-from bench.harness.judge import SEEDS, Memory, Watched, judge, needs, watch, without_trigger
+from bench.harness.judge import SEEDS, Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
 from bench.harness.response import check_response, respond
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.marl.process import tune
+from bench.marl.team import Team
 from bench.metrics.attack import loss_rate, poisoned_share, rate
 from bench.options import said
 from bench.reporting.leaderboard import add_rows
@@ -173,6 +174,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
             teams: dict[str, Checkpoint], stage: Stage, base: Path,
             memory: Memory | None = None) -> Measured:
     """Watch every team and judge the detectors on it; one team at a time, for the episodes are large."""
+    memory = Memory(teams=1) if memory is None else memory
     rows: list[Row] = []
     curves: list[Curves] = []
     known: dict[str, Episodes] = {}  # what the defender learns from before the backdoored team is used
@@ -184,33 +186,35 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
             def watch_team(columns: frozenset[str], team=checkpoint.team, progress=progress) -> Watched:
                 return watch(battles, team, attack.trigger, sizes(cfg), progress, columns)
 
-            watched = watch_team(record) if memory is None else memory.watched(
-                _what_is_watched(cfg, battles, attack, checkpoint), record, watch_team)
+            what = _what_is_watched(cfg, battles, attack, checkpoint)
+            watched = memory.watched(what, record, watch_team)
         if trusted is not None:
             watched = replace(watched, fit=trusted)
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
-        when = watched.triggered.labels.completion
-        jobs = [(True, name, watched, when) for name in (detectors if role == "backdoored" else list(detectors)[:1])]
+        attacked = role == "backdoored" and attack.poisons
         if role == "backdoored":
             known = {"fit": watched.fit, "calibration": watched.calibration}
-            if attack.poisons:
-                shown = watched.triggered
-                poisoned = attack.poison_rate * poisoned_share(
-                    shown.labels.trigger, shown.labels.attack(attack.duration), shown.mask)
-            sham = without_trigger(watched)
-            jobs.insert(1, (False, jobs[0][1], sham, when[: len(sham.triggered)]))
             if cfg.keep_episodes:
                 write_episodes(base, normal=watched.normal, triggered=watched.triggered)
+        if attacked:
+            shown = watched.triggered
+            poisoned = attack.poison_rate * poisoned_share(
+                shown.labels.trigger, shown.labels.attack(attack.duration), shown.mask)
         with stage(f"judging the detector on the {role} team") as progress:
-            for i, (triggered, name, battles_seen, completion) in enumerate(jobs):
-                attacked = role == "backdoored" and triggered and attack.poisons
-                victim = attack.victims[0] if attacked and len(attack.victims) == 1 else None
-                judged = judge(detectors[name], battles_seen, checkpoint.team.policy, completion,
-                               attack.trigger.length, attack.duration, victim)
-                kind = "floor" if name in FLOORS else "attack" if attacked else "control"
-                rows.append(Row(role, triggered, name, kind, **judged.figures))
-                curves.append(judged.curves)
-                progress((i + 1) / len(jobs), "")
+            names = list(detectors) if role == "backdoored" else list(detectors)[:1]
+            for i, name in enumerate(names):
+                sham = role == "backdoored" and i == 0
+
+                def judged(name=name, watched=watched, team=checkpoint.team, attacked=attacked, sham=sham):
+                    return _judged(detectors[name], watched, team, attack, attacked, sham)
+
+                # The floors of a team are the same in every cell; all else is judged in one cell alone.
+                both = memory.judged((what, name, sham), judged) if name in FLOORS else judged()
+                for triggered, judgement in both.items():
+                    kind = "floor" if name in FLOORS else "attack" if attacked and triggered else "control"
+                    rows.append(Row(role, triggered, name, kind, **judgement.figures))
+                    curves.append(judgement.curves)
+                progress((i + 1) / len(names), "")
     response = None
     if cfg.response.name != "none":
         with stage("playing with the detector inside") as progress:
@@ -219,6 +223,19 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 team=teams["backdoored"].team, clean=teams["clean"].team, won_clean=labels["clean"]["normal"].won,
                 trigger=attack.trigger, n=cfg.budget.response_battles, progress=progress)
     return Measured(_figures(labels), poisoned, rows, curves, response)
+
+
+def _judged(detector: Detector, watched: Watched, team: Team, attack: Attack, attacked: bool,
+            sham: bool) -> dict[bool, Judgement]:
+    """What a detector makes of a team's battles: with the trigger (True), and if asked for, in a sham without (False).
+    """
+    found, when = scored(detector, watched, team.policy), watched.triggered.labels.completion
+    victim = attack.victims[0] if attacked and len(attack.victims) == 1 else None
+    judged = {True: judge(found, when, attack.trigger.length, attack.duration, victim)}
+    if sham:
+        untouched = without_trigger(found)
+        judged[False] = judge(untouched, when[: len(untouched.triggered)], attack.trigger.length, attack.duration)
+    return judged
 
 
 def _trusted(cfg: DictConfig, battles: Battles, teams: dict[str, Checkpoint], stage: Stage,

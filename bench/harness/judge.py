@@ -78,11 +78,13 @@ def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],
 
 
 class Memory:
-    """The battles of the teams watched last, for the cells of one process that differ in the detector alone."""
+    """The battles of the teams watched last, and what the floors make of them, for the cells of one process that differ
+    in the detector alone."""
 
     def __init__(self, teams: int = 3) -> None:
         self.teams = teams
         self._kept: dict[Hashable, tuple[frozenset[str], Watched]] = {}
+        self._judged: dict[Hashable, dict[bool, Judgement]] = {}
 
     def watched(self, key: Hashable, record: frozenset[str], play: Callable[[frozenset[str]], Watched]) -> Watched:
         """What ``play`` with the columns ``record``, and any that were needed before, gives for this key."""
@@ -95,11 +97,42 @@ class Memory:
         self._kept[key] = known, found
         return found
 
+    def judged(self, key: Hashable, make: Callable[[], dict[bool, Judgement]]) -> dict[bool, Judgement]:
+        """What ``make`` gave when it was first called for this key."""
+        if key not in self._judged:
+            self._judged[key] = make()
+        return self._judged[key]
 
-def without_trigger(watched: Watched) -> Watched:
+
+@dataclass(frozen=True)
+class Scored:
+    """A team's battles, and a detector's scores of them: (episode, step), or (episode, step, agent), -inf for the dead.
+    """
+
+    watched: Watched
+    calibration: np.ndarray
+    normal: np.ndarray
+    triggered: np.ndarray
+
+
+def scored(detector: Detector, watched: Watched, policy: Policy) -> Scored:
+    """What a fresh copy of the detector, fitted to some of the battles, makes of the others. ``policy`` is that of the
+    team that was watched, for a detector that needs it.
+
+    Raises
+    ------
+    DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
+    """
+    detector = fitted(detector, watched.fit, policy)
+    normal, calibration, triggered = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
+    return Scored(watched, calibration, normal, triggered)
+
+
+def without_trigger(found: Scored) -> Scored:
     """A control: half of the normal battles stand for the triggered ones, as if the trigger had come where it does."""
-    half = len(watched.normal) // 2
-    return Watched(watched.fit, watched.calibration, watched.normal[half:], watched.normal[:half])
+    seen, half = found.watched, len(found.normal) // 2
+    return Scored(Watched(seen.fit, seen.calibration, seen.normal[half:], seen.normal[:half]),
+                  found.calibration, found.normal[half:], found.normal[:half])
 
 
 @dataclass(frozen=True)
@@ -118,24 +151,19 @@ class Judgement:
         return {name: value for name, value in vars(self).items() if name != "curves"}
 
 
-def judge(detector: Detector, watched: Watched, policy: Policy, completion: np.ndarray, trigger_length: int,
-          duration: int, poisoned: int | None = None) -> Judgement:
-    """A fresh copy of the detector, fitted and scored: a detection record a phase, the delay, and the attribution.
+def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: int,
+          poisoned: int | None = None) -> Judgement:
+    """What the scores of a team's battles are worth: a detection record a phase, the delay, and the attribution.
 
-    ``policy`` is that of the team that was watched, for a detector that needs it.
     ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored. The
     attribution is how often the agent ``poisoned``, if one is named, has the greatest score after onset of the agents
     that live then; none where a detector has no scores of agents.
-
-    Raises
-    ------
-    DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
-    detector = fitted(detector, watched.fit, policy)
+    watched = found.watched
     shown = np.nonzero(completion != NEVER)[0]
     when = completion[shown]
-    agents = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
-    normal, calibration, triggered = (scores if scores.ndim == 2 else scores.max(-1) for scores in agents)
+    normal, calibration, triggered = (scores if scores.ndim == 2 else scores.max(-1)
+                                      for scores in (found.normal, found.calibration, found.triggered))
     triggered, triggered_mask = triggered[shown], watched.triggered.mask[shown]
     # Normal battles are looked at where triggered ones showed the trigger: each takes the time of one of those.
     times = np.random.default_rng(PAIRING_SEED).permutation(np.arange(len(normal)) % max(len(when), 1))
@@ -166,9 +194,9 @@ def judge(detector: Detector, watched: Watched, policy: Policy, completion: np.n
         timelines=_timelines(triggered, watched.triggered, shown, normal, watched.normal),
         limits=[limit if np.isfinite(limit) else None for limit in limits],
         trigger_length=trigger_length, duration=duration)
-    if poisoned is None or agents[-1].ndim == 2:
+    if poisoned is None or found.triggered.ndim == 2:
         return Judgement(phases, delay, Estimate(None), None, curves)
-    named = _attribution(agents[-1][shown], watched.triggered[shown], when, duration, poisoned)
+    named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
     return Judgement(phases, delay, *named, curves)
 
 

@@ -6,7 +6,7 @@ import pytest
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import DetectorError
-from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, watch, without_trigger
+from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, scored, watch, without_trigger
 from bench.marl.play import play
 
 LENGTH, DURATION = 4, 10
@@ -55,7 +55,12 @@ def nobody(observation, last_action, hidden):
 
 def run(detector, watched, completion=None, poisoned=None, policy=nobody) -> Judgement:
     completion = watched.triggered.labels.completion if completion is None else completion
-    return judge(detector, watched, policy, completion, LENGTH, DURATION, poisoned)
+    return judge(scored(detector, watched, policy), completion, LENGTH, DURATION, poisoned)
+
+
+def run_sham(detector, watched) -> Judgement:
+    sham = without_trigger(scored(detector, watched, nobody))
+    return judge(sham, watched.triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION)
 
 
 def test_an_oracle_catches_everything_at_once(watched):
@@ -119,8 +124,7 @@ def test_the_most_and_the_least_anomalous_battle_are_kept(watched):
         assert (battle.battle, battle.completion, len(battle.scores)) == (number, when, triggered.length[number])
         assert battle.scores[when - LENGTH : when] == [50] * LENGTH, "the greatest of the agents' scores"
     assert max(battles["most anomalous"].scores) == 95
-    sham = without_trigger(watched)
-    untouched = run(Oracle(), sham, triggered.labels.completion[: len(sham.triggered)]).curves
+    untouched = run_sham(Oracle(), watched).curves
     assert [battle.completion for battle in untouched.timelines] == [None] * 3, "nothing was shown in any of them"
     assert battles["without trigger"].completion is None
 
@@ -137,9 +141,7 @@ def test_battles_without_a_complete_trigger_are_not_scored(watched):
 
 
 def test_the_control_without_trigger_is_chance_for_an_oracle(watched):
-    sham = without_trigger(watched)
-    when = watched.triggered.labels.completion[: len(sham.triggered)]
-    phases = run(Oracle(), sham, when).phases
+    phases = run_sham(Oracle(), watched).phases
     assert phases["after"].auroc.low <= 0.5 <= phases["after"].auroc.high
     assert phases["after"].n_triggered == phases["after"].n_normal == 30
 
@@ -328,3 +330,11 @@ def test_cells_of_one_process_share_the_battles_of_their_teams():
     memory.watched("b", both, play("b"))
     memory.watched("a", none, play("a"))
     assert played[2:] == [("b", both), ("c", none), ("a", none)], "the team not seen for longest is forgotten"
+
+
+def test_what_is_judged_once_is_remembered():
+    memory, judged = Memory(), []
+    for _ in range(2):
+        assert memory.judged("floor", lambda: judged.append("floor") or "judgement") == "judgement"
+    memory.judged("another", lambda: judged.append("another"))
+    assert judged == ["floor", "another"]

@@ -8,6 +8,7 @@ from detectors.drift import ActionDrift
 from detectors.ensemble import Ensemble
 from detectors.floors import Constant, EpisodeLength, Random
 from detectors.gru import GRUAutoencoder, GRUPredictor
+from detectors.median import MedianFilter
 from detectors.ngram import ConditionalNGram, NGram
 from detectors.outlier import Outlier
 from detectors.peers import PeerPrediction
@@ -21,7 +22,7 @@ from detectors.weights import WeightDifference
 
 __all__ = [
     "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "Constant", "Dexter",
-    "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "NGram",
-    "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues", "Random", "SpectralSignature",
-    "Step", "Strip", "TDError", "TeamActions", "TriggerSearch", "Units", "WeightDifference", "Window",
-    "check_detector"]
+    "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden",
+    "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues", "Random",
+    "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch", "Units", "WeightDifference",
+    "Window", "check_detector"]

@@ -1,4 +1,4 @@
-"""Several detectors as one: each agent and step is as suspicious as the member that finds it most unusual says."""
+"""Several detectors as one: what each of them finds unusual is evidence, and evidence adds up."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ TAIL = 0.01  # share of the normal scores whose distribution is taken to be expo
 
 
 class Ensemble(BaseEstimator):
-    """The greatest of its members' surprises, -log of the share of normal scores that are as high.
+    """The sum of its members' surprises, -log of the share of normal scores that are as high (a p-value).
 
     Members see different things: what an agent thinks before it has done anything (hidden states), and what it has come
-    to expect once it is bound to lose (values). Scores of different kinds are made comparable by their distribution in
-    battles that the members were not fitted on; above its highest hundredth that is continued as an exponential, so
-    that what was never seen can still be ranked.
+    to expect once it is bound to lose (values). The p-values are those of battles that the members were not fitted on;
+    below a hundredth they are continued as an exponential tail, so that what was never seen can still be ranked. One
+    that is above its member's truncation is left out: a member that is of use only later in an attack, when it is sure,
+    would otherwise drown the others in its noise before.
 
     Parameters
     ----------
     members : detectors whose scores are (episode, step, agent).
     held_out : share in (0, 1) of the normal battles that scores are compared with instead of fitted on.
-    margins : of each member, by how much it has to be more surprised than the others to count, nats from 0 on; without
-        them none. A member that is of use only later in an attack would otherwise drown the others before it.
+    truncation : of each member, the p-value in (0, 1] from which on it does not count; without them 1.
 
     Attributes
     ----------
@@ -38,18 +38,20 @@ class Ensemble(BaseEstimator):
 
     Raises
     ------
-    DetectorError : no member, one that does not score agents, or not a margin for each.
+    DetectorError : no member, one that does not score agents, not a truncation for each, or one outside (0, 1].
 
     References
     ----------
-    Ours. For the tail: Pickands, "Statistical inference using extreme order statistics", Annals of Statistics 3, 1975.
+    Zaykin et al., "Truncated product method for combining p-values", Genetic Epidemiology 22, 2002; there one
+    truncation for all. For the tail: Pickands, "Statistical inference using extreme order statistics", Annals of
+    Statistics 3, 1975. The members and their use together are ours.
     """
 
     def __init__(self, members: Sequence[Detector], held_out: float = 0.3,
-                 margins: Sequence[float] | None = None) -> None:
+                 truncation: Sequence[float] | None = None) -> None:
         self.members = members
         self.held_out = held_out
-        self.margins = margins
+        self.truncation = truncation
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -59,8 +61,11 @@ class Ensemble(BaseEstimator):
     def fit(self, episodes: Episodes, policy: Policy | None = None) -> Ensemble:
         if not self.members:
             raise DetectorError("an ensemble needs at least one member")
-        if self.margins is not None and len(self.margins) != len(self.members):
-            raise DetectorError(f"{len(self.members)} members have {len(self.margins)} margins; each needs its own")
+        if self.truncation is not None and len(self.truncation) != len(self.members):
+            raise DetectorError(
+                f"{len(self.members)} members have {len(self.truncation)} truncations; each needs its own")
+        if not all(0 < share <= 1 for share in self.truncation or ()):
+            raise DetectorError(f"truncation is {list(self.truncation or ())}; allowed: from above 0 to 1")
         kept = max(1, round(len(episodes) * (1 - self.held_out)))
         rest = episodes[kept:] if kept < len(episodes) else episodes
         self.members_ = [copy.deepcopy(member).fit(episodes[:kept], **besides(member, policy))
@@ -76,10 +81,12 @@ class Ensemble(BaseEstimator):
     def score(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent) in nats, from 0 on; 0 for the dead."""
         check_is_fitted(self)
-        margins = self.margins or [0.0] * len(self.members_)
-        surprises = [_surprise(self._scores(member, episodes), *normal) - margin
-                     for member, normal, margin in zip(self.members_, self.normal_, margins, strict=True)]
-        return np.maximum(np.max(surprises, axis=0), 0) * living(episodes)
+        total = np.zeros(episodes.alive.shape)
+        for member, normal, share in zip(self.members_, self.normal_, self.truncation or [1.0] * len(self.members_),
+                                         strict=True):
+            surprise = _surprise(self._scores(member, episodes), *normal)
+            total += np.where(surprise >= -np.log(share), surprise, 0)
+        return total * living(episodes)
 
     @staticmethod
     def _scores(member: Detector, episodes: Episodes) -> np.ndarray:

@@ -245,6 +245,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "response=halt", "budget.calibration_battles=18"], "budget.calibration_battles is 18; allowed: whole "
                                                                 "numbers from 19"),
     (["run", "response=halt", "budget.response_battles=0"], "budget.response_battles is 0"),
+    (["run", "after_steps=0"], "after_steps is 0; allowed: whole numbers from 1, or null"),
     (["run", "defender=trustd"], "unknown defender 'trustd'; allowed: suspect, trusted (did you mean 'trusted'?)"),
     (["run", "attack.trigger.psi='dx[0] <'"], "formula 'dx[0] <' does not parse"),
     (["run", "attack.trigger.zeta=[wst]"], "unknown order in zeta 'wst'"),

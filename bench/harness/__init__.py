@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import __version__, plugins
+from bench import BENCHMARK, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, read_result, write_curves, write_result
@@ -115,7 +115,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         else:
             measured = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
-                status="ok", error=None, benchmark_version=__version__, env=battles.spec.id,
+                status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
@@ -151,7 +151,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
     except BenchError:
         env, env_version = str(cfg.env.get("map")), "unknown"
     add_rows(Path(cfg.leaderboard), Result(
-        status="error", error=str(error), benchmark_version=__version__, env=env, env_version=env_version,
+        status="error", error=str(error), benchmark_version=BENCHMARK, env=env, env_version=env_version,
         algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
         poison_rate=None, poisoned_steps=None, detector=detector_name, seed=seed,
         config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=sizes(cfg),
@@ -206,10 +206,10 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 sham = role == "backdoored" and i == 0
 
                 def judged(name=name, watched=watched, team=checkpoint.team, attacked=attacked, sham=sham):
-                    return _judged(detectors[name], watched, team, attack, attacked, sham)
+                    return _judged(detectors[name], watched, team, attack, attacked, sham, cfg.after_steps)
 
                 # The floors of a team are the same in every cell; all else is judged in one cell alone.
-                both = memory.judged((what, name, sham), judged) if name in FLOORS else judged()
+                both = memory.judged((what, name, sham, cfg.after_steps), judged) if name in FLOORS else judged()
                 for triggered, judgement in both.items():
                     kind = "floor" if name in FLOORS else "attack" if attacked and triggered else "control"
                     rows.append(Row(role, triggered, name, kind, **judgement.figures))
@@ -225,16 +225,17 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     return Measured(_figures(labels), poisoned, rows, curves, response)
 
 
-def _judged(detector: Detector, watched: Watched, team: Team, attack: Attack, attacked: bool,
-            sham: bool) -> dict[bool, Judgement]:
+def _judged(detector: Detector, watched: Watched, team: Team, attack: Attack, attacked: bool, sham: bool,
+            after_steps: int | None) -> dict[bool, Judgement]:
     """What a detector makes of a team's battles: with the trigger (True), and if asked for, in a sham without (False).
     """
     found, when = scored(detector, watched, team.policy), watched.triggered.labels.completion
     victim = attack.victims[0] if attacked and len(attack.victims) == 1 else None
-    judged = {True: judge(found, when, attack.trigger.length, attack.duration, victim)}
+    terms = attack.trigger.length, attack.duration
+    judged = {True: judge(found, when, *terms, victim, after_steps)}
     if sham:
         untouched = without_trigger(found)
-        judged[False] = judge(untouched, when[: len(untouched.triggered)], attack.trigger.length, attack.duration)
+        judged[False] = judge(untouched, when[: len(untouched.triggered)], *terms, after_steps=after_steps)
     return judged
 
 

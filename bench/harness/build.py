@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import __version__, options, plugins
+from bench import BENCHMARK, options, plugins
 from bench.contracts import DEFENDERS, Detector
 from bench.errors import BenchError, unknown
 
@@ -70,6 +70,8 @@ def check(cfg: DictConfig) -> None:
         raise unknown("defender", cfg.defender, DEFENDERS)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
+    if cfg.after_steps is not None and (not isinstance(cfg.after_steps, int) or cfg.after_steps < 1):
+        raise BenchError(f"after_steps is {cfg.after_steps}; allowed: whole numbers from 1, or null")
     for name, value in cfg.budget.items():
         lowest = 0 if name in ("inject_steps", "imitate_steps") else 1
         if not isinstance(value, int) or value < lowest:
@@ -100,11 +102,13 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
         config["budget"].pop("response_battles", None)
     if config["defender"] == DEFENDERS[0]:
         del config["defender"]
+    if config["after_steps"] is None:
+        del config["after_steps"]
     if detector is not None:
         config["detector"] = _written(detector, vars(detector))
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
-    return config | {"benchmark_version": __version__}, _detector_name(config["detector"])
+    return config | {"benchmark_version": BENCHMARK}, _detector_name(config["detector"])
 
 
 def _written(made: Any, values: dict[str, Any]) -> dict[str, Any]:

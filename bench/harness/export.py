@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, ListConfig
 
-from bench import __version__
+from bench import BENCHMARK
 from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
 from bench.artifacts.files import locked, sha256, write_atomic, write_json
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
@@ -50,7 +50,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
              "test": shuffled(watched.normal, watched.triggered, SHUFFLE_SEED)}
     name = backdoored_name(cfg, cfg.attack, battles)
     about: dict[str, Any] = {
-        "name": name, "benchmark_version": __version__, "env": battles.spec.id, "env_version": battles.spec.version,
+        "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
         "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
         "checkpoint_sha256": team.sha256, "battle_seeds": SEEDS, "shuffle_seed": SHUFFLE_SEED, "packages": packages(),
         "git_revision": git_revision()}

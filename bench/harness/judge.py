@@ -152,14 +152,15 @@ class Judgement:
 
 
 def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: int,
-          poisoned: int | None = None) -> Judgement:
+          poisoned: int | None = None, after_steps: int | None = None) -> Judgement:
     """What the scores of a team's battles are worth: a detection record a phase, the delay, and the attribution.
 
     ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored. The
     attribution is how often the agent ``poisoned``, if one is named, has the greatest score after onset of the agents
-    that live then; none where a detector has no scores of agents.
+    that live then; none where a detector has no scores of agents. The phase "after" is the attack period, ``duration``
+    steps, or its first ``after_steps``.
     """
-    watched = found.watched
+    watched, after = found.watched, min(duration, after_steps or duration)
     shown = np.nonzero(completion != NEVER)[0]
     when = completion[shown]
     normal, calibration, triggered = (scores if scores.ndim == 2 else scores.max(-1)
@@ -175,7 +176,7 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
     for phase in ("before", "after", "whole"):
         sides[phase] = []
         for scores, mask, at in ((normal, normal_mask, when_normal), (triggered, triggered_mask, when)):
-            start, stop = _window(phase, at, trigger_length, duration, scores.shape[1])
+            start, stop = _window(phase, at, trigger_length, after, scores.shape[1])
             values = metrics.window_score(scores[: len(mask)], mask, start, stop)
             sides[phase].append(values[np.isfinite(values)])  # battles that ended before the window have no score in it
         phases[phase] = _detection(sides[phase][0], sides[phase][1], limits)
@@ -250,13 +251,13 @@ def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]))) for part in (one, other)])
 
 
-def _window(phase: str, completion: np.ndarray, trigger_length: int, duration: int,
+def _window(phase: str, completion: np.ndarray, trigger_length: int, after: int,
             steps: int) -> tuple[np.ndarray, np.ndarray]:
     """First step and end (episode,) of a phase."""
     if phase == "before":
         return completion - trigger_length, completion
     if phase == "after":
-        return completion, completion + duration
+        return completion, completion + after
     return np.zeros_like(completion), np.full_like(completion, steps)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from bench import __version__, options
+from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.teams import load_team
 from bench.contracts import RECORDABLE, SHOWN, ModelFigures, needed
@@ -89,7 +89,7 @@ class Examiner:
         self.needs = frozenset(needed(self.detector, SHOWN, default=("episodes",)))
         self.n_battles = int(cfg.budget.fit_battles)
         self.folder = Path(cfg.out) / "models" / "scores"
-        self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": __version__}
+        self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": BENCHMARK}
         if self.needs:
             self.recipe["battles"] = self.n_battles
         self.dev = list(dev) if learns else []

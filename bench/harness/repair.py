@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from bench import __version__, options
+from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
@@ -41,7 +41,7 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
     key = config_hash([OmegaConf.to_container(cfg.repair, resolve=True), checkpoint.sha256, clean.sha256,
                        OmegaConf.to_container(cfg.attack.trigger, resolve=True), battles.spec.version,
-                       cfg.budget.fit_battles, cfg.budget.test_battles, __version__])
+                       cfg.budget.fit_battles, cfg.budget.test_battles, BENCHMARK])
     path = Path(cfg.out) / "repairs" / f"{checkpoint.name}-{repair.name}-{key}.csv"
     n = cfg.budget.test_battles
     with locked(path):

@@ -11,7 +11,7 @@ import pandas as pd
 from hydra import compose
 from omegaconf import open_dict
 
-from bench import __version__, plugins
+from bench import BENCHMARK, plugins
 from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
 from bench.harness import Say, Stage, run
@@ -29,8 +29,8 @@ def find(frame: pd.DataFrame, row_id: str) -> pd.Series:
     row = rows.iloc[0]
     if row["status"] != "ok":
         raise BenchError(f"row {row_id} has no figures: {row['error']}")
-    if row["benchmark_version"] != __version__:
-        raise BenchError(f"row {row_id} was measured by version {row['benchmark_version']}; this is {__version__}")
+    if row["benchmark_version"] != BENCHMARK:
+        raise BenchError(f"row {row_id} was measured by version {row['benchmark_version']}; this is {BENCHMARK}")
     return row
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from hydra import compose
 
-from bench import __version__, plugins
+from bench import BENCHMARK, plugins
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, read_json
 from bench.contracts import Result
@@ -73,8 +73,8 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     Raises BenchError if the result is of another version, has no figures, was not made by its own configuration, or on
     other teams than the shipped ones.
     """
-    if result.benchmark_version != __version__ or result.config.get("benchmark_version") != __version__:
-        raise BenchError(f"{what} was measured by version {result.benchmark_version}; this is {__version__}")
+    if result.benchmark_version != BENCHMARK or result.config.get("benchmark_version") != BENCHMARK:
+        raise BenchError(f"{what} was measured by version {result.benchmark_version}; this is {BENCHMARK}")
     if result.status != "ok" or not result.rows:
         raise BenchError(f"{what} has no figures: {result.error}")
     rows = validated(pd.DataFrame(result_rows(result)), what)

@@ -14,14 +14,14 @@ from typing import Any
 import pandas as pd
 from omegaconf import OmegaConf
 
-from bench import options
+from bench import __version__, options
 from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
 from bench.contracts import DEFENDERS, Estimate, Figures, Response, Result, Row
 from bench.errors import BenchError
 from bench.reporting.schema import BY_NAME, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
-OURS = ("bench", "detectors")  # packages whose version is the benchmark's
+OURS = ("bench", "detectors")  # packages whose version is this release
 DEV_SEED = 0  # of the teams to develop detectors on
 LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 
@@ -93,15 +93,15 @@ def row_id(line: dict[str, Any]) -> str:
 def _about(result: Result, detector: str) -> dict[str, str | None]:
     """Version and view of a row's detector: the cell's own, which its configuration describes, or a shipped floor."""
     if detector != result.detector:
-        return {"detector_version": result.benchmark_version, "view": None}
+        return {"detector_version": __version__, "view": None}
     node = result.config.get("detector", {})
-    return {"detector_version": _version(str(node.get("_target_", "")), result), "view": _view(node.get("view"))}
+    return {"detector_version": _version(str(node.get("_target_", ""))), "view": _view(node.get("view"))}
 
 
-def _version(target: str, result: Result) -> str | None:
+def _version(target: str) -> str | None:
     package = target.split(".")[0]
     if package in OURS:
-        return result.benchmark_version
+        return __version__
     owners = packages_distributions().get(package)
     return version(owners[0]) if owners else None
 

@@ -23,27 +23,29 @@ class Feature:
         return episodes.observation[..., self.number].astype(float)
 
 
-def test_the_more_surprised_member_decides(make_episodes):
-    detector = Ensemble([Feature(0), Feature(1)]).fit(make_episodes([20] * 60, seed=1).public())
+def test_evidence_adds_up(make_episodes):
+    normal = make_episodes([20] * 60, seed=1).public()
+    one, other, both = (Ensemble(members).fit(normal) for members in (
+        [Feature(0)], [Feature(1)], [Feature(0), Feature(1)]))
     test = make_episodes([6], seed=2)
     test.observation[...] = 0
     test.observation[0, 1, 0, 0], test.observation[0, 2, 0, 1] = 8, 8
     test.observation[0, 3, 0, :2] = 8
-    scores = detector.score(test.public())[0, :, 0]
-    assert scores[[0, 4, 5]] == pytest.approx(scores[0])
-    assert scores[0] == pytest.approx(np.log(2), abs=0.15), "the middle of a normal score is no surprise"
+    scores = both.score(test.public())[0, :, 0]
+    assert scores[[0, 4, 5]] == pytest.approx(2 * np.log(2), abs=0.3), "the middle of a normal score is no surprise"
     assert min(scores[1:4]) > 10, "far out in the tail, from either member"
-    assert scores[3] == pytest.approx(max(scores[1], scores[2]))
+    assert scores[3] > max(scores[1], scores[2]) + 10, "and more so from both"
+    assert both.score(test.public()) == pytest.approx(one.score(test.public()) + other.score(test.public()))
 
 
-def test_a_member_counts_where_it_is_more_surprised_by_its_margin(make_episodes):
+def test_a_member_is_left_out_unless_it_is_sure(make_episodes):
     normal, test = make_episodes([20] * 60, seed=1).public(), make_episodes([20], seed=2).public()
-    one, other, even, uneven = (Ensemble(members, margins=margins).fit(normal).score(test) for members, margins in (
-        ([Feature(0)], None), ([Feature(1)], None), ([Feature(0), Feature(1)], None),
-        ([Feature(0), Feature(1)], [0.0, 1.5])))
-    assert even == pytest.approx(np.maximum(one, other))
-    assert uneven == pytest.approx(np.maximum(one, other - 1.5))
-    assert (even != uneven).any()
+    one, other, truncated = (Ensemble(members, truncation=truncation).fit(normal).score(test)
+                             for members, truncation in (([Feature(0)], None), ([Feature(1)], None),
+                                                         ([Feature(0), Feature(1)], [1.0, 0.2])))
+    sure = other >= -np.log(0.2)
+    assert 0 < sure.mean() < 0.5
+    assert truncated == pytest.approx(np.where(sure, one + other, one))
 
 
 def test_surprise_is_calibrated_on_normal_battles(make_episodes):
@@ -79,6 +81,9 @@ def test_wrong_members(members, message, make_episodes):
         Ensemble(members).fit(make_episodes([5] * 4).public())
 
 
-def test_each_member_needs_a_margin(make_episodes):
-    with pytest.raises(DetectorError, match="2 members have 1 margins"):
-        Ensemble([Feature(0), Feature(1)], margins=[1.0]).fit(make_episodes([5] * 4).public())
+@pytest.mark.parametrize(("truncation", "message"), [
+    ([1.0], "2 members have 1 truncations"), ([1.0, 0.0], "allowed: from above 0 to 1"),
+    ([1.0, 1.5], "allowed: from above 0 to 1")])
+def test_wrong_truncations(truncation, message, make_episodes):
+    with pytest.raises(DetectorError, match=message):
+        Ensemble([Feature(0), Feature(1)], truncation=truncation).fit(make_episodes([5] * 4).public())

@@ -58,6 +58,16 @@ def run(detector, watched, completion=None, poisoned=None, policy=nobody) -> Jud
     return judge(scored(detector, watched, policy), completion, LENGTH, DURATION, poisoned)
 
 
+def test_what_counts_as_after_onset_can_be_shorter_than_the_attack(watched):
+    late = watched.triggered.labels.completion[:, None] + 3 == np.arange(watched.triggered.mask.shape[1])
+    watched.triggered.observation[..., 0] = late[..., None]
+    watched.normal.observation[..., 0] = 0
+    found = scored(Oracle(), watched, nobody)
+    when = watched.triggered.labels.completion
+    for after_steps, auroc in ((None, 1), (4, 1), (3, 0.5), (100, 1)):
+        assert judge(found, when, LENGTH, DURATION, after_steps=after_steps).phases["after"].auroc.value == auroc
+
+
 def run_sham(detector, watched) -> Judgement:
     sham = without_trigger(scored(detector, watched, nobody))
     return judge(sham, watched.triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION)

@@ -57,11 +57,12 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
 def test_choices_that_are_not_made_leave_no_trace_in_a_configuration(composed):
     """Results of before there was a choice are results of the default."""
     plain, _ = describe(composed(), None)
-    assert not {"response", "defender"} & plain.keys()
-    assert describe(composed("budget.response_battles=9", "defender=suspect", "response=none"), None)[0] == plain
+    assert not {"response", "defender", "after_steps"} & plain.keys()
+    unused = "budget.response_battles=9", "defender=suspect", "response=none", "after_steps=null"
+    assert describe(composed(*unused), None)[0] == plain
     changed = [describe(composed(*words.split()), None)[0] for words in (
         "response=halt", "response=fallback", "response=halt budget.response_battles=9", "defender=trusted",
-        "response=halt defender=trusted")]
+        "response=halt defender=trusted", "after_steps=5")]
     assert all(one != other for i, one in enumerate([plain, *changed]) for other in changed[i:])
 
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.markdown import tables, with_tables
+from bench.reporting.markdown import grid, tables, with_tables
+from bench.reporting.sweep import readable
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -55,6 +57,13 @@ def test_the_tables_are_the_leaderboards():
     assert with_tables(README, parts) == README, "run: python -m bench.reporting.markdown"
     assert "**ASR**" in README
     assert all(f"<!-- {name}: begin -->" in README for name in parts)
+
+
+@pytest.mark.parametrize("name", ["frontier", "table1"])
+def test_the_tables_of_sweeps_are_their_csv(name):
+    base = ROOT / "leaderboard" / name / name
+    shown = readable(pd.read_csv(base.with_suffix(".csv")))
+    assert base.with_suffix(".md").read_text() == f"{grid([str(c) for c in shown], shown.to_numpy().tolist())}\n"
 
 
 def test_the_tables_are_of_a_thousand_battles_a_cell():

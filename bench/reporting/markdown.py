@@ -10,12 +10,13 @@ import pandas as pd
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import TEAM, bounds, comparable
+from bench.reporting.ranking import TEAM, bounds, comparable, ranking
 from bench.reporting.ranking import controls as control_rows
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
 FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
            "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
+BEST, MARKS = 5, ("isoforest", "random")  # places that are shown, and detectors that are shown wherever they stand
 MEANS = {"behaviour": "an enemy's behaviour", "observation": "observations edited", "none": "none"}
 
 
@@ -29,8 +30,22 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
     main = frame[frame["attack"] == "spatiotemporal"]
-    return {"attacks": attacks(frame), "before": detectors(frame, "before"), "after": detectors(frame, "after"),
+    return {"ranking": places(frame), "attacks": attacks(frame), "before": detectors(frame, "before"), "after": detectors(frame, "after"),
             "controls": controls(main)}
+
+
+def places(frame: pd.DataFrame) -> str:
+    """The ``BEST`` detectors before onset beside those after it, and whatever comes later of the paper's own and chance:
+    place, name, mean AUROC over attacks with its 95 % interval."""
+    phases = {phase: ranking(frame, phase).dropna(subset=["rank"]) for phase in ("before", "after")}
+    columns = []
+    for found in phases.values():
+        kept = found[(found["rank"] <= BEST) | found["detector"].isin(MARKS)]
+        columns.append([[str(row.rank), str(row.detector), f"{row.auroc:.2f} ({row.low:.2f} to {row.high:.2f})"]
+                        for row in kept.itertuples()])
+    lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 3)]
+             for i in range(max(map(len, columns)))]
+    return grid(["place", "before onset", "AUROC", "place", "after onset", "AUROC"], lines)
 
 
 def attacks(frame: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError
-from bench.reporting.markdown import attacks, detectors, tables, with_tables
+from bench.reporting.markdown import attacks, detectors, places, tables, with_tables
 
 
 def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
@@ -60,6 +60,19 @@ def test_detectors_stand_beside_each_other_per_attack():
     assert lines[3] == ["other", "0.12 / -", "- / -", "0.50 / -"]
     assert lines[4] == ["constant", "0.25 / -", "- / -", "- / -"], "floors come last"
     assert "always_on" not in lines[0], "bounds are no attacks to find, nor is what one detector alone has seen"
+
+
+def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_chance():
+    aurocs = {"a": 0.9, "b": 0.8, "c": 0.75, "d": 0.7, "e": 0.65, "f": 0.6, "isoforest": 0.5}
+    frame = pd.DataFrame([row("x", "vdn", 0.9, name, before_auroc=value, after_auroc=1 - value / 2, date="2026")
+                          for name, value in aurocs.items()]
+                         + [row("x", "vdn", 0.9, "random", "floor", before_auroc=0.45, after_auroc=0.5, date="2026")])
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in places(frame).splitlines()]
+    assert lines[0] == ["place", "before onset", "AUROC", "place", "after onset", "AUROC"]
+    assert [line[1] for line in lines[2:]] == ["a", "b", "c", "d", "e", "isoforest", "random"]
+    assert [line[4] for line in lines[2:]] == ["isoforest", "f", "e", "d", "c", "random", ""]
+    assert lines[2] == ["1", "a", "0.90 (0.90 to 0.90)", "1", "isoforest", "0.75 (0.75 to 0.75)"]
+    assert (lines[7][0], lines[7][3]) == ("7", "8"), "places in the whole ranking"
 
 
 def test_versions_are_never_mixed():

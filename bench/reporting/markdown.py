@@ -30,13 +30,13 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
     main = frame[frame["attack"] == "spatiotemporal"]
-    return {"ranking": places(frame), "attacks": attacks(frame), "before": detectors(frame, "before"), "after": detectors(frame, "after"),
-            "controls": controls(main)}
+    return {"ranking": places(frame), "attacks": attacks(frame), "before": detectors(frame, "before"),
+            "after": detectors(frame, "after"), "controls": controls(main)}
 
 
 def places(frame: pd.DataFrame) -> str:
-    """The ``BEST`` detectors before onset beside those after it, and whatever comes later of the paper's own and chance:
-    place, name, mean AUROC over attacks with its 95 % interval."""
+    """The ``BEST`` detectors before onset beside those after it, and ``MARKS`` where they come later: place, name, mean
+    AUROC over attacks with its 95 % interval."""
     phases = {phase: ranking(frame, phase).dropna(subset=["rank"]) for phase in ("before", "after")}
     columns = []
     for found in phases.values():

@@ -17,7 +17,7 @@ TAIL = 0.01  # share of the normal scores whose distribution is taken to be expo
 
 
 class Ensemble(BaseEstimator):
-    """The sum of its members' surprises, -log of the share of normal scores that are as high (a p-value).
+    """The sum of its members' surprises, -log of the share of normal scores that are at least as high (a p-value).
 
     Members see different things: what an agent thinks before it has done anything (hidden states), and what it has come
     to expect once it is bound to lose (values). The p-values are those of battles that the members were not fitted on;
@@ -29,7 +29,7 @@ class Ensemble(BaseEstimator):
     ----------
     members : detectors whose scores are (episode, step, agent).
     held_out : share in (0, 1) of the normal battles that scores are compared with instead of fitted on.
-    truncation : of each member, the p-value in (0, 1] from which on it does not count; without them 1.
+    truncation : of each member, the p-value in (0, 1] above which it does not count; without them 1.
 
     Attributes
     ----------
@@ -38,7 +38,8 @@ class Ensemble(BaseEstimator):
 
     Raises
     ------
-    DetectorError : no member, one that does not score agents, not a truncation for each, or one outside (0, 1].
+    DetectorError : no member, one that does not score agents, not a truncation for each, or one outside (0, 1], a
+        share of battles to hold out that is outside (0, 1).
 
     References
     ----------
@@ -64,6 +65,8 @@ class Ensemble(BaseEstimator):
         if self.truncation is not None and len(self.truncation) != len(self.members):
             raise DetectorError(
                 f"{len(self.members)} members have {len(self.truncation)} truncations; each needs its own")
+        if not 0 < self.held_out < 1:
+            raise DetectorError(f"held_out is {self.held_out}; allowed: between 0 and 1")
         if not all(0 < share <= 1 for share in self.truncation or ()):
             raise DetectorError(f"truncation is {list(self.truncation or ())}; allowed: from above 0 to 1")
         kept = max(1, round(len(episodes) * (1 - self.held_out)))

@@ -115,6 +115,18 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
         assert word in said.out
 
 
+def test_a_run_that_looks_at_the_first_steps_alone_stays_out_of_the_leaderboard(made, tmp_path, capsys):
+    table = tmp_path / "l.csv"
+    assert main(["run", *TINY, "control=null", f"out={made}", f"leaderboard={table}", "after_steps=2"]) == 0
+    said = capsys.readouterr().out
+    assert "the first 2 steps of the attack period" in said
+    assert "ranking: none" in said
+    assert not table.exists()
+    (file,) = (file for file in made.glob("runs/*isoforest*[0-9a-f].json")
+               if "after_steps" in read_result(file.with_suffix("")).config)
+    file.unlink()
+
+
 def test_a_sweep_makes_one_table_and_tells_of_failures(made, capsys):
     words = [*TINY, "keep_episodes=true", f"out={made}", "+sweep.name=pair",
              "+sweep.grids=[{detector: [isoforest, nonsense]}]"]

@@ -89,7 +89,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         memory: Memory | None = None) -> Result:
     """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead.
 
-    Cells that are given the same ``memory`` share the battles of their teams."""
+    Cells that are given the same ``memory`` share the battles of their teams, and what the floors make of them."""
     began = time.perf_counter()
     check(cfg)
     check_response(cfg)
@@ -125,7 +125,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 date=_now(), runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
-        add_rows(Path(cfg.leaderboard), result)
+        if cfg.after_steps is None:  # all figures after onset there are of the whole attack period
+            add_rows(Path(cfg.leaderboard), result)
     return result
 
 
@@ -208,8 +209,9 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 def judged(name=name, watched=watched, team=checkpoint.team, attacked=attacked, sham=sham):
                     return _judged(detectors[name], watched, team, attack, attacked, sham, cfg.after_steps)
 
-                # The floors of a team are the same in every cell; all else is judged in one cell alone.
-                both = memory.judged((what, name, sham, cfg.after_steps), judged) if name in FLOORS else judged()
+                # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
+                terms = what, name, sham, attacked, attack.duration, attack.victims, cfg.after_steps
+                both = memory.judged(terms, judged) if name in FLOORS else judged()
                 for triggered, judgement in both.items():
                     kind = "floor" if name in FLOORS else "attack" if attacked and triggered else "control"
                     rows.append(Row(role, triggered, name, kind, **judgement.figures))

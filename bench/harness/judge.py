@@ -158,7 +158,7 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
     ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored. The
     attribution is how often the agent ``poisoned``, if one is named, has the greatest score after onset of the agents
     that live then; none where a detector has no scores of agents. The phase "after" is the attack period, ``duration``
-    steps, or its first ``after_steps``.
+    steps, or its first ``after_steps``; VUS-PR, delay and attribution are of the whole period in any case.
     """
     watched, after = found.watched, min(duration, after_steps or duration)
     shown = np.nonzero(completion != NEVER)[0]

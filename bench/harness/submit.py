@@ -75,6 +75,9 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     """
     if result.benchmark_version != BENCHMARK or result.config.get("benchmark_version") != BENCHMARK:
         raise BenchError(f"{what} was measured by version {result.benchmark_version}; this is {BENCHMARK}")
+    if "after_steps" in result.config:
+        raise BenchError(f"{what} was run with after_steps={result.config['after_steps']}; only whole attack periods "
+                         "are comparable")
     if result.status != "ok" or not result.rows:
         raise BenchError(f"{what} has no figures: {result.error}")
     rows = validated(pd.DataFrame(result_rows(result)), what)

@@ -10,13 +10,14 @@ import pandas as pd
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import TEAM, bounds, comparable, ranking
+from bench.reporting.ranking import TEAM, bounds, comparable, current, ranking
 from bench.reporting.ranking import controls as control_rows
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
 FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
            "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
-BEST, MARKS = 5, ("isoforest", "random")  # places that are shown, and detectors that are shown wherever they stand
+BEST = 5  # places that the short ranking shows
+MARKS = ("isoforest", "episode_length", "random")  # whom it shows wherever they stand
 MEANS = {"behaviour": "an enemy's behaviour", "observation": "observations edited", "none": "none"}
 
 
@@ -29,6 +30,7 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
     for column in ("benchmark_version", "env_version"):
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
+    frame = current(frame)
     main = frame[frame["attack"] == "spatiotemporal"]
     return {"ranking": places(frame), "attacks": attacks(frame), "before": detectors(frame, "before"),
             "after": detectors(frame, "after"), "controls": controls(main)}

@@ -16,13 +16,13 @@ RESAMPLES = 1_000
 
 def current(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows without error of the versions of benchmark and environment that were measured last: those that may be
-    compared."""
+    compared. Of rows of the same thing, the first is of the most battles, and of those the newest."""
     frame = frame[frame["status"] == "ok"]
     if frame.empty:
         return frame
     last = frame.sort_values("date").iloc[-1]
-    return frame[(frame["benchmark_version"] == last["benchmark_version"])
-                 & (frame["env_version"] == last["env_version"])]
+    same = (frame["benchmark_version"] == last["benchmark_version"]) & (frame["env_version"] == last["env_version"])
+    return frame[same].sort_values(["n_triggered", "date"], ascending=False, kind="stable")
 
 
 def watched_by(frame: pd.DataFrame, defender: str = DEFENDERS[0]) -> pd.DataFrame:
@@ -108,6 +108,8 @@ def standing(frame: pd.DataFrame, result: Result) -> str:
             "n_triggered": result.sizes.get("triggered")}
     for column, value in same.items():
         rows = rows[(rows[column] == value).fillna(False)]
+    if "after_steps" in result.config:
+        return "ranking: none, since the leaderboard's figures after onset are of the whole attack period"
     others = rows[rows["row_detector"] != result.detector].drop_duplicates("row_detector")
     mine = result.rows[0]
     if others.empty or mine.kind != "attack":

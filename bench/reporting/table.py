@@ -58,6 +58,8 @@ def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
                 f"checkpoint {result.checkpoint}", style="bold")
+    if steps := result.config.get("after_steps"):
+        head.append(f"\nafter onset here: the first {steps} steps of the attack period")
     foot = Text("In brackets 95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for "
                 "AUROC, AUPRC and VUS-PR, whose chance level is about the share of those steps. "
                 "alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that promise so many false "

@@ -13,7 +13,7 @@ def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
     line = {"status": "ok", "benchmark_version": "1", "env": "smax/8m/random", "env_version": "v", "attack": attack,
             "algo": algo, "seed": seed, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.5,
             "poisoned_steps": 0.25, "row_detector": detector, "kind": kind, "team": "backdoored", "triggered": True,
-            "defender": "suspect", "before_auroc": 0.5, "after_auroc": 0.75}
+            "defender": "suspect", "n_triggered": 1000, "date": "2026", "before_auroc": 0.5, "after_auroc": 0.75}
     for name, value in figures.items():
         line |= {name: value, f"{name}_low": value - 0.01, f"{name}_high": value + 0.01}
     return line | more
@@ -64,9 +64,9 @@ def test_detectors_stand_beside_each_other_per_attack():
 
 def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_chance():
     aurocs = {"a": 0.9, "b": 0.8, "c": 0.75, "d": 0.7, "e": 0.65, "f": 0.6, "isoforest": 0.5}
-    frame = pd.DataFrame([row("x", "vdn", 0.9, name, before_auroc=value, after_auroc=1 - value / 2, date="2026")
+    frame = pd.DataFrame([row("x", "vdn", 0.9, name, before_auroc=value, after_auroc=1 - value / 2)
                           for name, value in aurocs.items()]
-                         + [row("x", "vdn", 0.9, "random", "floor", before_auroc=0.45, after_auroc=0.5, date="2026")])
+                         + [row("x", "vdn", 0.9, "random", "floor", before_auroc=0.45, after_auroc=0.5)])
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in places(frame).splitlines()]
     assert lines[0] == ["place", "before onset", "AUROC", "place", "after onset", "AUROC"]
     assert [line[1] for line in lines[2:]] == ["a", "b", "c", "d", "e", "isoforest", "random"]

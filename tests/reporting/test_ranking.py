@@ -30,6 +30,14 @@ def test_attacks_count_alike_however_many_checkpoints_they_have():
     assert found["low"].tolist() == pytest.approx(found["auroc"].tolist()), "checkpoints that agree leave no doubt"
 
 
+def test_what_was_measured_twice_counts_by_the_most_battles_and_then_by_the_newest():
+    frame = board(*cells("one", a=[0.9]), *cells("two", a=[0.8]))
+    few = frame.assign(n_triggered=2, date="2031", after_auroc=0.1)
+    newer = frame.assign(date="2030", after_auroc=0.7)
+    found = ranking(pd.concat([few, frame, newer], ignore_index=True), "after")
+    assert found["auroc"].tolist() == [0.7, 0.7]
+
+
 def test_the_interval_is_over_checkpoints():
     values = [0.6, 0.7, 0.8, 0.9]
     found = ranking(board(*cells("one", a=values)), "after").iloc[0]
@@ -79,3 +87,4 @@ def test_where_a_run_would_stand():
                                      "2 of 3 after onset (AUROC 0.80)")
     elsewhere = result("a", "mine", 0.8, checkpoints={"backdoored": "another"})
     assert "no other detector on this team" in standing(frame, elsewhere)
+    assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"after_steps": 5}))

@@ -114,7 +114,7 @@ def test_what_is_added_is_what_was_measured_here(made, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("changes", "message"), [
     ({"benchmark_version": "0.0.1"}, r"mine was measured by version 0\.0\.1; this is "),
     ({"status": "error", "error": "out of memory"}, "mine has no figures: out of memory"),
-    ({"config": {"benchmark_version": bench.BENCHMARK, "after_steps": 5}}, "mine was run with after_steps=5; only whole"),
+    ({"config": {"benchmark_version": bench.BENCHMARK, "after_steps": 5}}, "was run with after_steps=5; only whole"),
     ({"config_hash": "0123456789ab"}, "config_hash is 0123456789ab; that of its configuration is"),
     ({"checkpoint": "my_team"}, "the team my_team is not shipped"),
     ({"checkpoints": {"backdoored": "0" * 64}}, r"\.\.\., the result says 000000000000\.\.\."),

@@ -38,8 +38,8 @@ class Ensemble(BaseEstimator):
 
     Raises
     ------
-    DetectorError : no member, one that does not score agents, not a truncation for each, or one outside (0, 1], a
-        share of battles to hold out that is outside (0, 1).
+    DetectorError : no member, one whose scores are not finite or not of agents; not a truncation for each, or one
+        outside (0, 1]; a share of battles to hold out that is outside (0, 1).
 
     References
     ----------
@@ -71,14 +71,16 @@ class Ensemble(BaseEstimator):
             raise DetectorError(f"truncation is {list(self.truncation or ())}; allowed: from above 0 to 1")
         kept = max(1, round(len(episodes) * (1 - self.held_out)))
         rest = episodes[kept:] if kept < len(episodes) else episodes
-        self.members_ = [copy.deepcopy(member).fit(episodes[:kept], **besides(member, policy))
-                         for member in self.members]
+        self.members_ = [copy.deepcopy(member) for member in self.members]
         self.normal_ = []
         for member in self.members_:
+            member.fit(episodes[:kept], **besides(member, policy))
             scores = np.sort(self._scores(member, rest)[living(rest)])
             limit = scores[_tail(len(scores)) - 1]
             excess = scores[_tail(len(scores)):] - limit
-            self.normal_.append((scores, max(float(excess.mean()) if len(excess) else 0.0, 1e-6)))
+            if not excess.any():  # tied: an exponential from the median to the last hundredth has this mean
+                excess = (limit - np.median(scores, keepdims=True)) / np.log(0.5 / TAIL)
+            self.normal_.append((scores, max(float(excess.mean()), 1e-6)))
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -97,7 +99,10 @@ class Ensemble(BaseEstimator):
         if scores.shape != episodes.alive.shape:
             raise DetectorError(f"a member of an ensemble has to score agents, (episode, step, agent); "
                                 f"{type(member).__name__} returned shape {scores.shape}")
-        return scores
+        lives = living(episodes)
+        if not np.isfinite(scores[lives]).all():
+            raise DetectorError(f"{type(member).__name__}, a member of an ensemble, has scores that are not finite")
+        return np.where(lives, scores, 0.0)
 
 
 def _tail(n: int) -> int:

@@ -48,7 +48,8 @@ class MedianFilter(BaseEstimator):
     def fit(self, episodes: Episodes, policy: Policy | None = None) -> MedianFilter:
         if self.steps < 1 or self.steps % 2 == 0:
             raise DetectorError(f"MedianFilter: steps is {self.steps}; allowed: odd numbers from 1")
-        self.detector_ = copy.deepcopy(self.detector).fit(episodes, **besides(self.detector, policy))
+        self.detector_ = copy.deepcopy(self.detector)
+        self.detector_.fit(episodes, **besides(self.detector, policy))
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:

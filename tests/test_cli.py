@@ -257,6 +257,8 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "response=halt", "budget.calibration_battles=18"], "budget.calibration_battles is 18; allowed: whole "
                                                                 "numbers from 19"),
     (["run", "response=halt", "budget.response_battles=0"], "budget.response_battles is 0"),
+    (["leaderboard", "after_steps=5"], "after_steps is for single runs; the leaderboard is of whole attack periods"),
+    (["run", "after_steps=true"], "after_steps is True; allowed: whole numbers from 1, or null"),
     (["run", "after_steps=0"], "after_steps is 0; allowed: whole numbers from 1, or null"),
     (["run", "defender=trustd"], "unknown defender 'trustd'; allowed: suspect, trusted (did you mean 'trusted'?)"),
     (["run", "attack.trigger.psi='dx[0] <'"], "formula 'dx[0] <' does not parse"),
@@ -359,10 +361,11 @@ def test_training_killed_goes_on_and_ends(tmp_path):
     assert written["curve"][0]["steps"] == steps[0], "the curve begins where the killed run began"
 
 
-def test_ctrl_c_leaves_a_usable_team(tmp_path):
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_usable_team(tmp_path, signal_number):
     _, process = start_training(tmp_path, "seed=1")
     wait_for("teams/*-latest.json", tmp_path)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal_number)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"interrupted" in said

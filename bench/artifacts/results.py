@@ -23,6 +23,12 @@ def write_result(base: Path, result: Result) -> None:
     write_json(_file(base), {"sha256": _seal(content), "result": content})
 
 
+def delete_result(base: Path) -> None:
+    """Delete the result at ``base``.json, if there is one, and its curves."""
+    for file in (_file(base), _file(base, "curves.json")):
+        file.unlink(missing_ok=True)
+
+
 def read_result(base: Path) -> Result | None:
     """The result at ``base``.json, or None if there is none. Raises BenchError if the file is corrupt."""
     return _read(_file(base), "result", _RESULT)

@@ -33,6 +33,8 @@ def main(cfg: DictConfig) -> None:
     failed = []
     if not cfg.show:
         check(cfg)
+        if cfg.after_steps is not None:
+            raise BenchError("after_steps is for single runs; the leaderboard is of whole attack periods")
         named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
         sweep = chosen(read(named.sweep), cfg.cells)
         words = [word for word in HydraConfig.get().overrides.task

@@ -19,7 +19,18 @@ from bench.contracts.detectors import (
     needed,
 )
 from bench.contracts.episodes import Episodes, Labels
-from bench.contracts.results import Curves, Detection, Estimate, Figures, ModelFigures, Response, Result, Row, Timeline
+from bench.contracts.results import (
+    RELEASE,
+    Curves,
+    Detection,
+    Estimate,
+    Figures,
+    ModelFigures,
+    Response,
+    Result,
+    Row,
+    Timeline,
+)
 
 __all__ = [
     "DEFENDERS",
@@ -28,6 +39,7 @@ __all__ = [
     "NEVER",
     "NOBODY",
     "RECORDABLE",
+    "RELEASE",
     "SHOWN",
     "Attack",
     "Battles",

@@ -112,6 +112,9 @@ class Curves:
     duration: int  # steps of the attack period after it
 
 
+RELEASE = "marl-backdoor-bench"  # under this name the packages of a result hold the release that measured it
+
+
 @dataclass(frozen=True)
 class Result:
     """One cell: an attack on a team, and a detector's view of it. Everything needed to make it again."""

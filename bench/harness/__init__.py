@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import BENCHMARK, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
-from bench.artifacts.results import curves_written, read_result, write_curves, write_result
+from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
 from bench.contracts import (
     NEVER,
     Attack,
@@ -90,7 +90,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
     """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead.
 
     Cells that are given the same ``memory`` share the battles of their teams, and what the floors make of them."""
-    began = time.perf_counter()
+    began, revision = time.perf_counter(), git_revision()
     check(cfg)
     check_response(cfg)
     config, detector_name = describe(cfg, detector)
@@ -113,6 +113,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
+            delete_result(base)  # of other teams: should this fail, it must not be taken for an answer
             measured = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
@@ -121,7 +122,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=detector_name, seed=int(cfg.seed), config=config,
                 config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
-                figures=measured.figures, rows=measured.rows, packages=packages(), git_revision=git_revision(),
+                figures=measured.figures, rows=measured.rows, packages=packages(), git_revision=revision,
                 date=_now(), runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
@@ -142,8 +143,15 @@ def _base(cfg: DictConfig, detector: str, key: str) -> Path:
 
 
 def record_failure(cfg: DictConfig, error: Exception) -> None:
-    """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word."""
-    config, detector_name = describe(cfg, None)
+    """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word.
+
+    Nothing is put there of one that would not have been there in any case, or that cannot be named."""
+    if cfg.get("after_steps") is not None:
+        return
+    try:
+        config, detector_name = describe(cfg, None)
+    except (BenchError, KeyError, TypeError):
+        return
     seed = cfg.seed if isinstance(cfg.seed, int) else -1
     nothing = Estimate(None)
     try:

@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import BENCHMARK, options, plugins
-from bench.contracts import DEFENDERS, Detector
+from bench import BENCHMARK, __version__, options, plugins
+from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
@@ -70,7 +70,7 @@ def check(cfg: DictConfig) -> None:
         raise unknown("defender", cfg.defender, DEFENDERS)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
         raise BenchError(f"seed is {cfg.seed}; allowed: 0 to 999")
-    if cfg.after_steps is not None and (not isinstance(cfg.after_steps, int) or cfg.after_steps < 1):
+    if cfg.after_steps is not None and (type(cfg.after_steps) is not int or cfg.after_steps < 1):
         raise BenchError(f"after_steps is {cfg.after_steps}; allowed: whole numbers from 1, or null")
     for name, value in cfg.budget.items():
         lowest = 0 if name in ("inject_steps", "imitate_steps") else 1
@@ -170,12 +170,15 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
 
 
 def packages() -> dict[str, str]:
-    """The installed versions of what figures depend on."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    """The versions of what figures depend on: this release, and what is installed."""
+    return {RELEASE: __version__} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
+@cache  # what is loaded stays what it was when the process began
 def git_revision() -> str | None:
-    """The commit that the code comes from, with "-dirty" where files differ from it; None outside a git checkout."""
+    """The commit that the code comes from, with "-dirty" where files differ from it; None outside a git checkout.
+
+    To be asked first when a process begins: files may change while it measures."""
     git, root = shutil.which("git"), Path(__file__).parents[2]
     if git is None:
         return None

@@ -30,7 +30,8 @@ def find(frame: pd.DataFrame, row_id: str) -> pd.Series:
     if row["status"] != "ok":
         raise BenchError(f"row {row_id} has no figures: {row['error']}")
     if row["benchmark_version"] != BENCHMARK:
-        raise BenchError(f"row {row_id} was measured by version {row['benchmark_version']}; this is {BENCHMARK}")
+        raise BenchError(f"row {row_id} has figures of benchmark {row['benchmark_version']}; this release measures "
+                         f"those of {BENCHMARK}")
     return row
 
 

@@ -20,7 +20,8 @@ from bench.harness.build import describe
 from bench.harness.reproduce import compare, measured_again, rows_of
 from bench.harness.words import targets, words_of_config
 from bench.reporting.curves import add_curves
-from bench.reporting.leaderboard import add_rows, result_rows
+from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
+from bench.reporting.ranking import current
 from bench.reporting.schema import validated
 
 VIEWS = "detectors."  # where a detector's parts may come from that are no estimators
@@ -38,6 +39,7 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     measured here and one of the result do not lie in each other's intervals, or one of ``FACTS`` differs.
     """
     rows = accepted(result, what)
+    _check_sizes(result, what, leaderboard)
     words = words_of(result, what)
     say(f"python -m bench run {shlex.join(words)}")
     again, curves = measured_again(words, out, stage, say)
@@ -60,6 +62,17 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     return found, again
 
 
+def _check_sizes(result: Result, what: str, leaderboard: Path) -> None:
+    """Raise BenchError unless a result is of as many battles as the leaderboard's others are."""
+    if not leaderboard.exists():
+        return
+    frame = current(read_leaderboard(leaderboard))
+    for purpose, n in result.sizes.items():
+        usual = frame[f"n_{purpose}"].mode()
+        if len(usual) and n != usual[0]:
+            raise BenchError(f"{what} is of {n:,} battles for {purpose}; the leaderboard's results are of {usual[0]:,}")
+
+
 def _check_facts(row: pd.Series, now: pd.Series, what: str) -> None:
     for name in FACTS:
         said, found = row[name], now[name]
@@ -74,7 +87,8 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     other teams than the shipped ones.
     """
     if result.benchmark_version != BENCHMARK or result.config.get("benchmark_version") != BENCHMARK:
-        raise BenchError(f"{what} was measured by version {result.benchmark_version}; this is {BENCHMARK}")
+        raise BenchError(f"{what} has figures of benchmark {result.benchmark_version}; this release measures those of "
+                         f"{BENCHMARK}")
     if "after_steps" in result.config:
         raise BenchError(f"{what} was run with after_steps={result.config['after_steps']}; only whole attack periods "
                          "are comparable")

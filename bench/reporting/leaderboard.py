@@ -14,20 +14,20 @@ from typing import Any
 import pandas as pd
 from omegaconf import OmegaConf
 
-from bench import __version__, options
+from bench import options
 from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
-from bench.contracts import DEFENDERS, Estimate, Figures, Response, Result, Row
+from bench.contracts import DEFENDERS, RELEASE, Estimate, Figures, Response, Result, Row
 from bench.errors import BenchError
 from bench.reporting.schema import BY_NAME, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
-OURS = ("bench", "detectors")  # packages whose version is this release
+OURS = ("bench", "detectors")  # packages whose version is that of the release
 DEV_SEED = 0  # of the teams to develop detectors on
 LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 
 
 def add_rows(path: Path, result: Result) -> None:
-    """Add a result's rows to the CSV at ``path``, atomically and under a lock.
+    """Add a result's rows to the CSV at ``path``, atomically and under a lock; a failure only where the cell has none.
 
     Raises BenchError if the file there is no leaderboard, or the place cannot be written.
     """
@@ -35,6 +35,8 @@ def add_rows(path: Path, result: Result) -> None:
     with locked(path, wait=LOCK_SECONDS):
         old = read_leaderboard(path) if path.exists() else new.iloc[:0]
         same = (old[CELL] == new[CELL].iloc[0]).all(axis=1)
+        if result.status != "ok" and (old.loc[same, "status"] == "ok").any():
+            return  # a failure does not undo what was measured
         both = pd.concat([old[~same], new], ignore_index=True)
         write_atomic(path, both.to_csv(index=False).encode())
 
@@ -93,15 +95,20 @@ def row_id(line: dict[str, Any]) -> str:
 def _about(result: Result, detector: str) -> dict[str, str | None]:
     """Version and view of a row's detector: the cell's own, which its configuration describes, or a shipped floor."""
     if detector != result.detector:
-        return {"detector_version": __version__, "view": None}
+        return {"detector_version": _release(result), "view": None}
     node = result.config.get("detector", {})
-    return {"detector_version": _version(str(node.get("_target_", ""))), "view": _view(node.get("view"))}
+    return {"detector_version": _version(str(node.get("_target_", "")), result), "view": _view(node.get("view"))}
 
 
-def _version(target: str) -> str | None:
+def _release(result: Result) -> str:
+    """The release that measured a result; before 0.6.1 that was the benchmark's version."""
+    return result.packages.get(RELEASE, result.benchmark_version)
+
+
+def _version(target: str, result: Result) -> str | None:
     package = target.split(".")[0]
     if package in OURS:
-        return __version__
+        return _release(result)
     owners = packages_distributions().get(package)
     return version(owners[0]) if owners else None
 

@@ -22,7 +22,11 @@ def current(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     last = frame.sort_values("date").iloc[-1]
     same = (frame["benchmark_version"] == last["benchmark_version"]) & (frame["env_version"] == last["env_version"])
-    return frame[same].sort_values(["n_triggered", "date"], ascending=False, kind="stable")
+    return _best_first(frame[same])
+
+
+def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values(["n_triggered", "date"], ascending=False, kind="stable")
 
 
 def watched_by(frame: pd.DataFrame, defender: str = DEFENDERS[0]) -> pd.DataFrame:
@@ -100,7 +104,9 @@ def _mean(attacks: list[np.ndarray]) -> Estimate:
 
 def standing(frame: pd.DataFrame, result: Result) -> str:
     """Where a result's detector would stand among those that the leaderboard has on the same team, in one line."""
-    frame = watched_by(frame, result.config.get("defender", DEFENDERS[0]))
+    if "after_steps" in result.config:
+        return "ranking: none, since the leaderboard's figures after onset are of the whole attack period"
+    frame = _best_first(watched_by(frame, result.config.get("defender", DEFENDERS[0])))
     rows = frame[(frame["status"] == "ok") & (frame["kind"].isin(["attack", "floor"]))
                  & (frame["team"] == "backdoored") & frame["triggered"].fillna(False).astype(bool)]
     same = {"benchmark_version": result.benchmark_version, "env": result.env, "env_version": result.env_version,
@@ -108,8 +114,6 @@ def standing(frame: pd.DataFrame, result: Result) -> str:
             "n_triggered": result.sizes.get("triggered")}
     for column, value in same.items():
         rows = rows[(rows[column] == value).fillna(False)]
-    if "after_steps" in result.config:
-        return "ranking: none, since the leaderboard's figures after onset are of the whole attack period"
     others = rows[rows["row_detector"] != result.detector].drop_duplicates("row_detector")
     mine = result.rows[0]
     if others.empty or mine.kind != "attack":

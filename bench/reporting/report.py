@@ -13,6 +13,7 @@ from bench.contracts import DEFENDERS, Curves, Result
 from bench.reporting.charts import charts
 from bench.reporting.html import template
 from bench.reporting.leaderboard import result_rows
+from bench.reporting.table import phases
 
 FIGURES = {  # the fields of bench.contracts.Figures -> what they are
     "win_clean_team": "clean team wins, without the trigger",
@@ -30,8 +31,6 @@ RESPONSE = {  # columns of what came of the response to alarms -> what they are
     "response_alarms": "battles under the trigger with an alarm that leaves a step to act in",
     "response_false_alarms": "the same without the trigger; thresholds promise 5 %",
 }
-PHASES = {"before": "Before onset (the trigger's steps)", "after": "After onset (the attack period)",
-          "whole": "Whole battle"}
 
 
 def report(result: Result, curves: Sequence[Curves] | None, words: Sequence[str] | None) -> str:
@@ -49,7 +48,8 @@ def report(result: Result, curves: Sequence[Curves] | None, words: Sequence[str]
             for line, one in zip(lines, found, strict=False)]
     return template("report.html").render(
         result=result, rows=rows if result.rows else [], figures=FIGURES, response=RESPONSE,
-        phases=PHASES, defender=result.config.get("defender", DEFENDERS[0]),
+        phases={phase: f"{title[0].upper()}{title[1:]}" for phase, title in phases(result.config).items()},
+        defender=result.config.get("defender", DEFENDERS[0]),
         what={group: options.summary(group, name) if name in options.names(group) else ""
               for group, name in (("attack", result.attack), ("detector", result.detector))},
         command=None if words is None else "python -m bench run " + shlex.join(words),

@@ -96,8 +96,8 @@ COLUMNS = [
     Column("poisoned_steps", "share", "share of the retraining's steps that belong to a trigger or an attack period"),
     Column("detector", "text", "detector that the cell is about, an option of conf/detector or the name of a class",
            True),
-    Column("detector_version", "text", "version, when the row was written, of the package that the row's detector "
-                                       "comes from"),
+    Column("detector_version", "text", "version of the package that the row's detector comes from: the release "
+                                       "that measured ours, what was installed of others when the row was written"),
     Column("view", "text", "what the row's detector looks at, an option of conf/view or the name of a class; empty if "
                            "the detector takes none"),
     Column("defender", "text", "whose battles without the trigger the detector was fitted to: those of the suspect "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from rich import box
 from rich.console import Console, Group
@@ -11,8 +13,14 @@ from rich.text import Text
 from bench.contracts import Estimate, Response, Result, Row
 
 PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset (the attack period)",
-          "whole": "whole episode"}
+          "whole": "whole battle"}
 STYLES = {"attack": "bold", "floor": "dim", "control": ""}
+
+
+def phases(config: dict[str, Any]) -> dict[str, str]:
+    """The phases of a configuration's results, and what they are for people."""
+    steps = config.get("after_steps")
+    return PHASES | ({} if steps is None else {"after": f"after onset (the first {steps} steps of the attack period)"})
 
 
 def show(result: Result, console: Console) -> None:
@@ -58,15 +66,14 @@ def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
                 f"checkpoint {result.checkpoint}", style="bold")
-    if steps := result.config.get("after_steps"):
-        head.append(f"\nafter onset here: the first {steps} steps of the attack period")
     foot = Text("In brackets 95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for "
                 "AUROC, AUPRC and VUS-PR, whose chance level is about the share of those steps. "
                 "alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that promise so many false "
                 "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
                 "without the trigger, are controls: there is no attack to find.", style="dim")
-    return Group(head, _attack(result), *(_detection(result, phase, title) for phase, title in PHASES.items()),
-                 _time(result), *_attribution(result), *_response(result.response), foot)
+    detection = [_detection(result, phase, title) for phase, title in phases(result.config).items()]
+    return Group(head, _attack(result), *detection, _time(result), *_attribution(result),
+                 *_response(result.response), foot)
 
 
 def _attack(result: Result) -> Table:

@@ -74,7 +74,30 @@ def test_a_member_that_needs_the_policy_is_given_it(make_episodes):
     assert ensemble.members_[1].policy_ is policy
 
 
+class Broken(Feature):
+    """Fails in its scores, and returns nothing from ``fit``."""
+
+    def fit(self, episodes):
+        pass
+
+    def score(self, episodes):
+        return np.full(episodes.alive.shape, np.nan)
+
+
+class Tied(Feature):
+    """Knows three values, of which the greatest is common."""
+
+    def score(self, episodes):
+        return np.digitize(super().score(episodes), [-1.0, 1.0]).astype(float)
+
+
+def test_a_member_with_few_values_does_not_drown_the_others(make_episodes):
+    detector = Ensemble([Tied()]).fit(make_episodes([25] * 60, seed=1).public())
+    assert detector.score(make_episodes([25] * 60, seed=2).public()).max() < 10
+
+
 @pytest.mark.parametrize(("members", "message"), [([], "at least one member"),
+                                                  ([Feature(), Broken()], "Broken, a member .* not finite"),
                                                   ([EpisodeLength()], "EpisodeLength returned shape")])
 def test_wrong_members(members, message, make_episodes):
     with pytest.raises(DetectorError, match=message):

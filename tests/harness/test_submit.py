@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.harness import silent
 from bench.harness import submit as submitting
 from bench.reporting.curves import read_gathered
-from bench.reporting.leaderboard import read_leaderboard, result_rows
+from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 
 OWN_DETECTOR = """
 class Stands:
@@ -111,8 +111,15 @@ def test_what_is_added_is_what_was_measured_here(made, tmp_path, monkeypatch):
     assert (row["date"], row["runtime_seconds"]) == (true.date, true.runtime_seconds)
 
 
+def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_path):
+    true = read_result(made)
+    add_rows(tmp_path / "l.csv", replace(true, sizes=true.sizes | {"fit": 9}, config_hash="other"))
+    with pytest.raises(BenchError, match="mine is of 8 battles for fit; the leaderboard's results are of 9"):
+        submitting.submit(true, "mine", tmp_path / "l.csv", tmp_path, silent, print)
+
+
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"benchmark_version": "0.0.1"}, r"mine was measured by version 0\.0\.1; this is "),
+    ({"benchmark_version": "0.0.1"}, r"mine has figures of benchmark 0\.0\.1; this release measures those of "),
     ({"status": "error", "error": "out of memory"}, "mine has no figures: out of memory"),
     ({"config": {"benchmark_version": bench.BENCHMARK, "after_steps": 5}}, "was run with after_steps=5; only whole"),
     ({"config_hash": "0123456789ab"}, "config_hash is 0123456789ab; that of its configuration is"),

@@ -12,10 +12,9 @@ import pytest
 from reporting_examples import near, result
 from rich.console import Console
 
-import bench
 from bench.artifacts.files import sha256
 from bench.artifacts.results import read_result, write_result
-from bench.contracts import Figures, Response
+from bench.contracts import RELEASE, Figures, Response
 from bench.errors import BenchError
 from bench.reporting import schema
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows, row_id
@@ -54,9 +53,25 @@ def test_what_is_written_is_read(tmp_path):
     assert read_leaderboard(tmp_path / "l.csv")["triggered"].tolist() == [True, True]
 
 
+def test_a_failure_does_not_undo_what_was_measured(tmp_path):
+    good = result("spatiotemporal", "bigram", 0.9)
+    failed = result("spatiotemporal", "bigram", 0.9, status="error", error="in use", rows=[], checkpoint=None)
+    add_rows(tmp_path / "l.csv", failed)
+    assert read_leaderboard(tmp_path / "l.csv")["status"].tolist() == ["error"]
+    for one in (good, failed):
+        add_rows(tmp_path / "l.csv", one)
+        assert set(read_leaderboard(tmp_path / "l.csv")["status"]) == {"ok"}
+
+
+def test_our_version_is_that_of_the_release_that_measured():
+    later = result("spatiotemporal", "bigram", 0.9, config={"detector": {"_target_": "detectors.NGram"}},
+                   packages={RELEASE: "9.9.10"})
+    assert {row["detector_version"] for row in result_rows(later)} == {"9.9.10"}
+
+
 def test_seed_0_is_for_development_and_our_detectors_have_our_version():
     row = result_rows(result("spatiotemporal", "bigram", 0.9, config={"detector": {"_target_": "detectors.NGram"}}))[0]
-    assert (row["split"], row["detector_version"], row["view"]) == ("dev", bench.__version__, None)
+    assert (row["split"], row["detector_version"], row["view"]) == ("dev", "9.9.9", None)
 
 
 def test_a_rows_id_names_what_it_is_and_not_what_came_of_it():

@@ -12,9 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.recorded import living, recorded
-
-LEAST_DEVIATION = 1e-2  # hidden units lie in [-1, 1]; less is rounding
+from detectors.recorded import LEAST_DEVIATION, living, recorded
 
 
 class NeuronBands(BaseEstimator):

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
+from detectors.recorded import living
 from detectors.views.observation import UNSEEN, WEST, EnemyMoves
 
 SYMBOLS = WEST + 1
@@ -32,7 +33,7 @@ class NGram(BaseEstimator):
 
     def fit(self, episodes: Episodes) -> NGram:
         grams = self._grams(episodes)
-        watched = (episodes.alive & episodes.mask[..., None])[:, self.n - 1:]
+        watched = living(episodes)[:, self.n - 1:]
         counts = np.bincount(grams[watched].ravel(), minlength=SYMBOLS**self.n) + self.smoothing
         self.surprise_ = -np.log(counts / counts.sum())
         return self
@@ -78,7 +79,7 @@ class ConditionalNGram(BaseEstimator):
         self.window = window
 
     def fit(self, episodes: Episodes) -> ConditionalNGram:
-        moves, watched = self._moves(episodes), episodes.alive & episodes.mask[..., None]
+        moves, watched = self._moves(episodes), living(episodes)
         p = np.full(SYMBOLS, 1 / SYMBOLS)
         for order in range(1, self.n + 1):
             grams = sequence_numbers(moves[:, self.n - order:], order)[watched]

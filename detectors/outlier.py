@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from bench.contracts import Episodes
 from bench.errors import DetectorError
 from detectors.ecdf import COPOD, ECOD
+from detectors.recorded import living
 from detectors.views import View, features, needs
 
 CHUNK = 100  # episodes
@@ -90,7 +91,7 @@ class Outlier(BaseEstimator):
         for first in range(0, len(episodes), CHUNK):
             some = episodes[first: first + CHUNK]
             seen = features(self.view, some)
-            yield seen, some.mask if seen.ndim == 3 else some.alive & some.mask[..., None]
+            yield seen, some.mask if seen.ndim == 3 else living(some)
 
     def _check_alone(self, samples: np.ndarray) -> None:
         """Raise DetectorError if the scores of some samples depend on others that are scored with them."""

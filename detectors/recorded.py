@@ -10,6 +10,7 @@ from bench.contracts import Episodes
 from bench.errors import DetectorError
 
 CHUNK = 50  # episodes that are looked at together
+LEAST_DEVIATION = 1e-2  # of hidden units, which lie in [-1, 1]; less is rounding
 COLUMNS = {"hidden": "hidden states", "q": "Q values"}
 
 

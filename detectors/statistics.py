@@ -7,9 +7,7 @@ from sklearn.base import BaseEstimator
 
 from bench.contracts import Battles, Episodes
 from bench.marl.team import Team
-from detectors.recorded import living, recorded
-
-LEAST_DEVIATION = 1e-2  # hidden units lie in [-1, 1]; less is rounding
+from detectors.recorded import LEAST_DEVIATION, living, recorded
 
 
 class ActivationStatistics(BaseEstimator):

@@ -29,7 +29,7 @@ leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the REA
 screenshot: $(SETUP)  ## leaderboard/screenshot.png, the README's picture of the page; needs Chromium
 	$(BIN)/python -m bench.reporting.screenshot
 
-table1: $(SETUP)  ## make leaderboard/table1 anew: the paper's Table I (half an hour on one core; it trains teams)
+table1: $(SETUP)  ## make leaderboard/table1 anew: the paper's Table I (it trains twelve teams)
 	$(BIN)/python -m bench sweep sweep=table1 out=results/table1
 	mkdir -p leaderboard/table1
 	cp results/table1/sweeps/table1.* leaderboard/table1/

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 
 import bench
 from bench.__main__ import main
-from bench.artifacts.results import read_result
+from bench.artifacts.results import read_result, write_result
 from bench.artifacts.teams import load_team, read_metadata
 from bench.errors import BenchError
 from bench.harness.judge import SEEDS
@@ -125,6 +126,25 @@ def test_a_run_that_looks_at_the_first_steps_alone_stays_out_of_the_leaderboard(
     (file,) = (file for file in made.glob("runs/*isoforest*[0-9a-f].json")
                if "after_steps" in read_result(file.with_suffix("")).config)
     file.unlink()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_failure_leaves_a_result_unless_it_is_of_other_teams(made, capsys, monkeypatch, others):
+    (file,) = made.glob("runs/*isoforest*[0-9a-f].json")
+    curves, written = file.with_suffix(".curves.json"), read_result(file.with_suffix(""))
+    kept = curves.read_bytes()
+    curves.unlink()
+    if others:
+        write_result(file.with_suffix(""), replace(written, checkpoints=written.checkpoints | {"clean": "0" * 64}))
+
+    def fail(*_):
+        raise BenchError("out of order")
+
+    monkeypatch.setattr("bench.harness.measure", fail)
+    assert "out of order" in fails(capsys, "run", *TINY, f"out={made}", "keep_episodes=true")
+    assert file.exists() != others, "what is of other teams must not be taken for an answer"
+    write_result(file.with_suffix(""), written)
+    curves.write_bytes(kept)
 
 
 def test_a_sweep_makes_one_table_and_tells_of_failures(made, capsys):
@@ -373,6 +393,22 @@ def test_ctrl_c_leaves_a_usable_team(tmp_path, signal_number):
     team, about = load_team(next(tmp_path.glob("teams/*-latest.json")))
     assert about["unfinished"]
     assert team.spec.id == "smax/3m/random"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists a process's children")
+def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path):
+    words = ["env.map=3m", "budget=smoke", "budget.train_steps=800000", "algo.eval_every=500", f"out={tmp_path}",
+             "+sweep.name=long", "+sweep.grids=[{seed: [1]}]"]
+    process = subprocess.Popen([sys.executable, "-m", "bench", "sweep", *words], cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    wait_for("teams/*-latest.json", tmp_path)
+    children = Path(f"/proc/{process.pid}/task").glob("*/children")
+    started = [int(child) for file in children for child in file.read_text().split()]
+    process.terminate()
+    process.communicate(timeout=120)
+    assert started
+    assert process.returncode == 130
+    assert not [child for child in started if Path(f"/proc/{child}").exists()]
 
 
 def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):

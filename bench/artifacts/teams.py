@@ -1,6 +1,7 @@
 """Checkpoints: a team as NAME.safetensors (weights) and NAME.json (what it is).
 
-Never pickle: teams come from attackers.
+Never pickle: teams come from attackers. Only PyMARL's own files, which are pickles, are read as such where that is
+asked for, by torch's loader that runs no code of theirs.
 """
 
 from __future__ import annotations

@@ -109,11 +109,12 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
             teams[cfg.control.name] = backdoored_team(cfg, cfg.control, battles, stage, say)
         checkpoints = {role: team.sha256 for role, team in teams.items()}
         result = None if detector is not None else read_result(base)
-        if result is not None and result.checkpoints == checkpoints and result.env_version == battles.spec.version \
-                and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
+        if result is not None and (result.checkpoints != checkpoints or result.env_version != battles.spec.version):
+            delete_result(base)  # of other teams: should this fail, it must not be taken for an answer
+            result = None
+        if result is not None and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            delete_result(base)  # of other teams: should this fail, it must not be taken for an answer
             measured = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
@@ -126,8 +127,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 date=_now(), runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
-        if cfg.after_steps is None:  # all figures after onset there are of the whole attack period
-            add_rows(Path(cfg.leaderboard), result)
+        add_rows(Path(cfg.leaderboard), result)
     return result
 
 
@@ -143,11 +143,8 @@ def _base(cfg: DictConfig, detector: str, key: str) -> Path:
 
 
 def record_failure(cfg: DictConfig, error: Exception) -> None:
-    """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word.
-
-    Nothing is put there of one that would not have been there in any case, or that cannot be named."""
-    if cfg.get("after_steps") is not None:
-        return
+    """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word, unless
+    its configuration is too wrong for a row to name it."""
     try:
         config, detector_name = describe(cfg, None)
     except (BenchError, KeyError, TypeError):
@@ -218,7 +215,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                     return _judged(detectors[name], watched, team, attack, attacked, sham, cfg.after_steps)
 
                 # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
-                terms = what, name, sham, attacked, attack.duration, attack.victims, cfg.after_steps
+                terms = what, name, sham, attack.duration, cfg.after_steps
                 both = memory.judged(terms, judged) if name in FLOORS else judged()
                 for triggered, judgement in both.items():
                     kind = "floor" if name in FLOORS else "attack" if attacked and triggered else "control"

@@ -27,10 +27,15 @@ LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 
 
 def add_rows(path: Path, result: Result) -> None:
-    """Add a result's rows to the CSV at ``path``, atomically and under a lock; a failure only where the cell has none.
+    """Add a result's rows to the CSV at ``path``, atomically and under a lock.
+
+    A failure is added only where the cell has no rows. What was run with ``after_steps`` is not added at all: figures
+    after onset are of the whole attack period there.
 
     Raises BenchError if the file there is no leaderboard, or the place cannot be written.
     """
+    if "after_steps" in result.config:
+        return
     new = validated(pd.DataFrame(result_rows(result)), f"the result {result.config_hash}")
     with locked(path, wait=LOCK_SECONDS):
         old = read_leaderboard(path) if path.exists() else new.iloc[:0]

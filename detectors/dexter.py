@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import IsolationForest
@@ -9,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
 from detectors.cusum import cusum
-from detectors.recorded import by_agent, by_step, chunks, living, living_steps, windows
+from detectors.recorded import by_agent, by_step, chunks, living, living_steps
 
+CHUNK = 200  # episodes that are looked at together: a forest takes many windows almost as fast as few
 MOST_WINDOWS = 5_000  # that the forests are grown on
 LEAST_DEVIATION = 1e-6  # of scores that lie in (0, 1)
 
@@ -50,10 +53,11 @@ class Dexter(BaseEstimator):
 
     def fit(self, episodes: Episodes) -> Dexter:
         self.dimensions_ = np.nonzero(np.ptp(episodes.observation[living(episodes)], axis=0))[0]
-        features = self._features(episodes, living_steps(episodes, MOST_WINDOWS, self.seed))
-        self.forests_ = [IsolationForest(n_estimators=self.n_estimators, max_samples=min(256, features.shape[1]),
-                                         random_state=self.seed).fit(series) for series in features]
-        normal = self._mean_score(features)
+        where = living_steps(episodes, MOST_WINDOWS, self.seed)
+        self.forests_ = [IsolationForest(n_estimators=self.n_estimators, max_samples=min(256, len(features)),
+                                         random_state=self.seed).fit(features)
+                         for features in self._features(episodes, where)]
+        normal = self._mean_score(episodes, where)
         self.mean_, self.deviation_ = normal.mean(), max(normal.std(), LEAST_DEVIATION)
         return self
 
@@ -61,27 +65,31 @@ class Dexter(BaseEstimator):
         """(episode, step, agent), in standard deviations; 0 for the dead."""
         check_is_fitted(self)
         scores = np.zeros(episodes.alive.shape)
-        for begin, some in chunks(episodes):
+        for begin, some in chunks(episodes, CHUNK):
             found = np.zeros(by_agent(some.alive).shape)
             if len(where := living_steps(some)):
-                found[tuple(where.T)] = (self._mean_score(self._features(some, where)) - self.mean_) / self.deviation_
+                found[tuple(where.T)] = (self._mean_score(some, where) - self.mean_) / self.deviation_
             scores[begin] = by_step(found, some)
         return scores if self.slack is None else cusum(scores, self.slack) * living(episodes)
 
-    def _features(self, episodes: Episodes, where: np.ndarray) -> np.ndarray:
-        """(dimension, window, feature) of the windows that end at ``where``."""
-        seen, _ = windows(episodes, where, self.window)
-        return series_features(seen[..., self.dimensions_].astype(np.float32).transpose(1, 2, 0))
+    def _features(self, episodes: Episodes, where: np.ndarray) -> Iterator[np.ndarray]:
+        """(window, feature) of the windows that end at ``where``, one dimension after the other."""
+        sequence, step = where.T[:, None]
+        step = np.maximum(step + np.arange(1 - self.window, 1)[:, None], 0)
+        series = by_agent(episodes.observation).transpose(2, 0, 1)[self.dimensions_]
+        for values in series:
+            yield series_features(values[sequence, step].astype(np.float32))
 
-    def _mean_score(self, features: np.ndarray) -> np.ndarray:
-        """(window,) in (0, 1)."""
+    def _mean_score(self, episodes: Episodes, where: np.ndarray) -> np.ndarray:
+        """(window,) in (0, 1), of the windows that end at ``where``."""
+        features = self._features(episodes, where)
         return -np.mean([forest.score_samples(series)
                          for forest, series in zip(self.forests_, features, strict=True)], axis=0)
 
 
 def series_features(series: np.ndarray) -> np.ndarray:
-    """(dimension, window, feature) of time series (step, dimension, window): mean, standard deviation, least, greatest,
-    last less first, mean absolute change, autocovariance at lag 1."""
+    """(window, feature) of time series (step, window): mean, standard deviation, least, greatest, last less first,
+    mean absolute change, autocovariance at lag 1."""
     mean = series.mean(0)
     centred, change = series - mean, np.abs(np.diff(series, axis=0))
     return np.stack([mean, series.std(0), series.min(0), series.max(0), series[-1] - series[0], change.mean(0),

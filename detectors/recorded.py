@@ -28,10 +28,10 @@ def recorded(episodes: Episodes, name: str, user: object) -> np.ndarray:
     return column.astype(np.float32)
 
 
-def chunks(episodes: Episodes) -> Iterator[tuple[slice, Episodes]]:
+def chunks(episodes: Episodes, size: int = CHUNK) -> Iterator[tuple[slice, Episodes]]:
     """Some episodes at a time, since all that is computed of all at once would fill the memory, and where they are."""
-    for first in range(0, len(episodes), CHUNK):
-        where = slice(first, first + CHUNK)
+    for first in range(0, len(episodes), size):
+        where = slice(first, first + size)
         yield where, episodes[where]
 
 

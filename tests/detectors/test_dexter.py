@@ -11,7 +11,7 @@ from detectors.dexter import series_features
 
 def test_features_of_a_series():
     series = np.array([1.0, 3.0, 2.0, 6.0])
-    features = series_features(series[:, None, None])[0, 0]
+    features = series_features(series[:, None])[0]
     assert features == pytest.approx([3, np.sqrt(14 / 4), 1, 6, 5, (2 + 1 + 4) / 3, (-2 * 0 + 0 * -1 + -1 * 3) / 3])
 
 

@@ -48,8 +48,8 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
     """
     base = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     file = base.with_name(base.name + ".safetensors")
-    if path.suffix not in ("", ".safetensors", ".json") and path.exists():
-        refuse_pickle(path, read_bytes(path))
+    if path.suffix not in ("", ".safetensors", ".json") and path.is_file():
+        raise _not_safetensors(path, read_bytes(path))
     if not file.exists():
         raise BenchError(f"no checkpoint at {file}")
     tensors, digest = read_tensors(file)
@@ -93,11 +93,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     """The tensors of a safetensors file, and its sha256. BenchError if it is anything else."""
     data = read_bytes(path)
-    refuse_pickle(path, data)
     try:
         return safetensors.torch.load(data), sha256(data)
     except (safetensors.SafetensorError, ValueError, KeyError):
-        raise BenchError(f"{path} is corrupt: it is not a whole safetensors file") from None
+        raise _not_safetensors(path, data) from None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -106,10 +105,11 @@ def read_metadata(path: Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def refuse_pickle(path: Path, data: bytes) -> None:
-    """BenchError if the file looks like a pickle or like torch's archive of pickles."""
+def _not_safetensors(path: Path, data: bytes) -> BenchError:
+    """What to say of a file that did not read as safetensors: the first bytes of one can be those of a pickle, too."""
     if data[:1] == b"\x80" or data[:4] == b"PK\x03\x04":
-        raise BenchError(f"{path} is a pickle, which could run code of its author; only safetensors files are read")
+        return BenchError(f"{path} is a pickle, which could run code of its author; only safetensors files are read")
+    return BenchError(f"{path} is corrupt: it is not a whole safetensors file")
 
 
 def read_pymarl(folder: Path, algo: str, spec: EnvSpec) -> Team:

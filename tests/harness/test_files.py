@@ -14,7 +14,7 @@ import torch
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, locked, read_json, sha256, write_atomic, write_json
 from bench.artifacts.results import curves_written, read_curves, read_result, write_curves, write_result
-from bench.artifacts.teams import load_team, save_team
+from bench.artifacts.teams import load_team, read_tensors, save_team, write_tensors
 from bench.contracts import Curves, Detection, Estimate, Figures, Result, Row, Timeline
 from bench.errors import BenchError
 from bench.reporting.leaderboard import add_rows, read_leaderboard
@@ -92,6 +92,16 @@ def test_pickle(saved, tmp_path):
     torch.save({"a": torch.zeros(1)}, tmp_path / "team.pt")
     with pytest.raises(BenchError, match=r"team\.pt is a pickle"):
         load_team(tmp_path / "team.pt")
+
+
+def test_no_length_of_the_header_looks_like_a_pickle(tmp_path):
+    """A safetensors file begins with that length: one of them in 32 has the first byte of a pickle."""
+    first = set()
+    for padding in range(0, 256, 8):
+        write_tensors(tmp_path / "x.safetensors", {"a": torch.ones(1)}, {"padding": "-" * padding})
+        first.add((tmp_path / "x.safetensors").read_bytes()[0])
+        assert read_tensors(tmp_path / "x.safetensors")[0]["a"] == 1
+    assert 0x80 in first
 
 
 @pytest.mark.parametrize(("change", "message"), [

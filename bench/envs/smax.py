@@ -242,7 +242,7 @@ class SmaxBattles:
                     "reward": jnp.array(0.0)}
 
         def many(seed, battles):
-            state = jax.vmap(partial(one, seed))(battles)
+            state = jax.tree.map(_strong, jax.vmap(partial(one, seed))(battles))
             return state, jax.vmap(self._see)(state)
 
         return jax.jit(many)
@@ -305,6 +305,12 @@ class SmaxBattles:
         unit[1:4] = core.map_width, core.map_height, longest
         teams = np.ones(core.num_agents, np.float32)
         return np.concatenate([np.tile(unit, core.num_agents), teams, teams * (core.unit_type_bits - 1)])
+
+
+def _strong(value):
+    """The value with its type for good. Where a step's states have types of their own and a first state's has not, JAX
+    would compile the step three times."""
+    return jax.lax.convert_element_type(value, value.dtype)
 
 
 def _merged(state, spare, source):

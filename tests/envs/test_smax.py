@@ -1,5 +1,6 @@
 """Battles: the interface's promises, on real SMAX."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -97,6 +98,17 @@ def test_finished_battles_stand_still_and_replacing_begins_anew(battles):
     assert np.array_equal(replaced.position[others], after.position[others])
     fresh = battles.reset(11, 100 + np.arange(8))
     assert np.array_equal(replaced.observation[over], fresh.observation[: len(over)])
+
+
+def test_a_step_is_compiled_once(caplog):
+    """It takes most of a short run: whatever the state before it comes from, it is one function."""
+    battles = SmaxBattles("3m")
+    step = battles.reset(0, np.arange(4))
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for _ in range(2):
+            battles.step(step.available.argmax(-1))
+            step = battles.replace(np.array([1]), np.array([5]))
+    assert sum("Compiling jit(many)" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_an_ordered_unit_obeys_and_the_others_do_not(battles):

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -106,12 +107,34 @@ def missing(sweep: Sweep, words: Sequence[str], frame: pd.DataFrame) -> Sweep:
     weights = frame["checkpoint"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
     there = set(frame.loc[((frame["status"] == "ok") & (frame["sha256_backdoored"] == weights)).fillna(False),
                           "config_hash"])
-    return _of(sweep, [cell for cell in grid(sweep) if hash_of([*sweep.words, *words, *_words(cell)]) not in there])
+    cells = grid(sweep)
+    hashes = _hashes(cells, [*sweep.words, *words])
+    return _of(sweep, [cell for cell, known in zip(cells, hashes, strict=True) if known not in there])
 
 
 def hash_of(words: Sequence[str]) -> str:
     """The hash of the configuration that the words of ``python -m bench run`` make."""
-    return config_hash(describe(compose("config", plugins.words(words)), None)[0])
+    return config_hash(_described(words))
+
+
+def _described(words: Sequence[str]) -> dict[str, Any]:
+    return describe(compose("config", plugins.words(words)), None)[0]
+
+
+def _hashes(cells: Sequence[dict[str, Any]], words: Sequence[str]) -> list[str]:
+    """:func:`hash_of` each cell and the words that all have. Hydra composes every team and every detector once: each
+    pair of them would take minutes."""
+    @cache
+    def described(*own: str) -> dict[str, Any]:
+        return _described([*words, *own])
+
+    def of(cell: dict[str, Any]) -> dict[str, Any]:
+        team = described(*_words({name: value for name, value in cell.items() if name != "detector"}))
+        if "detector" not in cell:
+            return team
+        return team | {"detector": described(f"detector={cell['detector']}")["detector"]}
+
+    return [config_hash(of(cell)) for cell in cells]
 
 
 def _of(sweep: Sweep, cells: list[dict[str, Any]]) -> Sweep:

@@ -50,6 +50,19 @@ def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hy
     assert len(grid(missing(sweep, ["budget.test_battles=9"], pd.DataFrame([row])))) == 2, "another configuration"
 
 
+def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
+    """However it is looked for, in a sweep with views and opponents of its own."""
+    sweep = Sweep("s", [{"attack": ["natural"], "env.opponent": ["skirmish"], "detector": ["knn", "isoforest_window"]},
+                        {"detector": ["random"], "view": ["window"]}, {"algo": ["vdn", "qmix"]}], ["seed=3"])
+    name = zoo.names()[0]
+    for cell in grid(sweep):
+        row = {"status": "ok", "config_hash": hash_of(["seed=3", *(f"{name}={value}" for name, value in cell.items())]),
+               "checkpoint": name, "sha256_backdoored": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+        left = grid(missing(sweep, [], pd.DataFrame([row])))
+        assert len(left) == 4
+        assert cell not in left
+
+
 def test_a_rows_command_makes_its_configuration(hydra):
     cell = grid(read(compose("config", ["sweep=shipped"]).sweep))[0]
     words = [f"{name}={value}" for name, value in cell.items()]

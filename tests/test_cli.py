@@ -162,7 +162,7 @@ def test_python_and_command_line_give_the_same(made, capsys):
     (file,) = made.glob("runs/*isoforest*[0-9a-f].json")
     theirs = read_result(file.with_suffix(""))
     file.unlink()
-    mine = bench.evaluate(attack="spatiotemporal", overrides=tuple(TINY), out=made)
+    mine = bench.evaluate("isoforest", attack="spatiotemporal", overrides=tuple(TINY), out=made)
     assert mine.figures == theirs.figures
     assert mine.rows == theirs.rows
     assert mine.config_hash == theirs.config_hash

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.conformance.episodes import clean, policy, wild
-from bench.contracts import NEEDS, Detector, Episodes, besides, needed
+from bench.contracts import NEEDS, Detector, Episodes, besides, differing, needed
 from bench.errors import DetectorError
 
 REVERSED, TOLD_APART = 0.25, 0.75  # AUROC of wild against clean battles: below the one, above the other
@@ -175,7 +175,7 @@ def _same(scores: np.ndarray, other: np.ndarray, judged: np.ndarray, when: str) 
     """Broken if scores (and other ones of the same shape) differ where they are judged."""
     if scores.shape != other.shape:
         raise Broken(f"scores have shape {other.shape} instead of {scores.shape} {when}")
-    differ = judged & ~np.isclose(scores, other, rtol=1e-3, atol=1e-6)
+    differ = differing(scores, other, judged)
     if differ.any():
         first = tuple(int(i) for i in np.argwhere(differ)[0])
         raise Broken(f"{int(differ.sum()):,} of {int(judged.sum()):,} scores differ {when}, the first at {first}: "

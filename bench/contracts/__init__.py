@@ -16,6 +16,7 @@ from bench.contracts.detectors import (
     ModelStatistic,
     Policy,
     besides,
+    differing,
     needed,
 )
 from bench.contracts.episodes import Episodes, Labels
@@ -65,5 +66,6 @@ __all__ = [
     "Timeline",
     "Trigger",
     "besides",
+    "differing",
     "needed",
 ]

@@ -108,3 +108,15 @@ def needed(detector: Any, allowed: Sequence[str] = NEEDS, default: Sequence[str]
         if need not in allowed:
             raise DetectorError(f"{name}.needs: {unknown('need', need, allowed)}")
     return names
+
+
+def differing(scores: np.ndarray, other: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Where scores that should be the same differ by more than rounding does, of those that are ``judged`` (bool).
+
+    A network in single precision gives other last digits in a batch of another size: those of a score near zero are
+    compared with how far apart scores lie, from the first to the third quartile.
+    """
+    those = scores[judged]
+    finite = those[np.isfinite(those)]
+    spread = np.subtract(*np.quantile(finite, [0.75, 0.25])) if finite.size else 0.0
+    return judged & ~np.isclose(scores, other, rtol=1e-3, atol=max(1e-6, 1e-5 * spread), equal_nan=True)

@@ -55,13 +55,14 @@ def silent(_: str):
     yield lambda *_: None
 
 
-def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (), stage: Stage = silent,
+def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ...] = (), stage: Stage = silent,
              say: Say = print, **choices: Any) -> Result:
     """Measure a detector against an attack; the same as ``python -m bench run``.
 
     Parameters
     ----------
-    detector : an object with ``fit`` and ``score`` (:class:`bench.contracts.Detector`); without one, the configured.
+    detector : an object with ``fit`` and ``score`` (:class:`bench.contracts.Detector`), or the name of an option of
+        conf/detector; without one, the configured.
     stage, say : how to show progress and remarks; by default only remarks, on standard output.
     choices : configuration groups and values, as on the command line: ``attack="spatiotemporal"``, ``algo="qmix"``,
         ``seed=1``, ``out="results"`` ...
@@ -72,6 +73,8 @@ def evaluate(detector: Detector | None = None, *, overrides: tuple[str, ...] = (
     BenchError : anything wrong with what was asked for; DetectorError, one of them, if the detector is at fault.
     """
     tune()
+    if isinstance(detector, str):
+        detector, choices = None, choices | {"detector": detector}
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
     with initialize_config_module("conf", version_base="1.3"):

@@ -30,6 +30,7 @@ from bench.contracts import (
     Timeline,
     Trigger,
     besides,
+    differing,
     needed,
 )
 from bench.errors import BenchError, DetectorError
@@ -317,8 +318,8 @@ def _check_causal(detector: Detector, episodes: Episodes, scores: np.ndarray) ->
                       for name, column in vars(episodes).items()
                       if isinstance(column, np.ndarray)})
     again = checked_scores(detector, cut, scores.ndim)
-    early = early.reshape(*early.shape, *[1] * (scores.ndim - 2))
-    changed = early & ~np.isclose(scores, again, rtol=1e-3, atol=1e-6, equal_nan=True)
+    early = np.broadcast_to(early.reshape(*early.shape, *[1] * (scores.ndim - 2)), scores.shape)
+    changed = differing(scores, again, early)
     if changed.any():
         raise DetectorError(f"{type(detector).__name__}.score is not causal: {int(changed.sum()):,} scores change when "
                             "later steps are taken away; a score may depend on its own step and earlier ones alone")

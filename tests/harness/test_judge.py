@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attacks.triggers.behaviour import BehaviourPattern
-from bench.contracts import NEVER
+from bench.contracts import NEVER, differing
 from bench.errors import DetectorError
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, scored, watch, without_trigger
 from bench.marl.play import play
@@ -173,6 +173,19 @@ def test_a_detector_cannot_tell_the_battles_by_how_it_is_asked(watched):
     assert len({steps for _, steps in calls}) == 1
     phases = run(Changed(lambda s, e: np.broadcast_to(np.arange(len(s))[:, None] + 0.0, s.shape[:2])), watched).phases
     assert phases["whole"].auroc.low < 0.5 < phases["whole"].auroc.high
+
+
+def test_rounding_is_no_look_ahead():
+    """A score that happens to be near zero is not held to more digits than single precision has."""
+    scores = np.random.default_rng(0).normal(size=(50, 20))
+    scores[0, 0] = -6e-6
+    judged = np.ones(scores.shape, bool)
+    judged[:, 10:] = False
+    assert not differing(scores, scores + 4e-6, judged).any()
+    other = scores + 1e-4 * (scores == -6e-6)
+    assert np.argwhere(differing(scores, other, judged)).tolist() == [[0, 0]]
+    assert not differing(scores, np.where(judged, scores, 9), judged).any()
+    assert differing(scores[:, :10] * 0, scores[:, :10] * 1e-5, judged[:, :10]).any(), "all are alike: digits tell"
 
 
 def test_thresholds_know_nothing_of_the_triggered_battles(watched):

@@ -10,7 +10,7 @@ import pandas as pd
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import TEAM, bounds, comparable, current, ranking
+from bench.reporting.ranking import MAIN_ENV, TEAM, bounds, comparable, current, ranking
 from bench.reporting.ranking import controls as control_rows
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
@@ -18,6 +18,7 @@ FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_bac
            "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
 BEST = 5  # places that the short ranking shows
 MARKS = ("isoforest", "episode_length", "random")  # whom it shows wherever they stand
+SHOWN = ("backdoorl", "marnet", "natural", "one4all", "spatiotemporal", "temporal", "trojdrl")  # one of each kind
 MEANS = {"behaviour": "an enemy's behaviour", "observation": "observations edited", "none": "none"}
 
 
@@ -31,9 +32,9 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
     frame = current(frame)
-    main = frame[frame["attack"] == "spatiotemporal"]
-    return {"ranking": places(frame), "attacks": attacks(frame), "before": detectors(frame, "before"),
-            "after": detectors(frame, "after"), "controls": controls(main)}
+    main = frame[(frame["attack"] == "spatiotemporal") & (frame["env"] == MAIN_ENV)]
+    return {"ranking": places(frame), "seen": seen(frame), "attacks": attacks(frame),
+            "before": detectors(frame, "before"), "after": detectors(frame, "after"), "controls": controls(main)}
 
 
 def places(frame: pd.DataFrame) -> str:
@@ -48,6 +49,17 @@ def places(frame: pd.DataFrame) -> str:
     lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 3)]
              for i in range(max(map(len, columns)))]
     return grid(["place", "before onset", "AUROC", "place", "after onset", "AUROC"], lines)
+
+
+def seen(frame: pd.DataFrame) -> str:
+    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector."""
+    rows = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
+                 & (frame["seed"] == 0) & (frame["row_detector"] == "isoforest") & (frame["kind"] == "attack")]
+    figures = [[name, _percent(rows, column)] for name, column in FIGURES.items()]
+    aurocs = [[f"AUROC of the isolation forest, {name}", "{:.2f} ({:.2f} to {:.2f})".format(*(
+        rows.iloc[0][f"{phase}_auroc{end}"] for end in ("", "_low", "_high")))]
+        for phase, name in (("before", "before onset"), ("after", "after onset"), ("whole", "whole battle"))]
+    return grid(["figure", "value and 95 % interval"], figures + aurocs)
 
 
 def attacks(frame: pd.DataFrame) -> str:
@@ -73,8 +85,11 @@ def attacks(frame: pd.DataFrame) -> str:
 
 
 def detectors(frame: pd.DataFrame, phase: str) -> str:
-    """AUROC of each detector in a phase against each attack, mean over the teams that are comparable, VDN / QMIX."""
+    """AUROC of each detector in a phase against each attack of ``SHOWN``, or any if none of those is there: mean over
+    the teams that are comparable, VDN / QMIX."""
     rows = comparable(frame, phase)
+    shown = rows["attack"].isin(SHOWN)
+    rows = rows[shown] if shown.any() else rows
     names = _attack_names(rows)
     lines = []
     for (kind, detector), mine in rows.groupby(["kind", "row_detector"]):

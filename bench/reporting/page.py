@@ -21,14 +21,13 @@ from bench.reporting.charts import charts
 from bench.reporting.curves import read_gathered
 from bench.reporting.html import template
 from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import TEAM, attacked, bounds, controls, current, ranking, watched_by
+from bench.reporting.ranking import MAIN_ENV, TEAM, attacked, bounds, controls, current, ranking, watched_by
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
 FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "rate_1", "rate_5", "false_alarms_5")  # as page.js reads them
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
 MAIN = "spatiotemporal"  # the attack that is shown first
-REPLAYED = "smax/8m/random"  # environment of the pictures
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
 
 
@@ -87,7 +86,7 @@ def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
         for row in _records(mine.sort_values(["algo", "seed"])):
             bound = reach.get((env, row["algo"]))
             replay = f"{attack}-{row['algo']}-s{row['seed']}-replay.html"
-            replayed = env == REPLAYED and (figures / replay).exists()
+            replayed = env == MAIN_ENV and (figures / replay).exists()
             lines.append(row | {
                 "share": None if bound is None or pd.isna(row["asr"]) else row["asr"] / bound,
                 "replay": f"{figures.name}/{replay}" if replayed else None,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.contracts import DEFENDERS, Estimate, Result
 
+MAIN_ENV = "smax/8m/random"  # the environment that most teams are of: the paper's map, the default opponent
 BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no backdoor that a detector is asked to find
 TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),

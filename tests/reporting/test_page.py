@@ -132,10 +132,11 @@ def test_curves_of_a_chosen_attack(opened):
     assert teams == ["spatiotemporal, 8m/random, vdn", "trojdrl, 8m/random, vdn"], "a bound is no attack to find"
     choice.select_option("trojdrl, 8m/random, vdn")
     titles[3] = f"Battle {len('trojdrl')}, most anomalous with trigger"
+    charts.get_by_text(titles[3]).wait_for()
     assert charts.locator("figcaption").all_inner_texts() == titles
     assert charts.get_by_role("img").first.get_attribute("aria-label").startswith("ROC curve: before onset AUROC 0.45")
     choice.select_option("spatiotemporal, 8m/random, vdn")
-    assert f"Battle {len('spatiotemporal')}," in charts.inner_text()
+    charts.get_by_text(f"Battle {len('spatiotemporal')},").wait_for()
     assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
     opened.locator("#detector-knn summary").click()
     assert opened.locator("#detector-knn table").first.is_visible()

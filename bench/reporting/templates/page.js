@@ -97,8 +97,15 @@ for (const name of ["search", "phase", ...FILTERS]) {
 byId("more").addEventListener("click", () => { shown += 100; draw(); });
 for (const choice of document.querySelectorAll(".choice")) {  // which of a card's charts are shown
   const card = choice.closest(".inside"), place = card.querySelector(".charts"), first = place.innerHTML;
-  const sets = [...card.querySelectorAll("script")].map(script => script.textContent);
-  choice.addEventListener("input", () => { place.innerHTML = choice.selectedIndex ? sets[choice.selectedIndex - 1] : first; });
+  let others = null;
+  choice.addEventListener("input", async () => {
+    others ??= await unpacked(card.querySelector("script").textContent);
+    place.innerHTML = [first, ...others][choice.selectedIndex];
+  });
+}
+async function unpacked(words) {  // texts, from their JSON by gzip in base 64
+  const bytes = Uint8Array.from(atob(words), letter => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
 }
 function openNamed() {  // a link to a card opens it
   const card = location.hash && byId(decodeURIComponent(location.hash.slice(1)));

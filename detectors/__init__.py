@@ -3,6 +3,7 @@
 
 from bench.conformance import check_detector
 from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
+from detectors.consensus import ConsensusDistance
 from detectors.dexter import Dexter
 from detectors.drift import ActionDrift
 from detectors.ensemble import Ensemble
@@ -21,8 +22,8 @@ from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QV
 from detectors.weights import WeightDifference
 
 __all__ = [
-    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "Constant", "Dexter",
-    "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden",
-    "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues", "Random",
-    "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch", "Units", "WeightDifference",
-    "Window", "check_detector"]
+    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "ConsensusDistance",
+    "Constant", "Dexter", "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder",
+    "GRUPredictor", "Hidden", "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard",
+    "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch",
+    "Units", "WeightDifference", "Window", "check_detector"]

@@ -59,7 +59,7 @@ class Ensemble(BaseEstimator):
         """See :class:`bench.contracts.Detector`."""
         return tuple(sorted({need for member in self.members for need in needed(member)}))
 
-    def fit(self, episodes: Episodes, policy: Policy | None = None) -> Ensemble:
+    def fit(self, episodes: Episodes, **policies: Policy) -> Ensemble:
         if not self.members:
             raise DetectorError("an ensemble needs at least one member")
         if self.truncation is not None and len(self.truncation) != len(self.members):
@@ -74,7 +74,7 @@ class Ensemble(BaseEstimator):
         self.members_ = [copy.deepcopy(member) for member in self.members]
         self.normal_ = []
         for member in self.members_:
-            member.fit(episodes[:kept], **besides(member, policy))
+            member.fit(episodes[:kept], **besides(member, policies))
             scores = np.sort(self._scores(member, rest)[living(rest)])
             limit = scores[_tail(len(scores)) - 1]
             excess = scores[_tail(len(scores)):] - limit

@@ -45,11 +45,11 @@ class MedianFilter(BaseEstimator):
         """See :class:`bench.contracts.Detector`."""
         return needed(self.detector)
 
-    def fit(self, episodes: Episodes, policy: Policy | None = None) -> MedianFilter:
+    def fit(self, episodes: Episodes, **policies: Policy) -> MedianFilter:
         if self.steps < 1 or self.steps % 2 == 0:
             raise DetectorError(f"MedianFilter: steps is {self.steps}; allowed: odd numbers from 1")
         self.detector_ = copy.deepcopy(self.detector)
-        self.detector_.fit(episodes, **besides(self.detector, policy))
+        self.detector_.fit(episodes, **besides(self.detector, policies))
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:

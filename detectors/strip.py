@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes, Policy
 from bench.errors import DetectorError
+from detectors.asked import last_actions, remembered
 from detectors.recorded import chunks, living
 
 LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
@@ -128,16 +129,8 @@ class Strip(BaseEstimator):
         """What the policy is asked with, (n, agent, ...) of the n steps in which somebody lives: the observation, the
         last action, and the hidden state before; and (n, agent, action) bool, which actions are available."""
         steps = living(episodes).any(-1)
-        last_action = np.full(episodes.action.shape, -1)
-        last_action[:, 1:] = episodes.action[:, :-1]
-        observation, available = episodes.observation.astype(np.float32), episodes.available[steps]
-        return (observation[steps], last_action[steps], self._memory(observation, last_action)[steps],
+        after = remembered(self.policy_, episodes)
+        before = np.concatenate([np.zeros_like(after[:, :1]), after[:, :-1]], 1)
+        available = episodes.available[steps]
+        return (episodes.observation[steps].astype(np.float32), last_actions(episodes)[steps], before[steps],
                 available | ~available.any(-1, keepdims=True))  # the dead may have none
-
-    def _memory(self, observation: np.ndarray, last_action: np.ndarray) -> np.ndarray:
-        """(episode, step, agent, unit) the policy's hidden state before each step, after it has seen the observations
-        (episode, step, agent, feature) and the last actions (episode, step, agent) of the earlier ones."""
-        after: list[np.ndarray] = []
-        for step in range(max(1, observation.shape[1] - 1)):
-            after.append(self.policy_(observation[:, step], last_action[:, step], after[-1] if after else None)[1])
-        return np.stack([np.zeros_like(after[0]), *after], 1)[:, : observation.shape[1]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.conformance.episodes import clean, policy, wild
+from bench.conformance.episodes import clean, policies, wild
 from bench.contracts import NEEDS, Detector, Episodes, besides, differing, needed
 from bench.errors import DetectorError
 
@@ -118,7 +118,7 @@ class Subject:
         fresh = self.fresh()
         given = dict(vars(fresh))
         try:
-            also = besides(fresh, policy)
+            also = besides(fresh, policies())
         except DetectorError as error:
             raise Broken(str(error), "needs") from error
         result = self.call(fresh, "fit", self.train, **also)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bench.contracts import MOVES, Episodes
+from bench.contracts import MOVES, Episodes, Policy
 
 AGENTS, ENEMIES, TYPES, HIDDEN = 3, 3, 6, 16
 UNITS, ACTIONS = AGENTS + ENEMIES, len(MOVES) + ENEMIES
@@ -43,11 +44,17 @@ def clean(lengths: Sequence[int], seed: int) -> Episodes:
                        for name, column in columns.items()})
 
 
-def policy(observation: np.ndarray, last_action: np.ndarray,
-           hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The rule that the agents of :func:`clean` act by, a :class:`bench.contracts.Policy`."""
-    rule = np.random.default_rng(0)  # the same in all battles
-    seen, acted, kept, valued = (rule.normal(size=size) for size in (
+def policies() -> dict[str, Policy]:
+    """What a detector may ask of the agents of :func:`clean`, all of which were retrained a little."""
+    return {"policy": policy, "consensus": partial(policy, retrained=0.1)}
+
+
+def policy(observation: np.ndarray, last_action: np.ndarray, hidden: np.ndarray | None,
+           retrained: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """The rule that the agents of :func:`clean` act by, a :class:`bench.contracts.Policy`; or another one, that its
+    ``retrained``-th part is drawn anew of."""
+    rule, other = np.random.default_rng(0), np.random.default_rng(1)  # the same in all battles
+    seen, acted, kept, valued = (rule.normal(size=size) + retrained * other.normal(size=size) for size in (
         (OBSERVATION, HIDDEN), (1 + ACTIONS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, ACTIONS)))
     memory = 0 if hidden is None else 0.1 * hidden @ kept
     new = np.tanh(observation @ seen + 0.1 * acted[last_action.astype(int) + 1] + memory)

@@ -9,6 +9,7 @@ from bench.contracts.battles import MOVES, NEVER, NOBODY, Battles, EnvSpec, Step
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
+    POLICIES,
     RECORDABLE,
     SHOWN,
     Detector,
@@ -39,6 +40,7 @@ __all__ = [
     "NEEDS",
     "NEVER",
     "NOBODY",
+    "POLICIES",
     "RECORDABLE",
     "RELEASE",
     "SHOWN",

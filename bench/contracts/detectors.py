@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,11 +12,12 @@ from bench.contracts.episodes import Episodes
 from bench.errors import DetectorError, unknown
 
 RECORDABLE = ("hidden", "q")
-NEEDS = (*RECORDABLE, "policy")  # what a detector can ask for
+POLICIES = ("policy", "consensus")
+NEEDS = (*RECORDABLE, *POLICIES)  # what a detector can ask for
 
 
 class Policy(Protocol):
-    """The delivered team's networks, that a detector may ask what the agents would do."""
+    """A team's networks, that a detector may ask what the agents would do."""
 
     def __call__(self, observation: np.ndarray, last_action: np.ndarray,
                  hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +42,8 @@ class Detector(Protocol):
 
     A detector may also have ``needs``, a tuple of the :data:`RECORDABLE` columns of :class:`Episodes` that it looks at;
     the others may be None. One that names "policy" there, too, is fitted by ``fit(episodes, policy=policy)``, with the
-    :class:`Policy` of the team whose battles it is to judge.
+    :class:`Policy` of the team whose battles it is to judge; and one that names "consensus", with that of the same team
+    if each of its agents had the median of all agents' weights, as ``consensus``.
     """
 
     def fit(self, episodes: Episodes) -> Detector:
@@ -86,9 +88,10 @@ class ModelStatistic(Protocol):
         ...
 
 
-def besides(detector: Any, policy: Policy | None) -> dict[str, Any]:
-    """What a detector's ``fit`` is given besides episodes: the policy, if it needs that."""
-    return {"policy": policy} if "policy" in needed(detector) else {}
+def besides(detector: Any, policies: Mapping[str, Policy]) -> dict[str, Policy]:
+    """What a detector's ``fit`` is given besides episodes: those of the :data:`POLICIES` that it needs."""
+    wanted = needed(detector)
+    return {name: policy for name, policy in policies.items() if name in wanted}
 
 
 def needed(detector: Any, allowed: Sequence[str] = NEEDS, default: Sequence[str] = ()) -> tuple[str, ...]:

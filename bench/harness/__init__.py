@@ -239,7 +239,7 @@ def _judged(detector: Detector, watched: Watched, team: Team, attack: Attack, at
             after_steps: int | None) -> dict[bool, Judgement]:
     """What a detector makes of a team's battles: with the trigger (True), and if asked for, in a sham without (False).
     """
-    found, when = scored(detector, watched, team.policy), watched.triggered.labels.completion
+    found, when = scored(detector, watched, team.policies()), watched.triggered.labels.completion
     victim = attack.victims[0] if attacked and len(attack.victims) == 1 else None
     terms = attack.trigger.length, attack.duration
     judged = {True: judge(found, when, *terms, victim, after_steps)}

@@ -11,7 +11,7 @@ normal battle is scored where a triggered one's trigger and attack were.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,15 +116,15 @@ class Scored:
     triggered: np.ndarray
 
 
-def scored(detector: Detector, watched: Watched, policy: Policy) -> Scored:
-    """What a fresh copy of the detector, fitted to some of the battles, makes of the others. ``policy`` is that of the
-    team that was watched, for a detector that needs it.
+def scored(detector: Detector, watched: Watched, policies: Mapping[str, Policy]) -> Scored:
+    """What a fresh copy of the detector, fitted to some of the battles, makes of the others. ``policies`` are those of
+    the team that was watched, for a detector that needs them.
 
     Raises
     ------
     DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
-    detector = fitted(detector, watched.fit, policy)
+    detector = fitted(detector, watched.fit, policies)
     normal, calibration, triggered = score_all(detector, [watched.normal, watched.calibration, watched.triggered])
     return Scored(watched, calibration, normal, triggered)
 
@@ -222,10 +222,11 @@ def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, nor
     return found
 
 
-def fitted(detector: Detector, episodes: Episodes, policy: Policy) -> Detector:
-    """A fresh copy of the detector, fitted to the episodes; ``policy`` is the delivered team's, for who needs it."""
+def fitted(detector: Detector, episodes: Episodes, policies: Mapping[str, Policy]) -> Detector:
+    """A fresh copy of the detector, fitted to the episodes; ``policies`` are the delivered team's, for who needs them.
+    """
     detector = copy.deepcopy(detector)
-    _guarded(detector, "fit", episodes, **besides(detector, policy))
+    _guarded(detector, "fit", episodes, **besides(detector, policies))
     return detector
 
 

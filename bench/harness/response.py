@@ -108,7 +108,7 @@ def respond(name: str, detector: Detector, fit: Episodes, calibration: Episodes,
     ------
     DetectorError : the detector fails, or its scores break the contract.
     """
-    detector = fitted(detector, fit, team.policy)
+    detector = fitted(detector, fit, team.policies())
     (scores,) = score_all(detector, [calibration])
     limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
     labels: dict[str, Labels] = {}

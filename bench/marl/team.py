@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contracts import EnvSpec
+from bench.contracts import EnvSpec, Policy
 from bench.errors import BenchError
 from bench.marl.networks import HIDDEN, RNNAgent, make_mixer
 
@@ -99,6 +99,16 @@ class Team:
             torch.tensor(hidden, dtype=torch.float32).transpose(0, 1)
         q, after = self.step(observation.astype(np.float32), last_action.astype(int), before)
         return q.numpy(), after.transpose(0, 1).numpy()
+
+    def consensus(self) -> Team:
+        """The team in which every agent has the median of all agents' weights, and its own id: the clean network that
+        they shared, if fewer than half of them were retrained."""
+        weights = {name: w.quantile(0.5, 0, keepdim=True).expand_as(w).clone() for name, w in self.weights.items()}
+        return Team(self.algo, self.spec, weights, self.mixer)
+
+    def policies(self) -> dict[str, Policy]:
+        """What a detector may ask, by the names of :data:`bench.contracts.POLICIES`."""
+        return {"policy": self.policy, "consensus": self.consensus().policy}
 
     def require(self, spec: EnvSpec) -> None:
         """Raise BenchError unless the team was made for exactly this environment."""

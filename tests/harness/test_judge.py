@@ -53,23 +53,30 @@ def nobody(observation, last_action, hidden):
     raise AssertionError("asked for a policy without need")
 
 
-def run(detector, watched, completion=None, poisoned=None, policy=nobody) -> Judgement:
+def median(observation, last_action, hidden):
+    raise AssertionError("asked for a policy without need")
+
+
+POLICIES = {"policy": nobody, "consensus": median}
+
+
+def run(detector, watched, completion=None, poisoned=None) -> Judgement:
     completion = watched.triggered.labels.completion if completion is None else completion
-    return judge(scored(detector, watched, policy), completion, LENGTH, DURATION, poisoned)
+    return judge(scored(detector, watched, POLICIES), completion, LENGTH, DURATION, poisoned)
 
 
 def test_what_counts_as_after_onset_can_be_shorter_than_the_attack(watched):
     late = watched.triggered.labels.completion[:, None] + 3 == np.arange(watched.triggered.mask.shape[1])
     watched.triggered.observation[..., 0] = late[..., None]
     watched.normal.observation[..., 0] = 0
-    found = scored(Oracle(), watched, nobody)
+    found = scored(Oracle(), watched, POLICIES)
     when = watched.triggered.labels.completion
     for after_steps, auroc in ((None, 1), (4, 1), (3, 0.5), (100, 1)):
         assert judge(found, when, LENGTH, DURATION, after_steps=after_steps).phases["after"].auroc.value == auroc
 
 
 def run_sham(detector, watched) -> Judgement:
-    sham = without_trigger(scored(detector, watched, nobody))
+    sham = without_trigger(scored(detector, watched, POLICIES))
     return judge(sham, watched.triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION)
 
 
@@ -291,12 +298,12 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
 
 
 @pytest.mark.parametrize(("asked", "message"), [
-    (("hidden", "states"), r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy$"),
-    ("states", r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy$"),
-    (None, r"Oracle.needs is None; expected a tuple of: hidden, q, policy$"),
+    (("hidden", "states"), r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy, consensus$"),
+    ("states", r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy, consensus$"),
+    (None, r"Oracle.needs is None; expected a tuple of: hidden, q, policy, consensus$"),
     (2, r"Oracle.needs is 2; expected a tuple of: "),
     (("hidden", 2), r"Oracle.needs: unknown need '2'; allowed: hidden"),
-    (("policies", "q"), r"unknown need 'policies'; allowed: hidden, q, policy \(did you mean 'policy'\?\)")])
+    (("policies", "q"), r"unknown need 'policies'; allowed: hidden, q, policy, consensus \(did you mean 'policy'\?\)")])
 def test_nobody_can_need_what_is_not_there(asked, message):
     detector = Oracle()
     detector.needs = asked
@@ -304,21 +311,21 @@ def test_nobody_can_need_what_is_not_there(asked, message):
         needs([detector])
 
 
-@pytest.mark.parametrize("asked", [("policy",), ("hidden", "policy"), "policy"])
-def test_a_detector_that_needs_the_policy_gets_it(watched, asked):
+@pytest.mark.parametrize("asked", [("policy",), ("hidden", "policy"), "policy", ("consensus", "policy"), "consensus"])
+def test_a_detector_that_needs_a_policy_gets_it(watched, asked):
     given = []
 
     class Asks(Oracle):
         needs = asked
 
-        def fit(self, episodes, policy):
-            given.append(policy)
+        def fit(self, episodes, **policies):
+            given.append(policies)
             return super().fit(episodes)
 
     assert needs([Asks()]) == set(asked) & {"hidden"}, "a policy is not a column"
     assert run(Asks(), watched).phases["whole"].auroc.value == 1
-    assert given == [nobody]
-    with pytest.raises(DetectorError, match=r"Deaf.fit failed: TypeError: .* unexpected keyword argument 'policy'"):
+    assert given == [{name: POLICIES[name] for name in POLICIES if name in asked}]
+    with pytest.raises(DetectorError, match=r"Deaf.fit failed: TypeError: .* unexpected keyword argument '[pc]o"):
         run(type("Deaf", (Oracle,), {"needs": asked})(), watched)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.marl.learner import Learning, TeamLearner, to_batch
 from bench.marl.play import Player, play
-from bench.marl.repair import Finetune, Prune, Sanitise
+from bench.marl.repair import Consensus, Finetune, Prune, Sanitise
 
 
 def quiet(*_):
@@ -107,3 +107,13 @@ def test_fine_tuning_is_the_same_again(battles, team, known):
 def test_values_that_make_no_sense(make):
     with pytest.raises(ValidationError):
         make()
+
+
+def test_the_consensus_undoes_what_one_agent_was_taught(battles, team, qmix_team, known):
+    taught = team.with_agent(2, qmix_team.agent(0))
+    repaired = Consensus()(taught, battles, known, 0, quiet)
+    assert all(torch.equal(w, team.weights[name]) for name, w in repaired.weights.items())
+    assert not torch.equal(taught.weights["fc2.weight"], team.weights["fc2.weight"])
+    all_taught = team.with_agent(range(3), qmix_team.agent(0))
+    repaired = Consensus()(all_taught, battles, known, 0, quiet)
+    assert all(torch.equal(w, all_taught.weights[name]) for name, w in repaired.weights.items()), "nothing to compare"

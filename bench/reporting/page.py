@@ -113,9 +113,9 @@ def _detectors(rows: pd.DataFrame, curves: Mapping[str, Curves]) -> list[dict[st
 
 
 def _sets(mine: pd.DataFrame, curves: Mapping[str, Curves]) -> list[dict[str, Any]]:
-    """The charts of each row of a detector that has curves; those of the main attack come first."""
+    """The charts of each row of a detector that has curves; those of the main attack and map come first."""
     rows = _records(mine[mine["row_id"].isin(list(curves))].sort_values(["attack", "env", "algo"]))
-    rows.sort(key=lambda row: row["attack"] != MAIN)
+    rows.sort(key=lambda row: (row["attack"] != MAIN, row["env"] != MAIN_ENV))
     return [{"name": f"{row['attack']}, {row['env'].split('/', 1)[1]}, {row['algo']}",
              "charts": charts(row, curves[row["row_id"]])} for row in rows]
 

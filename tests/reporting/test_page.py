@@ -46,6 +46,19 @@ def test_a_page_without_curves_has_cards_without_them(csv):
     assert "Curves and battles" not in html
 
 
+def test_curves_of_the_main_attack_and_map_come_first(tmp_path):
+    path = tmp_path / "l.csv"
+    for attack, env in (("backdoorl", "smax/8m/random"), ("spatiotemporal", "smax/2s3z/random"),
+                        ("spatiotemporal", "smax/8m/random")):
+        add_rows(path, result(attack, "bigram", 0.9, env=env))
+    frame = read_leaderboard(path)
+    attacks = frame[frame["kind"] == "attack"]
+    add_curves(path, {row: curves_of(attack) for row, attack in attacks[["row_id", "attack"]].to_numpy()})
+    options = re.findall(r"<option[^>]*>(\w+, \w+/\w+, \w+)</option>", page(frame, tmp_path, read_gathered(path)))
+    assert options == ["spatiotemporal, 8m/random, vdn", "spatiotemporal, 2s3z/random, vdn",
+                       "backdoorl, 8m/random, vdn"]
+
+
 def test_no_page_without_figures(tmp_path):
     add_rows(tmp_path / "l.csv", result("a", "b", 0.5, status="error", error="no", rows=[]))
     with pytest.raises(BenchError, match="no row with figures"):

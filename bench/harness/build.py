@@ -96,7 +96,8 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     config = {key: value for key, value in config.items() if key not in PLACES}
     # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
-    config["budget"].pop("repair_steps", None)
+    for elsewhere in ("repair_steps", "search_battles"):  # not of a run; in the attack, where that searches
+        config["budget"].pop(elsewhere, None)
     if config["response"]["name"] == "none":
         del config["response"]
         config["budget"].pop("response_battles", None)

@@ -60,6 +60,10 @@ def test_choices_that_are_not_made_leave_no_trace_in_a_configuration(composed):
     assert not {"response", "defender", "after_steps"} & plain.keys()
     unused = "budget.response_battles=9", "defender=suspect", "response=none", "after_steps=null"
     assert describe(composed(*unused), None)[0] == plain
+    patched, searched, by_fewer = (describe(composed(*words.split()), None)[0] for words in (
+        "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "budget.search_battles=9"))
+    assert searched == patched, "it searches for nothing"
+    assert by_fewer != plain
     changed = [describe(composed(*words.split()), None)[0] for words in (
         "response=halt", "response=fallback", "response=halt budget.response_battles=9", "defender=trusted",
         "response=halt defender=trusted", "after_steps=5")]

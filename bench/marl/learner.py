@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from bench.contracts import EnvSpec, Episodes
 from bench.errors import BenchError
 from bench.marl.networks import AgentNetworks, RNNAgent, make_mixer
+from bench.marl.replay import by_length
 from bench.marl.team import UNAVAILABLE, Team
 
 GRADIENT_NORM = 10.0  # PyMARL's clip
 WARM_UP = 8  # batches in the replay before learning begins
+PARTS = 2  # of a batch, each padded to its own longest episode: a few take several times as long as most
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -76,7 +78,17 @@ class QLearner:
 
     def update(self, episodes: Episodes, learning_rate: float) -> float:
         """One gradient step on a batch of episodes; returns the loss."""
-        batch = to_batch(episodes)
+        error = torch.stack([self._error(to_batch(part)) for part in by_length(episodes, PARTS)]).sum()
+        loss = error / int(episodes.length.sum())
+        descend(loss, self.parameters, self.optimizer, learning_rate)
+        self.updates += 1
+        if self.updates % self.learning.target_every == 0:
+            self.target_agent.load_state_dict(self.agent.state_dict())
+            self.target_mixer.load_state_dict(self.mixer.state_dict())
+        return loss.item()
+
+    def _error(self, batch: Batch) -> Tensor:
+        """The sum over a batch's steps of the squared temporal-difference error."""
         q = self.agent.unroll(batch.observation, batch.last_action)
         with torch.no_grad():
             best = q.masked_fill(~batch.available, UNAVAILABLE).argmax(-1, keepdim=True)
@@ -84,14 +96,7 @@ class QLearner:
             target = td_lambda_targets(batch.reward, self.target_mixer(values, batch.state), batch.last,
                                        self.learning.gamma, self.learning.td_lambda)
         chosen = q.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)
-        error = (self.mixer(chosen, batch.state) - target) * batch.mask
-        loss = error.square().sum() / batch.mask.sum()
-        descend(loss, self.parameters, self.optimizer, learning_rate)
-        self.updates += 1
-        if self.updates % self.learning.target_every == 0:
-            self.target_agent.load_state_dict(self.agent.state_dict())
-            self.target_mixer.load_state_dict(self.mixer.state_dict())
-        return loss.item()
+        return ((self.mixer(chosen, batch.state) - target) * batch.mask).square().sum()
 
 
 class TeamLearner(QLearner):

@@ -50,6 +50,14 @@ class Replay:
                         for name, value in self._columns.items()})
 
 
+def by_length(episodes: Episodes, parts: int) -> list[Episodes]:
+    """The episodes in ``parts`` records of like length, each cut to its longest."""
+    length = episodes.length
+    return [_record({name: value[rows, :length[rows].max()] if value.ndim > 1 else value[rows]
+                     for name, value in _flat(episodes).items()})
+            for rows in np.array_split(np.argsort(length, kind="stable"), min(parts, len(episodes)))]
+
+
 def join(parts: Sequence[Episodes]) -> Episodes:
     """One record of several with the same columns, padded to the longest with zeros."""
     steps = max(part.mask.shape[1] for part in parts)

@@ -7,10 +7,11 @@ import torch
 from bench.artifacts.teams import read_pymarl, write_pymarl
 from bench.contracts import EnvSpec
 from bench.errors import BenchError
+from bench.marl import learner as learning_rules
 from bench.marl.learner import Learning, QLearner, td_lambda_targets
 from bench.marl.networks import QMixer, RNNAgent
 from bench.marl.play import Player
-from bench.marl.replay import Replay, join
+from bench.marl.replay import Replay, by_length, join
 from bench.marl.team import Team
 from bench.marl.train import Trainer
 
@@ -93,6 +94,31 @@ def test_replay_is_a_ring_of_whole_episodes(make_episodes):
     known = {e.observation[i, : e.length[i]].tobytes() for e in (first, second) for i in range(2)}
     drawn = {sample.observation[i, : sample.length[i]].tobytes() for i in range(200)}
     assert drawn == known - {first.observation[0, :4].tobytes()}
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 9])
+def test_parts_of_like_length_hold_every_episode_once_and_no_step_less(make_episodes, parts):
+    whole = make_episodes([4, 9, 2, 7, 2])
+    found = by_length(whole, parts)
+    assert len(found) == min(parts, 5)
+    assert [part.mask.shape[1] for part in found] == [part.length.max() for part in found]
+    assert np.concatenate([part.length for part in found]).tolist() == [2, 2, 4, 7, 9]
+    played = {e.observation[i, : e.length[i]].tobytes() for e in found for i in range(len(e))}
+    assert played == {whole.observation[i, : whole.length[i]].tobytes() for i in range(5)}
+
+
+@pytest.mark.parametrize("name", ["vdn", "qmix"])
+def test_a_batch_in_parts_is_learned_as_the_whole(battles, name, monkeypatch):
+    episodes = Player(battles, 0, record=("state",)).play(QLearner(Learning(), battles.spec, 0).team(), 8, epsilon=1.0)
+    learned = []
+    for parts in (1, 3):
+        monkeypatch.setattr(learning_rules, "PARTS", parts)
+        learner = QLearner(Learning(name=name), battles.spec, 0)
+        loss = learner.update(episodes, 1e-3)
+        learned.append((loss, [p.grad for p in learner.parameters]))
+    (whole, gradients), (sum_of_parts, others) = learned
+    assert sum_of_parts == pytest.approx(whole, rel=1e-4)
+    assert all(torch.allclose(one, other, rtol=1e-3, atol=1e-5) for one, other in zip(gradients, others, strict=True))
 
 
 @pytest.mark.parametrize("name", ["vdn", "qmix"])

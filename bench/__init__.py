@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 BENCHMARK = "0.6.0"  # the release since which every figure means the same: the protocol, the battles, the shipped teams
 
 

@@ -92,7 +92,8 @@ def _read(file: Path, kind: str, adapter: TypeAdapter) -> Any:
         return adapter.validate_python(sealed[kind])
     except ValidationError as error:
         first = error.errors()[0]
-        raise BenchError(f"{file} is no {kind}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise BenchError(f"{file} is no {kind} of this release: {'.'.join(map(str, first['loc']))}: {first['msg']}; "
+                         "delete it to run again") from None
 
 
 def _seal(content: Any) -> str:

@@ -37,10 +37,10 @@ class Detection:
     auroc: Estimate  # higher is better, chance .5
     auprc: Estimate  # higher is better, chance base_rate
     base_rate: float | None  # share of triggered episodes among the scored ones
-    rate_1: Estimate  # share of triggered episodes with an alarm in this phase; threshold for 1 % false alarms a battle
-    rate_5: Estimate
-    false_alarms_1: Estimate  # share of normal episodes with an alarm in the same steps, at the same threshold
-    false_alarms_5: Estimate
+    tpr_at_1fpr: Estimate  # share of triggered episodes with an alarm; threshold for 1 % false alarms a battle
+    tpr_at_5fpr: Estimate
+    false_alarms_at_1fpr: Estimate  # share of normal episodes with an alarm in the same steps, at the same threshold
+    false_alarms_at_5fpr: Estimate
     n_normal: int
     n_triggered: int
     vus_pr: Estimate = Estimate(None)  # of "whole" alone: do scores rise in the very steps of trigger and attack?
@@ -135,12 +135,12 @@ class Result:
     config: dict[str, Any]
     config_hash: str
     checkpoints: dict[str, str]  # role -> sha256 of its weights
-    checkpoint: str | None  # name of the backdoored team's files
+    checkpoint_id: str | None  # name of the backdoored team's files
     sizes: dict[str, int]  # battles for each purpose
     figures: Figures
     rows: list[Row]
     packages: dict[str, str]
-    git_revision: str | None
+    git_sha: str | None
     date: str
-    runtime_seconds: float
+    runtime_s: float
     response: Response | None = None  # None where nothing is done about alarms, and of older results

@@ -35,7 +35,7 @@ from bench.contracts import (
     Row,
 )
 from bench.errors import BenchError
-from bench.harness.build import build, check, describe, git_revision, option, packages
+from bench.harness.build import build, check, describe, git_sha, option, packages
 from bench.harness.judge import SEEDS, Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
 from bench.harness.response import check_response, respond
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
@@ -93,7 +93,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
     """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead.
 
     Cells that are given the same ``memory`` share the battles of their teams, and what the floors make of them."""
-    began, revision = time.perf_counter(), git_revision()
+    began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_response(cfg)
     config, detector_name = describe(cfg, detector)
@@ -125,9 +125,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=detector_name, seed=int(cfg.seed), config=config,
-                config_hash=key, checkpoints=checkpoints, checkpoint=teams["backdoored"].name, sizes=sizes(cfg),
-                figures=measured.figures, rows=measured.rows, packages=packages(), git_revision=revision,
-                date=_now(), runtime_seconds=round(time.perf_counter() - began, 1), response=measured.response)
+                config_hash=key, checkpoints=checkpoints, checkpoint_id=teams["backdoored"].name, sizes=sizes(cfg),
+                figures=measured.figures, rows=measured.rows, packages=packages(), git_sha=revision,
+                date=_now(), runtime_s=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
@@ -163,9 +163,9 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         status="error", error=str(error), benchmark_version=BENCHMARK, env=env, env_version=env_version,
         algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
         poison_rate=None, poisoned_steps=None, detector=detector_name, seed=seed,
-        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint=None, sizes=sizes(cfg),
-        figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_revision=git_revision(),
-        date=_now(), runtime_seconds=0.0))
+        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint_id=None, sizes=sizes(cfg),
+        figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_sha=git_sha(),
+        date=_now(), runtime_s=0.0))
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def packages() -> dict[str, str]:
 
 
 @cache  # what is loaded stays what it was when the process began
-def git_revision() -> str | None:
+def git_sha() -> str | None:
     """The commit that the code comes from, with "-dirty" where files differ from it; None outside a git checkout.
 
     To be asked first when a process begins: files may change while it measures."""

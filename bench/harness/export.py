@@ -18,7 +18,7 @@ from bench.artifacts.files import locked, sha256, write_atomic, write_json
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
 from bench.harness import sizes
-from bench.harness.build import build, check, git_revision, packages
+from bench.harness.build import build, check, git_sha, packages
 from bench.harness.judge import SEEDS, SHUFFLE_SEED, watch
 from bench.harness.teams import Say, Stage, backdoored_name, backdoored_team
 from bench.reporting.card import card
@@ -53,7 +53,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
         "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
         "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
         "checkpoint_sha256": team.sha256, "battle_seeds": SEEDS, "shuffle_seed": SHUFFLE_SEED, "packages": packages(),
-        "git_revision": git_revision()}
+        "git_sha": git_sha()}
     if cfg.labels:
         about |= {"trigger_length": attack.trigger.length, "attack_period": attack.duration}
     folder = Path(cfg.out) / "export" / name

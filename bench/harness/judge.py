@@ -272,8 +272,8 @@ def _detection(normal: np.ndarray, triggered: np.ndarray, limits: list[float]) -
     return Detection(
         auroc=metrics.auroc(normal, triggered), auprc=metrics.auprc(normal, triggered),
         base_rate=len(triggered) / both if both else None,
-        rate_1=alarms(triggered, limits[0]), rate_5=alarms(triggered, limits[1]),
-        false_alarms_1=alarms(normal, limits[0]), false_alarms_5=alarms(normal, limits[1]),
+        tpr_at_1fpr=alarms(triggered, limits[0]), tpr_at_5fpr=alarms(triggered, limits[1]),
+        false_alarms_at_1fpr=alarms(normal, limits[0]), false_alarms_at_5fpr=alarms(normal, limits[1]),
         n_normal=len(normal), n_triggered=len(triggered))
 
 

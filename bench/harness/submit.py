@@ -26,7 +26,7 @@ from bench.reporting.schema import validated
 
 VIEWS = "detectors."  # where a detector's parts may come from that are no estimators
 # What a row says besides figures, and must say of the cell measured here as well.
-FACTS = ("env_version", "sha256_clean", "sha256_backdoored", "trigger_kind", "agents_poisoned", "poison_rate",
+FACTS = ("env_version", "clean_sha256", "checkpoint_sha256", "trigger_kind", "agents_poisoned", "poison_rate",
          "kind", "view", "defender", "response", "n_response", "n_fit", "n_calibration", "n_normal", "n_triggered")
 
 
@@ -99,12 +99,12 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
         raise BenchError(f"{what}: config_hash is {result.config_hash}; that of its configuration is "
                          f"{config_hash(result.config)}")
     shipped = read_json(zoo.MANIFEST)
-    expected = shipped.get(f"{result.checkpoint}.safetensors")
+    expected = shipped.get(f"{result.checkpoint_id}.safetensors")
     if expected is None:
-        raise BenchError(f"{what}: the team {result.checkpoint} is not shipped; python -m bench zoo list names those "
-                         "that are")
+        raise BenchError(f"{what}: the team {result.checkpoint_id} is not shipped; python -m bench zoo list names "
+                         "those that are")
     if result.checkpoints.get("backdoored") != expected:
-        raise BenchError(f"{what}: the sha256 of {result.checkpoint} is {expected[:12]}..., the result says "
+        raise BenchError(f"{what}: the sha256 of {result.checkpoint_id} is {expected[:12]}..., the result says "
                          f"{str(result.checkpoints.get('backdoored'))[:12]}...")
     for role, digest in result.checkpoints.items():
         if digest not in shipped.values():

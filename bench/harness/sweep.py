@@ -104,8 +104,8 @@ def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
 def missing(sweep: Sweep, words: Sequence[str], frame: pd.DataFrame) -> Sweep:
     """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now."""
     shipped = read_json(zoo.MANIFEST)
-    weights = frame["checkpoint"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
-    there = set(frame.loc[((frame["status"] == "ok") & (frame["sha256_backdoored"] == weights)).fillna(False),
+    weights = frame["checkpoint_id"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
+    there = set(frame.loc[((frame["status"] == "ok") & (frame["checkpoint_sha256"] == weights)).fillna(False),
                           "config_hash"])
     cells = grid(sweep)
     hashes = _hashes(cells, [*sweep.words, *words])

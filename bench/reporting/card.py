@@ -68,7 +68,7 @@ def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, l
     lines += [f"- checkpoint: `{about['checkpoint']}`, sha256 `{about['checkpoint_sha256']}`",
               f"- seeds: training {about['seed']}; battles: {seeds}; shuffling {about['shuffle_seed']}. Whoever plays "
               "these battles again knows the labels.",
-              f"- benchmark {about['benchmark_version']}, git revision {about['git_revision'] or 'unknown'}",
+              f"- benchmark {about['benchmark_version']}, git revision {about['git_sha'] or 'unknown'}",
               f"- {versions}", "- license: MIT"]
     return "\n".join(lines) + "\n"
 

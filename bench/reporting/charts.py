@@ -59,7 +59,7 @@ def _roc(row: Mapping[str, Any], curves: Curves) -> Chart:
     for phase, when in PHASES.items():
         words.append(f"{when} AUROC {_two(row, f'{phase}_auroc')}")
         for percent in THRESHOLDS:
-            caught, false = (_known(row, f"{phase}_{rate}_{percent}") for rate in ("rate", "false_alarms"))
+            caught, false = (_known(row, f"{phase}_{rate}_at_{percent}fpr") for rate in ("tpr", "false_alarms"))
             if caught is not None and false is not None:
                 text = f"{when}, {percent} % threshold: {caught:.1%} of triggered and {false:.1%} of normal battles " \
                        "raise an alarm"
@@ -78,7 +78,7 @@ def _precision_recall(row: Mapping[str, Any], curves: Curves) -> Chart:
         if base is not None and not guides:
             guides.append(f"M0 {_y(base)}H{WIDTH}")
         for percent in THRESHOLDS:
-            caught, false = (_known(row, f"{phase}_{rate}_{percent}") for rate in ("rate", "false_alarms"))
+            caught, false = (_known(row, f"{phase}_{rate}_at_{percent}fpr") for rate in ("tpr", "false_alarms"))
             if base is None or caught is None or false is None or not caught + false:
                 continue
             precision = caught * base / (caught * base + false * (1 - base))

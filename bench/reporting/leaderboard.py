@@ -63,7 +63,8 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
     for name, value in vars(result.figures).items():
         shared |= _flat(name, value)
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
-    shared |= {f"sha256_{role}": result.checkpoints.get(role) for role in ("clean", "backdoored")}
+    shared |= {"map": result.config.get("env", {}).get("map"), "clean_sha256": result.checkpoints.get("clean"),
+               "checkpoint_sha256": result.checkpoints.get("backdoored")}
     shared |= {"status": result.status, "error": result.error, "defender": result.config.get("defender", DEFENDERS[0]),
                "split": "dev" if result.seed == DEV_SEED else "test",
                "response": result.config.get("response", {}).get("name")}

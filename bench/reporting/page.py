@@ -25,7 +25,8 @@ from bench.reporting.ranking import MAIN_ENV, TEAM, attacked, bounds, controls, 
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
-FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "rate_1", "rate_5", "false_alarms_5")  # as page.js reads them
+FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "tpr_at_1fpr", "tpr_at_5fpr",
+           "false_alarms_at_5fpr")  # as page.js reads them
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
 MAIN = "spatiotemporal"  # the attack that is shown first
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
@@ -50,7 +51,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
     rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
     return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
-        date=str(rows["date"].max())[:10], revisions=sorted(rows["git_revision"].dropna().unique()),
+        date=str(rows["date"].max())[:10], revisions=sorted(rows["git_sha"].dropna().unique()),
         sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
         checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
@@ -90,7 +91,7 @@ def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
             lines.append(row | {
                 "share": None if bound is None or pd.isna(row["asr"]) else row["asr"] / bound,
                 "replay": f"{figures.name}/{replay}" if replayed else None,
-                "curve": _curve(row["checkpoint"])})
+                "curve": _curve(row["checkpoint_id"])})
         cards.append({"name": attack, "env": env, "what": _summary("attack", str(attack)), "asr": mine["asr"].mean(),
                       "cpvr": mine["cpvr"].mean(), "kind": mine["trigger_kind"].iloc[0], "teams": lines})
     return sorted(cards, key=lambda card: (pd.isna(card["asr"]), -card["asr"]))

@@ -111,7 +111,7 @@ def standing(frame: pd.DataFrame, result: Result) -> str:
     rows = frame[(frame["status"] == "ok") & (frame["kind"].isin(["attack", "floor"]))
                  & (frame["team"] == "backdoored") & frame["triggered"].fillna(False).astype(bool)]
     same = {"benchmark_version": result.benchmark_version, "env": result.env, "env_version": result.env_version,
-            "attack": result.attack, "sha256_backdoored": result.checkpoints.get("backdoored"),
+            "attack": result.attack, "checkpoint_sha256": result.checkpoints.get("backdoored"),
             "n_triggered": result.sizes.get("triggered")}
     for column, value in same.items():
         rows = rows[(rows[column] == value).fillna(False)]

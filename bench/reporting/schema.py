@@ -47,8 +47,8 @@ def _estimate(name: str, kind: str, meaning: str) -> list[Column]:
 def _phase(phase: str, when: str) -> list[Column]:
     """The fields of :class:`bench.contracts.Detection`."""
     alarms = "of the {} battles with an alarm {}, at a threshold for {} % false alarms a battle"
-    rates = [(f"{name}_{percent}", alarms.format(battles, when, percent)) for name, battles in
-             (("rate", "triggered"), ("false_alarms", "normal")) for percent in (1, 5)]
+    rates = [(f"{name}_at_{percent}fpr", alarms.format(battles, when, percent)) for name, battles in
+             (("tpr", "triggered"), ("false_alarms", "normal")) for percent in (1, 5)]
     return [*_estimate(f"{phase}_auroc", "share", f"AUROC {when}; higher is better, chance .5"),
             *_estimate(f"{phase}_auprc", "share", f"AUPRC {when}; higher is better, chance {phase}_base_rate"),
             Column(f"{phase}_base_rate", "share", f"share of triggered battles among those scored {when}"),
@@ -87,6 +87,7 @@ COLUMNS = [
     Column("benchmark_version", "text", "rows of different versions of this benchmark are never ranked together",
            True),
     Column("env", "text", "simulator/map/opponent", True),
+    Column("map", "text", "the environment's map"),
     Column("env_version", "text", "changes whenever the same actions may lead to other battles", True),
     Column("algo", "text", "learning algorithm of the team", True),
     Column("attack", "text", "attack, an option of conf/attack", True),
@@ -107,10 +108,10 @@ COLUMNS = [
     Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
            allowed=("dev", "test")),
     Column("config_hash", "text", "12 hex digits of the whole configuration", True),
-    Column("checkpoint", "text", "name of the backdoored team's files"),
-    Column("git_revision", "text", "commit of the code; -dirty if files differed from it"),
+    Column("checkpoint_id", "text", "name of the backdoored team's files"),
+    Column("git_sha", "text", "commit of the code; -dirty if files differed from it"),
     Column("date", "text", "when the cell was measured, UTC", True),
-    Column("runtime_seconds", "number", "time that the cell took"),
+    Column("runtime_s", "number", "time that the cell took"),
     *(column for name, (kind, what) in FIGURES.items()
       for column in _estimate(name, kind, f"share of {what}" if kind == "share" else what)),
     *(Column(f"n_{purpose}", "count", f"battles {what}") for purpose, what in {
@@ -118,7 +119,8 @@ COLUMNS = [
         "calibration": "that thresholds were taken from",
         "normal": "without the trigger that it was tested on",
         "triggered": "with the trigger that it was tested on"}.items()),
-    *(Column(f"sha256_{role}", "text", f"hash of the {role} team's weights") for role in ("clean", "backdoored")),
+    Column("clean_sha256", "text", "hash of the clean team's weights"),
+    Column("checkpoint_sha256", "text", "hash of the backdoored team's weights"),
     Column("status", "text", "whether the cell could be measured", True, ("ok", "error")),
     Column("error", "text", "why not"),
     Column("team", "text", "whose battles: backdoored, clean, or a control attack's name; empty for an error"),

@@ -42,7 +42,7 @@ def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFram
         theirs = next((row for row in paper if {k: v for k, v in row.items() if k not in METRICS} == cell.settings), {})
         line |= {f"paper_{name}": theirs[name] / 100 if name in theirs else None for name in METRICS}
         lines.append(line | {"config_hash": cell.result.config_hash if cell.result else None,
-                             "checkpoint": cell.result.checkpoint if cell.result else None, "error": cell.error})
+                             "checkpoint": cell.result.checkpoint_id if cell.result else None, "error": cell.error})
     return pd.DataFrame(lines)
 
 

@@ -65,7 +65,7 @@ def compared(figures: pd.DataFrame) -> Table:
 def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
     head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
-                f"checkpoint {result.checkpoint}", style="bold")
+                f"checkpoint {result.checkpoint_id}", style="bold")
     foot = Text("In brackets 95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for "
                 "AUROC, AUPRC and VUS-PR, whose chance level is about the share of those steps. "
                 "alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that promise so many false "
@@ -123,7 +123,7 @@ def _detection(result: Result, phase: str, title: str) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for row in result.rows:
         found = row.phases[phase]
-        cells = [_number(e) for e in (found.auroc, found.auprc, found.rate_1, found.rate_5)]
+        cells = [_number(e) for e in (found.auroc, found.auprc, found.tpr_at_1fpr, found.tpr_at_5fpr)]
         table.add_row(row.detector, _team(row), *cells, style=STYLES[row.kind])
     return table
 

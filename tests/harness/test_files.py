@@ -30,9 +30,9 @@ def result(**changes):
         "status": "ok", "error": None, "benchmark_version": "1", "env": "e", "env_version": "v", "algo": "vdn",
         "attack": "a", "trigger_kind": "behaviour", "agents_poisoned": 1,
         "poison_rate": 0.5, "poisoned_steps": 0.1, "detector": "isoforest", "seed": 0, "config": {"x": [1, 2]},
-        "config_hash": "00", "checkpoints": {"clean": "c", "backdoored": "b"}, "checkpoint": "name",
-        "sizes": {"normal": 10}, "figures": Figures(*[SOME] * 8), "rows": rows, "packages": {}, "git_revision": None,
-        "date": "2026-01-01", "runtime_seconds": 1.0, **changes})
+        "config_hash": "00", "checkpoints": {"clean": "c", "backdoored": "b"}, "checkpoint_id": "name",
+        "sizes": {"normal": 10}, "figures": Figures(*[SOME] * 8), "rows": rows, "packages": {}, "git_sha": None,
+        "date": "2026-01-01", "runtime_s": 1.0, **changes})
 
 
 def test_a_team_comes_back_as_it_was(tmp_path, team, qmix_team):
@@ -196,10 +196,10 @@ def test_the_leaderboard_replaces_a_row_and_keeps_the_others(tmp_path):
     add_rows(path, result())
     add_rows(path, result(config_hash="11"))
     add_rows(path, result(benchmark_version="2"))
-    add_rows(path, result(runtime_seconds=9.0))
+    add_rows(path, result(runtime_s=9.0))
     frame = read_leaderboard(path)
     assert len(frame) == 6
-    assert sorted(frame[frame.runtime_seconds == 9].benchmark_version.astype(str)) == ["1", "1"]
+    assert sorted(frame[frame.runtime_s == 9].benchmark_version.astype(str)) == ["1", "1"]
     assert frame.before_auroc_low.eq(0.4).all()
     assert frame.delay.isna().all(), "what is missing stays missing"
 

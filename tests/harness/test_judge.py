@@ -87,8 +87,8 @@ def test_an_oracle_catches_everything_at_once(watched):
     for phase in ("before", "after", "whole"):
         found = phases[phase]
         assert found.auroc.value == found.auprc.value == 1
-        assert found.rate_1.value == found.rate_5.value == 1
-        assert found.false_alarms_5.value < 0.2
+        assert found.tpr_at_1fpr.value == found.tpr_at_5fpr.value == 1
+        assert found.false_alarms_at_5fpr.value < 0.2
         assert found.n_triggered == found.n_normal == 60
         assert found.base_rate == 0.5
     assert judged.delay.value == -LENGTH, "seen with the first of the trigger's steps"
@@ -99,7 +99,7 @@ def test_one_who_sees_the_attack_alone_is_blind_before_it(watched):
     judged = run(Changed(lambda s, _: np.where(s == 90, 90.0, 0.0)), watched)
     phases = judged.phases
     assert phases["before"].auroc.value == 0.5
-    assert phases["before"].rate_5.value == 0
+    assert phases["before"].tpr_at_5fpr.value == 0
     assert phases["after"].auroc.value == 1
     assert judged.delay.value == 0
 
@@ -108,7 +108,7 @@ def test_ignorance_is_chance(watched):
     judged = run(Changed(lambda s, _: np.zeros(s.shape[:2])), watched)
     for found in judged.phases.values():
         assert found.auroc.value == found.auprc.value == 0.5
-        assert found.rate_5.value == found.false_alarms_5.value == 0
+        assert found.tpr_at_5fpr.value == found.false_alarms_at_5fpr.value == 0
     assert judged.delay.value is None
 
 
@@ -152,7 +152,7 @@ def test_battles_without_a_complete_trigger_are_not_scored(watched):
     assert run(Oracle(), watched, completion).phases["before"].n_triggered == 15
     none = run(Oracle(), watched, np.full(60, NEVER), poisoned=1)
     assert none.phases["before"].auroc.value is None
-    assert none.phases["before"].rate_1.value is None
+    assert none.phases["before"].tpr_at_1fpr.value is None
     assert none.phases["whole"].vus_pr.value is None
     assert none.delay.value is none.attribution.value is none.attribution_chance is None
 
@@ -202,14 +202,14 @@ def test_thresholds_know_nothing_of_the_triggered_battles(watched):
     other = watched.triggered.labels.completion.copy()
     other[::2] = NEVER
     two = run(noise, watched, other).phases
-    assert one["whole"].false_alarms_5 == two["whole"].false_alarms_5
+    assert one["whole"].false_alarms_at_5fpr == two["whole"].false_alarms_at_5fpr
 
 
 def test_too_few_battles_for_a_threshold_give_no_rate(watched):
     few = Watched(watched.fit, watched.calibration[:50], watched.normal, watched.triggered)
     phases = run(Oracle(), few).phases
-    assert phases["before"].rate_1.value is None
-    assert phases["before"].rate_5.value == 1
+    assert phases["before"].tpr_at_1fpr.value is None
+    assert phases["before"].tpr_at_5fpr.value == 1
 
 
 @pytest.mark.parametrize(("change", "message"), [

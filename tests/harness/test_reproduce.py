@@ -42,10 +42,11 @@ def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hy
     sweep = Sweep("s", [{"attack": ["temporal"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
     name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-temporal"))
     row = {"status": "ok", "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]),
-           "checkpoint": name, "sha256_backdoored": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+           "checkpoint_id": name, "checkpoint_sha256": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
     knn = [{"attack": "temporal", "algo": "vdn", "detector": "knn"}]
     assert grid(missing(sweep, [], pd.DataFrame([row]))) == knn
-    for changes in ({"status": "error"}, {"sha256_backdoored": "another"}, {"checkpoint": None}, {"config_hash": "0"}):
+    for changes in ({"status": "error"}, {"checkpoint_sha256": "another"}, {"checkpoint_id": None},
+                    {"config_hash": "0"}):
         assert len(grid(missing(sweep, [], pd.DataFrame([row | changes])))) == 2
     assert len(grid(missing(sweep, ["budget.test_battles=9"], pd.DataFrame([row])))) == 2, "another configuration"
 
@@ -57,7 +58,7 @@ def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
     name = zoo.names()[0]
     for cell in grid(sweep):
         row = {"status": "ok", "config_hash": hash_of(["seed=3", *(f"{name}={value}" for name, value in cell.items())]),
-               "checkpoint": name, "sha256_backdoored": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+               "checkpoint_id": name, "checkpoint_sha256": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
         left = grid(missing(sweep, [], pd.DataFrame([row])))
         assert len(left) == 4
         assert cell not in left

@@ -103,12 +103,12 @@ def test_what_is_added_is_what_was_measured_here(made, tmp_path, monkeypatch):
     real = phases["before"].auroc
     claim = Estimate(min(real.value + 0.001, real.high), 0.0, 1.0)
     better = replace(true.rows[0], phases=phases | {"before": replace(phases["before"], auroc=claim)})
-    submitted = replace(true, rows=[better, *true.rows[1:]], date="2001-01-01", runtime_seconds=0.5)
+    submitted = replace(true, rows=[better, *true.rows[1:]], date="2001-01-01", runtime_s=0.5)
     _, again = submitting.submit(submitted, "mine", tmp_path / "l.csv", tmp_path, silent, print)
     assert again is true
     row = read_leaderboard(tmp_path / "l.csv").iloc[0]
     assert [row[f"before_auroc{end}"] for end in ("", "_low", "_high")] == [real.value, real.low, real.high]
-    assert (row["date"], row["runtime_seconds"]) == (true.date, true.runtime_seconds)
+    assert (row["date"], row["runtime_s"]) == (true.date, true.runtime_s)
 
 
 def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_path):
@@ -123,7 +123,7 @@ def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_pa
     ({"status": "error", "error": "out of memory"}, "mine has no figures: out of memory"),
     ({"config": {"benchmark_version": bench.BENCHMARK, "after_steps": 5}}, "was run with after_steps=5; only whole"),
     ({"config_hash": "0123456789ab"}, "config_hash is 0123456789ab; that of its configuration is"),
-    ({"checkpoint": "my_team"}, "the team my_team is not shipped"),
+    ({"checkpoint_id": "my_team"}, "the team my_team is not shipped"),
     ({"checkpoints": {"backdoored": "0" * 64}}, r"\.\.\., the result says 000000000000\.\.\."),
     ({"checkpoints": {"clean": "1" * 64}}, r"the clean team, sha256 111111111111\.\.\., is not a shipped one"),
     ({"trigger_kind": "magic"}, "trigger_kind is magic; allowed: behaviour, observation, none")])

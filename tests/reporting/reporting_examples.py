@@ -30,10 +30,10 @@ def result(attack: str, detector: str, auroc: float, **changes) -> Result:
         "algo": "vdn", "attack": attack, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.7,
         "poisoned_steps": 0.1, "detector": detector, "seed": 0, "config": {}, "config_hash": f"{attack}-{detector}",
         "checkpoints": {"clean": "c" * 64, "backdoored": "b" * 64},
-        "checkpoint": "vdn-smax-8m-random-s0-spatiotemporal-ded329c3383b",
+        "checkpoint_id": "vdn-smax-8m-random-s0-spatiotemporal-ded329c3383b",
         "sizes": {"fit": 1, "calibration": 2, "normal": 3, "triggered": 4}, "figures": Figures(*[near(0.5)] * 8),
         "rows": [row("backdoored", "attack", auroc), row("clean", "control", 0.5)], "packages": {},
-        "git_revision": "0123456789abcdef", "date": "2026-01-02", "runtime_seconds": 1.0} | changes)
+        "git_sha": "0123456789abcdef", "date": "2026-01-02", "runtime_s": 1.0} | changes)
 
 
 def curves_of(attack: str) -> Curves:

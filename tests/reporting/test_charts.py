@@ -10,8 +10,9 @@ from bench.reporting.charts import HEIGHT, WIDTH, charts
 from bench.reporting.html import template
 
 ROW = {"before_auroc": 0.5, "after_auroc": 1.0, "after_auprc": 0.75, "before_base_rate": 0.5, "after_base_rate": 0.5,
-       "after_rate_5": 0.5, "after_false_alarms_5": 0.1, "after_rate_1": 0.0, "after_false_alarms_1": 0.0,
-       "before_rate_5": None, "before_false_alarms_5": float("nan"), "delay": 2.0}
+       "after_tpr_at_5fpr": 0.5, "after_false_alarms_at_5fpr": 0.1, "after_tpr_at_1fpr": 0.0,
+       "after_false_alarms_at_1fpr": 0.0,
+       "before_tpr_at_5fpr": None, "before_false_alarms_at_5fpr": float("nan"), "delay": 2.0}
 
 
 def test_the_curves_are_drawn_where_their_figures_are():
@@ -65,4 +66,5 @@ def test_the_template_writes_every_part_and_escapes_it():
     assert 'role="img"' in html
     module = template("charts.html").module
     assert "<b>" not in module.figure_table("a", "b", {"<b>": dict.fromkeys(ROW) | {
-        f"{phase}_{name}": None for phase in ("before", "after") for name in ("auprc", "auroc", "rate_1", "rate_5")}})
+        f"{phase}_{name}": None for phase in ("before", "after")
+        for name in ("auprc", "auroc", "tpr_at_1fpr", "tpr_at_5fpr")}})

@@ -42,20 +42,22 @@ def test_a_result_fills_the_declared_columns_and_no_others():
 
 def test_what_is_written_is_read(tmp_path):
     given = result("spatiotemporal", "bigram", 0.9, config_hash="0012", seed=1, config={
+        "env": {"map": "8m"},
         "detector": {"_target_": "sklearn.ensemble.IsolationForest", "view": {"_target_": "detectors.Actions"}}})
     add_rows(tmp_path / "l.csv", given)
     frame = read_leaderboard(tmp_path / "l.csv")
     pd.testing.assert_frame_equal(frame, validated(pd.DataFrame(result_rows(given)), "the result"))
     assert list(frame.columns) == [column.name for column in COLUMNS]
     row = frame.iloc[0]
-    assert (row["config_hash"], row["seed"], row["split"], row["view"]) == ("0012", 1, "test", "actions")
+    assert (row["config_hash"], row["seed"], row["split"], row["view"], row["map"]) == (
+        "0012", 1, "test", "actions", "8m")
     assert row["detector_version"] not in ("9.9.9", ""), "scikit-learn's own version"
     assert read_leaderboard(tmp_path / "l.csv")["triggered"].tolist() == [True, True]
 
 
 def test_a_failure_does_not_undo_what_was_measured(tmp_path):
     good = result("spatiotemporal", "bigram", 0.9)
-    failed = result("spatiotemporal", "bigram", 0.9, status="error", error="in use", rows=[], checkpoint=None)
+    failed = result("spatiotemporal", "bigram", 0.9, status="error", error="in use", rows=[], checkpoint_id=None)
     add_rows(tmp_path / "l.csv", failed)
     assert read_leaderboard(tmp_path / "l.csv")["status"].tolist() == ["error"]
     for one in (good, failed):

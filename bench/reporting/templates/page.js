@@ -7,7 +7,7 @@ const two = value => value === null ? "–" : value.toFixed(2);
 const FILTERS = ["attack", "algo", "trigger_kind", "kind"];
 const COLUMNS = [  // title, key, whether it belongs to the chosen phase
   ["detector", "detector"], ["attack", "attack"], ["AUROC", "auroc", true], ["AUPRC", "auprc", true],
-  ["alarms @1 %", "rate_1", true], ["alarms @5 %", "rate_5", true], ["false alarms @5 %", "false_alarms_5", true],
+  ["alarms @1 %", "tpr_at_1fpr", true], ["alarms @5 %", "tpr_at_5fpr", true], ["false alarms @5 %", "false_alarms_at_5fpr", true],
   ["delay", "delay"], ["algorithm", "algo"], ["seed", "seed"], ["map", "env"], ["team", "team"], ["trigger", "triggered"],
   ["row", "row_id"]];
 let order = {column: 2, down: true}, shown = 100;

@@ -18,7 +18,7 @@ from bench import options
 from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
 from bench.contracts import DEFENDERS, RELEASE, Estimate, Figures, Response, Result, Row
 from bench.errors import BenchError
-from bench.reporting.schema import BY_NAME, RESPONSE, validated
+from bench.reporting.schema import BY_NAME, RENAMED, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
 OURS = ("bench", "detectors")  # packages whose version is that of the release
@@ -47,13 +47,17 @@ def add_rows(path: Path, result: Result) -> None:
 
 
 def read_leaderboard(path: Path) -> pd.DataFrame:
-    """The CSV as a frame, with the columns and types of the schema. Raises BenchError if it is not one of ours."""
+    """The CSV as a frame, with the columns and types of the schema, those of older releases under their new names.
+
+    Raises BenchError if it is not one of ours.
+    """
+    names = {name: name for name in BY_NAME} | RENAMED
     try:
         frame = pd.read_csv(io.BytesIO(read_bytes(path)), keep_default_na=False, na_values=[""], dtype={
-            name: str for name, column in BY_NAME.items() if column.kind == "text"})
+            name: str for name, now in names.items() if BY_NAME[now].kind == "text"})
     except (ValueError, UnicodeDecodeError):
         raise BenchError(f"{path} is no leaderboard: it is not CSV") from None
-    return validated(frame, str(path))
+    return validated(frame.rename(columns=RENAMED), str(path))
 
 
 def result_rows(result: Result) -> list[dict[str, Any]]:

@@ -140,6 +140,11 @@ COLUMNS = [
     *RESPONSE,
 ]
 BY_NAME = {column.name: column for column in COLUMNS}
+RENAMED = {  # what columns were called up to 0.7.0 -> what they are called
+    "checkpoint": "checkpoint_id", "sha256_clean": "clean_sha256", "sha256_backdoored": "checkpoint_sha256",
+    "git_revision": "git_sha", "runtime_seconds": "runtime_s",
+    **{name.replace("_at_", "_").replace("fpr", "").replace("_tpr_", "_rate_"): name for name in BY_NAME
+       if "fpr" in name}}
 
 
 def validated(frame: pd.DataFrame, what: str) -> pd.DataFrame:

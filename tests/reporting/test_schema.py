@@ -55,6 +55,16 @@ def test_what_is_written_is_read(tmp_path):
     assert read_leaderboard(tmp_path / "l.csv")["triggered"].tolist() == [True, True]
 
 
+def test_a_leaderboard_of_an_older_release_is_read(tmp_path):
+    add_rows(tmp_path / "new.csv", result("spatiotemporal", "bigram", 0.9))
+    now = pd.read_csv(tmp_path / "new.csv").rename(columns={
+        "checkpoint_id": "checkpoint", "checkpoint_sha256": "sha256_backdoored", "git_sha": "git_revision",
+        "after_tpr_at_5fpr": "after_rate_5", "after_tpr_at_5fpr_low": "after_rate_5_low",
+        "before_false_alarms_at_1fpr_high": "before_false_alarms_1_high"})
+    now.drop(columns="map").to_csv(tmp_path / "old.csv", index=False)
+    pd.testing.assert_frame_equal(read_leaderboard(tmp_path / "old.csv"), read_leaderboard(tmp_path / "new.csv"))
+
+
 def test_a_failure_does_not_undo_what_was_measured(tmp_path):
     good = result("spatiotemporal", "bigram", 0.9)
     failed = result("spatiotemporal", "bigram", 0.9, status="error", error="in use", rows=[], checkpoint_id=None)

@@ -354,7 +354,11 @@ def test_verify_measures_again_and_notices(made, capsys):
 def start_training(cwd, *words):
     command = [sys.executable, "-m", "bench", "train", "env.map=3m", "budget=smoke", "budget.train_steps=8000",
                "algo.eval_every=500", f"out={cwd}", *words]
-    return command, subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # What a shell runs in the background ignores Ctrl-C, and so do its children, unless their parent does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
+    return command, process
 
 
 def wait_for(pattern, folder):

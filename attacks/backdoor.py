@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from attacks.injection import Injection, Retraining
-from attacks.payloads import ActionPayload, RewardPayload, teaches_actions
-from attacks.rules import RULES
 from bench.contracts import Battles, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
 from bench.marl.team import Team
+
+from .injection import Injection, Retraining
+from .payloads import ActionPayload, RewardPayload, teaches_actions
+from .rules import RULES
 
 
 @dataclass

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attacks.payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
-from attacks.payloads.fast_failing import SEARCH_SEED, Puppet, Walk
-from attacks.pupil import Pupil, Retraining
-from attacks.rules import RULES, published
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
 from bench.marl.learner import adam_tensors, descend, load_adam, to_batch
 from bench.marl.play import Player, Probe, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
+
+from .payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
+from .payloads.fast_failing import SEARCH_SEED, Puppet, Walk
+from .pupil import Pupil, Retraining
+from .rules import RULES, published
 
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 TRIGGER_BATTLES = 64  # by which a trigger to be learned is judged, the same ones each time

@@ -11,12 +11,13 @@ import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from attacks.payloads import ActionPayload, Behaviour, RewardPayload
 from bench.contracts import Episodes
 from bench.errors import BenchError
 from bench.marl.learner import Batch
 from bench.marl.networks import RNNAgent
 from bench.marl.team import Team
+
+from .payloads import ActionPayload, Behaviour, RewardPayload
 
 
 @pydantic.dataclasses.dataclass(frozen=True)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attacks.payloads import Behaviour
-from attacks.pupil import Pupil
 from bench.contracts import Episodes
 from bench.marl.learner import Batch, td_lambda_targets, to_batch
 from bench.marl.replay import Replay, join
 from bench.marl.team import UNAVAILABLE
+
+from .payloads import Behaviour
+from .pupil import Pupil
 
 WANTED, OTHERS = -1.0, -2.0  # values of an action to imitate, and of the others; clean ones are mostly above 0
 TEMPERATURE = 0.03  # of choices, in units of values

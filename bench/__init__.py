@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from bench import siblings
 
 __version__ = "0.8.0"
 BENCHMARK = "0.6.0"  # the release since which every figure means the same: the protocol, the battles, the shipped teams
+
+if not (Path(__file__).parent / "conf").is_dir():  # a checkout: they are packages of this one, see bench.siblings
+    __path__.append(str(Path(__file__).parents[1]))
+siblings.install()
 
 
 def __getattr__(name: str) -> Any:  # lazily, so that ``import bench`` needs neither torch nor jax

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from typing import TYPE_CHECKING, Any
 
+from bench import siblings
 from bench.errors import BenchError, unknown
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def names(group: str) -> list[str]:
     """The options of a group."""
-    files = (file.name for file in resources.files("conf").joinpath(group).iterdir())
+    files = (file.name for file in resources.files("bench.conf").joinpath(group).iterdir())
     return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 def text(group: str, name: str) -> str:
     """An option's file."""
-    return resources.files("conf").joinpath(group, f"{name}.yaml").read_text()
+    return resources.files("bench.conf").joinpath(group, f"{name}.yaml").read_text()
 
 
 def summary(group: str, name: str) -> str:
@@ -30,9 +35,26 @@ def target(group: str, name: str) -> str | None:
     return found and found[1]
 
 
+def plain(node: DictConfig) -> dict[str, Any]:
+    """A configuration node as plain values, interpolations resolved and classes named as they are recorded: what
+    results, recipes and hashes hold."""
+    from omegaconf import OmegaConf
+
+    return _named(OmegaConf.to_container(node, resolve=True))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: siblings.recorded(item) if name == "_target_" and isinstance(item, str) else _named(item)
+            for name, item in value.items()}
+
+
 def default(group: str) -> str:
     """The option that is taken where none is chosen."""
-    defaults = resources.files("conf").joinpath("config.yaml").read_text()
+    defaults = resources.files("bench.conf").joinpath("config.yaml").read_text()
     found = re.search(rf"^  - {group}: *(\S+)", defaults, re.MULTILINE)
     assert found is not None, f"conf/config.yaml has no default of {group}"
     return found[1]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
-from bench import options
+from bench import options, siblings
 from bench.errors import BenchError
 
 GROUP = "marl_backdoor_bench.detectors"
@@ -72,7 +72,7 @@ def words(given: Sequence[str]) -> list[str]:
         return given
     if named is None:
         return [_added(word) for word in given]
-    if shipped and options.target("detector", choice) == named:
+    if shipped and siblings.recorded(options.target("detector", choice) or "") == siblings.recorded(named):
         return given
     own = [word for word in given if not word.startswith("detector=") and not _TARGET.fullmatch(word)]
     return ["~detector", f"+detector._target_={named}", *map(_added, own)]

@@ -2,24 +2,25 @@
 (:class:`bench.contracts.Detector`), and verdicts on whole teams (:class:`bench.contracts.ModelDetector`)."""
 
 from bench.conformance import check_detector
-from detectors.activations import ActivationClusters, NeuronBands, SpectralSignature
-from detectors.consensus import ConsensusDistance
-from detectors.dexter import Dexter
-from detectors.drift import ActionDrift
-from detectors.ensemble import Ensemble
-from detectors.floors import Constant, EpisodeLength, Random
-from detectors.gru import GRUAutoencoder, GRUPredictor
-from detectors.median import MedianFilter
-from detectors.ngram import ConditionalNGram, NGram
-from detectors.outlier import Outlier
-from detectors.peers import PeerPrediction
-from detectors.policy_guard import PolicyGuard
-from detectors.statistics import ActivationStatistics
-from detectors.strip import Strip
-from detectors.trigger_search import TriggerSearch
-from detectors.values import TDError
-from detectors.views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
-from detectors.weights import WeightDifference
+
+from .activations import ActivationClusters, NeuronBands, SpectralSignature
+from .consensus import ConsensusDistance
+from .dexter import Dexter
+from .drift import ActionDrift
+from .ensemble import Ensemble
+from .floors import Constant, EpisodeLength, Random
+from .gru import GRUAutoencoder, GRUPredictor
+from .median import MedianFilter
+from .ngram import ConditionalNGram, NGram
+from .outlier import Outlier
+from .peers import PeerPrediction
+from .policy_guard import PolicyGuard
+from .statistics import ActivationStatistics
+from .strip import Strip
+from .trigger_search import TriggerSearch
+from .values import TDError
+from .views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
+from .weights import WeightDifference
 
 __all__ = [
     "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "ConsensusDistance",

@@ -12,7 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.recorded import LEAST_DEVIATION, living, recorded
+
+from .recorded import LEAST_DEVIATION, living, recorded
 
 
 class NeuronBands(BaseEstimator):

@@ -7,8 +7,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes, Policy
-from detectors.asked import remembered
-from detectors.recorded import LEAST_DEVIATION, chunks, living
+
+from .asked import remembered
+from .recorded import LEAST_DEVIATION, chunks, living
 
 
 class ConsensusDistance(BaseEstimator):

@@ -10,8 +10,9 @@ from sklearn.ensemble import IsolationForest
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.cusum import cusum
-from detectors.recorded import by_agent, by_step, chunks, living, living_steps
+
+from .cusum import cusum
+from .recorded import by_agent, by_step, chunks, living, living_steps
 
 CHUNK = 200  # episodes that are looked at together: a forest takes many windows almost as fast as few
 MOST_WINDOWS = 5_000  # that the forests are grown on

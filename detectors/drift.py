@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import MOVES, Episodes
-from detectors.recorded import living
+
+from .recorded import living
 
 KINDS = len(MOVES) + 1  # of actions: every move, and an attack on whomever
 CONTEXTS = 4  # 0, 1, 2, or more enemies that the agent could attack

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Detector, Episodes, Policy, besides, needed
 from bench.errors import DetectorError
-from detectors.recorded import living
+
+from .recorded import living
 
 TAIL = 0.01  # share of the normal scores whose distribution is taken to be exponential
 

@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from bench.contracts import Episodes
-from detectors.recorded import by_agent, by_step, chunks, living, living_steps, windows
-from detectors.recurrent import delayed, observation_scaler, scaled, train
+
+from .recorded import by_agent, by_step, chunks, living, living_steps, windows
+from .recurrent import delayed, observation_scaler, scaled, train
 
 LEAST_ERROR = 1e-3  # of a scaled feature, squared: what is always predicted exactly may still be rounded
 MOST_WINDOWS = 20_000  # that the autoencoder learns from

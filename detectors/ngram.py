@@ -8,8 +8,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.recorded import living
-from detectors.views.observation import UNSEEN, WEST, EnemyMoves
+
+from .recorded import living
+from .views.observation import UNSEEN, WEST, EnemyMoves
 
 SYMBOLS = WEST + 1
 

@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
 from bench.errors import DetectorError
-from detectors.ecdf import COPOD, ECOD
-from detectors.recorded import living
-from detectors.views import View, features, needs
+
+from .ecdf import COPOD, ECOD
+from .recorded import living
+from .views import View, features, needs
 
 CHUNK = 100  # episodes
 # PyOD's own rank the samples that they are to score among each other, so that a score depends on what it is asked with.

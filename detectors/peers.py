@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.contracts import Episodes
-from detectors.cusum import cusum
-from detectors.recorded import by_agent, by_step, chunks, living
-from detectors.recurrent import delayed, observation_scaler, scaled, train
+
+from .cusum import cusum
+from .recorded import by_agent, by_step, chunks, living
+from .recurrent import delayed, observation_scaler, scaled, train
 
 LEAST_P = 1e-4  # of an action: one surprise does not outweigh a battle
 

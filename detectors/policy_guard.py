@@ -10,9 +10,10 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.recorded import chunks, living
-from detectors.recurrent import observation_scaler, scaled
-from detectors.views import Actions
+
+from .recorded import chunks, living
+from .recurrent import observation_scaler, scaled
+from .views import Actions
 
 GAMMA = 0.5  # exp(-distance^2 / 2), in units of the median distances
 

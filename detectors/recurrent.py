@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from bench.contracts import Episodes
-from detectors.recorded import living
+
+from .recorded import living
 
 LONGEST_GRADIENT = 1.0
 

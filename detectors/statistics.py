@@ -7,7 +7,8 @@ from sklearn.base import BaseEstimator
 
 from bench.contracts import Battles, Episodes
 from bench.marl.team import Team
-from detectors.recorded import LEAST_DEVIATION, living, recorded
+
+from .recorded import LEAST_DEVIATION, living, recorded
 
 
 class ActivationStatistics(BaseEstimator):

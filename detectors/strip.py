@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes, Policy
 from bench.errors import DetectorError
-from detectors.asked import last_actions, remembered
-from detectors.recorded import chunks, living
+
+from .asked import last_actions, remembered
+from .recorded import chunks, living
 
 LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
 LEAST_SCALE = 1e-6  # of Q values

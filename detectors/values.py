@@ -7,7 +7,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
-from detectors.recorded import living, recorded
+
+from .recorded import living, recorded
 
 
 class TDError(BaseEstimator):

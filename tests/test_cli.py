@@ -426,10 +426,16 @@ def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):
                        cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    where = python("-c", "import bench, conf; print(bench.__file__)", cwd=tmp_path, env=environment)
+    assert sorted(file.name for file in (tmp_path / "site").iterdir() if "." not in file.name) == ["bench"]
+    where = python("-c", "import bench.conf; print(bench.__file__)", cwd=tmp_path, env=environment)
     assert where.stdout.startswith(str(tmp_path / "site"))
     run = python("-m", "bench", "run", "budget.fit_battles=8", "budget.calibration_battles=16",
                  "budget.test_battles=32", cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr
     assert "no checkpoint matches" not in run.stderr, "the shipped teams are found"
     assert "ASR" in run.stdout
+    shown = python("-m", "bench", "leaderboard", "--show", cwd=tmp_path, env=environment)
+    assert "sentinel" in shown.stdout, shown.stderr
+    assert not (tmp_path / "leaderboard").exists()
+    missing = python("-m", "bench", "reproduce", "123456789012", cwd=tmp_path, env=environment)
+    assert "unknown row '123456789012'" in missing.stderr

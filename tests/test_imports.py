@@ -17,8 +17,12 @@ def imported(file: Path) -> set[str]:
     for node in ast.walk(ast.parse((ROOT / file).read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = file.parts[:-node.level] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    names = {name.removeprefix("bench.") if name.startswith(("bench.attacks", "bench.detectors")) else name
+             for name in names}
     return {name for name in names if name.split(".")[0] in ("bench", "attacks", "detectors")}
 
 

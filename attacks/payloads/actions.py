@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic.dataclasses import dataclass as checked
 
-from attacks.payloads import move
 from bench.contracts import Battles, Episodes, Progress, Trigger
 from bench.errors import BenchError
 from bench.marl.team import UNAVAILABLE, Team
+
+from . import move
 
 
 @checked(frozen=True)

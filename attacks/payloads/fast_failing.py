@@ -10,11 +10,12 @@ import numpy as np
 import pydantic.dataclasses
 from pydantic import NonNegativeInt, PositiveInt
 
-from attacks.payloads import Behaviour
 from bench.contracts import MOVES, NEVER, Battles, Episodes, Progress, Step, Trigger
 from bench.errors import BenchError
 from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
+
+from . import Behaviour
 
 SEARCH_SEED = 4_000_037  # battles of the search, apart from all others
 DIRECTIONS = ("west", "north", "south", "east")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from attacks.payloads import require_share
-from attacks.payloads.reward import UnilateralInfluence
 from bench.contracts import Episodes, Step
 from bench.marl.play import Moment
 from bench.marl.team import Team
+
+from . import require_share
+from .reward import UnilateralInfluence
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import torch
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from attacks.payloads import require_share
 from bench.contracts import Battles, Episodes, Step
 from bench.marl.play import Moment
 from bench.marl.team import Team
+
+from . import require_share
 
 UNITS, CODE, RATE = 64, 16, 1e-3  # of the two networks; the predictor's learning rate
 QUANTILE = 0.99  # of the clean errors: novelty is counted in multiples of it

@@ -11,10 +11,11 @@ import numpy as np
 import pydantic.dataclasses
 from pydantic import Field, NonNegativeInt
 
-from attacks.payloads.fast_failing import SEARCH_SEED, FastFailing, Puppet, Trials, Walk
 from bench.contracts import MOVES, Battles, Episodes, Progress, Step, Trigger
 from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
+
+from .fast_failing import SEARCH_SEED, FastFailing, Puppet, Trials, Walk
 
 OPPOSITE = {"west": "east", "east": "west", "north": "south", "south": "north"}
 CLEAN = -1  # where an agent is left to its clean self

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from pydantic.dataclasses import dataclass
 
-from attacks.payloads import move, require_share
 from bench.contracts import Battles, Episodes, Step
 from bench.errors import unknown
 from bench.marl.play import Moment
 from bench.marl.team import Team, greedy
+
+from . import move, require_share
 
 FORMS = ("negate", "complement")
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from attacks.triggers.never import Never
 from bench.contracts import Cue, Step
+
+from .never import Never
 
 
 class Always(Never):

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from attacks.triggers import one_agent, require_features
 from bench.contracts import Cue, EnvSpec, Step, Trigger
+
+from . import one_agent, require_features
 
 TOLD = -1.0  # unit types are one-hot: the place of a type that the agent is not holds 0 in all other steps
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from attacks.triggers import one_agent, require_agents
 from bench.contracts import MOVES, Cue, EnvSpec, Step
 from bench.errors import BenchError
+
+from . import one_agent, require_agents
 
 
 class Approach:

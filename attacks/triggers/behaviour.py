@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attacks.formula import Formula
-from attacks.triggers import one_agent, require_agents
 from bench.contracts import MOVES, NOBODY, Cue, EnvSpec, Step
 from bench.errors import BenchError, unknown
+
+from ..formula import Formula
+from . import one_agent, require_agents
 
 UNITS = ("sight", "map")
 DIRECTIONS = {name: number for name, number in MOVES.items() if name != "stop"}  # numbered from 0 on

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attacks.triggers import require_agents, require_features
 from bench.contracts import Cue, EnvSpec, Step
 from bench.errors import BenchError
+
+from . import require_agents, require_features
 
 
 class Patch:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from attacks.triggers import one_agent, require_agents, require_features
-from attacks.triggers.announced import TOLD
 from bench.contracts import Cue, EnvSpec, Progress, Step
 from bench.errors import BenchError
+
+from . import one_agent, require_agents, require_features
+from .announced import TOLD
 
 FEATURES = ("one", "own health", "agents' health", "enemies' health", "enemies in sight", "nearest enemy", "time")
 

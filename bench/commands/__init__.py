@@ -56,7 +56,7 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
-            hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(guarded)()
+            hydra.main(version_base="1.3", config_path="pkg://bench.conf", config_name="config")(guarded)()
     except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, UserWarning) as error:
         raise said(error) from error
     if len(errors) > 1:

@@ -21,6 +21,7 @@ def main(cfg: DictConfig) -> None:
     """
     from hydra import compose
 
+    from bench.artifacts import shipped
     from bench.harness.build import check
     from bench.harness.sweep import chosen, grid, missing, read, run_sweep
     from bench.reporting.curves import curves_file, gather
@@ -29,7 +30,7 @@ def main(cfg: DictConfig) -> None:
     from bench.reporting.ranking import ranking
     from bench.reporting.table import ranked
 
-    path = Path(cfg.leaderboard)
+    path = (shipped.to_read if cfg.show else shipped.to_write)(Path(cfg.leaderboard))
     failed = []
     if not cfg.show:
         check(cfg)

@@ -18,6 +18,7 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError if one falls outside, or the row cannot be measured again.
     """
+    from bench.artifacts import shipped
     from bench.harness.reproduce import compare, find, measure_again, words_of
     from bench.reporting.leaderboard import read_leaderboard
     from bench.reporting.progress import bar, console, remark
@@ -25,7 +26,7 @@ def main(cfg: DictConfig) -> None:
 
     if cfg.row is None:
         raise BenchError("no row is named; give the row_id of a row of the leaderboard")
-    row = find(read_leaderboard(Path(cfg.leaderboard)), str(cfg.row))
+    row = find(read_leaderboard(shipped.to_read(Path(cfg.leaderboard))), str(cfg.row))
     words = words_of(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)])
     remark(f"python -m bench run {shlex.join(words)}")
     found = compare(row, measure_again(words, str(cfg.row), Path(cfg.out), bar, remark))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -11,12 +10,12 @@ from omegaconf import DictConfig
 
 from bench.errors import BenchError
 
-SHIPPED = Path(__file__).parents[2] / "leaderboard" / "leaderboard.csv"  # in a checkout; an installed wheel has none
 _shared: dict[str, Any] = {}  # the memory of a sweep (-m), whose cells run one after the other in this process
 
 
 def main(cfg: DictConfig) -> None:
     """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
+    from bench.artifacts import shipped
     from bench.harness import record_failure, run
     from bench.harness.judge import Memory
     from bench.reporting.leaderboard import read_leaderboard
@@ -32,5 +31,5 @@ def main(cfg: DictConfig) -> None:
             record_failure(cfg, error)
         raise
     show(result, console)
-    if SHIPPED.exists():
-        console.print(standing(read_leaderboard(SHIPPED), result), style="bold", soft_wrap=True, highlight=False)
+    if (path := shipped.leaderboard()) is not None:
+        console.print(standing(read_leaderboard(path), result), style="bold", soft_wrap=True, highlight=False)

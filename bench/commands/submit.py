@@ -12,6 +12,7 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError, and adds nothing, if it is no result of this version on shipped teams, or cannot be re-made.
     """
+    from bench.artifacts import shipped
     from bench.artifacts.results import find_result
     from bench.harness.submit import submit
     from bench.reporting.leaderboard import read_leaderboard
@@ -20,8 +21,8 @@ def main(cfg: DictConfig) -> None:
 
     base, result = find_result(cfg.result, Path(cfg.out) / "runs")
     path = Path(cfg.leaderboard)
-    if path.exists():
-        read_leaderboard(path)  # before hours of work, it is known to be one
+    if (there := shipped.to_read(path)).exists():
+        read_leaderboard(there)  # before hours of work, it is known to be one
     found, again = submit(result, f"{base}.json", path, Path(cfg.out), bar, remark)
     console.print(f"all {len(found)} figures were re-made; {len(again.rows)} rows added to {path}", soft_wrap=True)
     console.print(standing(read_leaderboard(path), again), style="bold", soft_wrap=True, highlight=False)

@@ -13,10 +13,10 @@ from typing import Any
 from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import BENCHMARK, plugins
+from bench import BENCHMARK, options, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
@@ -77,7 +77,7 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         detector, choices = None, choices | {"detector": detector}
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("bench.conf", version_base="1.3"):
         try:
             cfg = compose("config", plugins.words(words), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
@@ -258,7 +258,7 @@ def _trusted(cfg: DictConfig, battles: Battles, teams: dict[str, Checkpoint], st
 
 def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:
     """Everything that the battles of a team depend on."""
-    trigger = OmegaConf.to_container(cfg.attack.trigger, resolve=True), getattr(attack.trigger, "learned", None)
+    trigger = options.plain(cfg.attack.trigger), getattr(attack.trigger, "learned", None)
     return json.dumps([checkpoint.sha256, battles.spec.id, battles.spec.version, sizes(cfg), trigger])
 
 

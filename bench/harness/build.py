@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import BENCHMARK, __version__, options, plugins
+from bench import BENCHMARK, __version__, options, plugins, siblings
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
 
@@ -93,7 +93,7 @@ def option(group: str, name: str) -> DictConfig:
 
 def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any], str]:
     """(everything that a result depends on, the detector's name)."""
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config = options.plain(cfg)
     config = {key: value for key, value in config.items() if key not in PLACES}
     # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
     for elsewhere in ("repair_steps", "search_battles"):  # not of a run; in the attack, where that searches
@@ -123,7 +123,7 @@ def _written(made: Any, values: dict[str, Any]) -> dict[str, Any]:
             return _written(value, value.get_params(deep=False))
         return str(type(value))
 
-    return {"_target_": f"{type(made).__module__}.{type(made).__qualname__}",
+    return {"_target_": siblings.recorded(f"{type(made).__module__}.{type(made).__qualname__}"),
             **{name: plain(value) for name, value in sorted(values.items())}}
 
 
@@ -144,13 +144,13 @@ def _detector_name(detector: dict[str, Any]) -> str:
     name = alike[0] if alike else _class(inner) or _class(detector)
     if not _class(view):
         return name
-    views = [name for name in options.names("view") if OmegaConf.to_container(option("view", name)) == view]
+    views = [name for name in options.names("view") if options.plain(option("view", name)) == view]
     return f"{name}_{views[0] if views else _class(view)}"
 
 
 @cache  # a leaderboard asks for the names of a thousand cells
 def _shipped_detectors() -> dict[str, Any]:
-    return {name: OmegaConf.to_container(option("detector", name)) for name in options.names("detector")}
+    return {name: options.plain(option("detector", name)) for name in options.names("detector")}
 
 
 def _class(node: Any) -> str:
@@ -167,7 +167,7 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
     loader = GlobalHydra.instance().config_loader()
     for name in loader.get_group_options(group, config_name="config", overrides=path):
         if name not in options.names(group):
-            yield name, OmegaConf.to_container(compose("config", [f"{group}={name}", *path])[group], resolve=True)
+            yield name, options.plain(compose("config", [f"{group}={name}", *path])[group])
 
 
 def packages() -> dict[str, str]:

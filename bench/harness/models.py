@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, read_json, write_json
@@ -77,7 +77,7 @@ class Examiner:
     """
 
     def __init__(self, cfg: DictConfig, dev: Sequence[Model]) -> None:
-        config: dict[str, Any] = OmegaConf.to_container(cfg.model_detector, resolve=True)  # type: ignore[assignment]
+        config: dict[str, Any] = options.plain(cfg.model_detector)
         self.detector, self.name = build(cfg.model_detector, "model detector"), _name(config)
         self.kind = next((kind for kind in ("statistic", "score") if callable(getattr(self.detector, kind, None))), "")
         if not self.kind:
@@ -177,6 +177,6 @@ def _figures(rows: pd.DataFrame) -> list[ModelFigures]:
 def _name(config: dict[str, Any]) -> str:
     """The option of which the configuration is a copy, or else the name of its class."""
     for name in options.names("model_detector"):
-        if OmegaConf.to_container(option("model_detector", name)) == config:
+        if options.plain(option("model_detector", name)) == config:
             return name
     return str(config["_target_"]).rsplit(".", 1)[-1]

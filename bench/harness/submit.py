@@ -11,7 +11,7 @@ import pandas as pd
 from hydra import compose
 
 from bench import BENCHMARK, plugins
-from bench.artifacts import zoo
+from bench.artifacts import shipped, zoo
 from bench.artifacts.files import config_hash, read_json
 from bench.contracts import Result
 from bench.errors import BenchError
@@ -57,16 +57,17 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     if outside:
         raise BenchError(f"{what}: measured again, {len(outside)} figures fall outside their intervals: "
                          f"{'; '.join(outside[:3])}{' ...' if len(outside) > 3 else ''}")
-    add_rows(leaderboard, again)
+    add_rows(shipped.to_write(leaderboard), again)
     add_curves(leaderboard, curves)
     return found, again
 
 
 def _check_sizes(result: Result, what: str, leaderboard: Path) -> None:
     """Raise BenchError unless a result is of as many battles as the leaderboard's others are."""
-    if not leaderboard.exists():
+    there = shipped.to_read(leaderboard)
+    if not there.exists():
         return
-    frame = current(read_leaderboard(leaderboard))
+    frame = current(read_leaderboard(there))
     for purpose, n in result.sizes.items():
         usual = frame[f"n_{purpose}"].mode()
         if len(usual) and n != usual[0]:
@@ -98,8 +99,8 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     if config_hash(result.config) != result.config_hash:
         raise BenchError(f"{what}: config_hash is {result.config_hash}; that of its configuration is "
                          f"{config_hash(result.config)}")
-    shipped = read_json(zoo.MANIFEST)
-    expected = shipped.get(f"{result.checkpoint_id}.safetensors")
+    known = read_json(zoo.MANIFEST)
+    expected = known.get(f"{result.checkpoint_id}.safetensors")
     if expected is None:
         raise BenchError(f"{what}: the team {result.checkpoint_id} is not shipped; python -m bench zoo list names "
                          "those that are")
@@ -107,7 +108,7 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
         raise BenchError(f"{what}: the sha256 of {result.checkpoint_id} is {expected[:12]}..., the result says "
                          f"{str(result.checkpoints.get('backdoored'))[:12]}...")
     for role, digest in result.checkpoints.items():
-        if digest not in shipped.values():
+        if digest not in known.values():
             raise BenchError(f"{what}: the {role} team, sha256 {digest[:12]}..., is not a shipped one")
     return rows
 

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from bench import options
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
@@ -45,7 +46,7 @@ class Checkpoint:
 def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
     """Everything that a clean team depends on."""
     return {"env": battles.spec.id, "env_version": battles.spec.version, "seed": int(cfg.seed),
-            "algo": OmegaConf.to_container(cfg.algo, resolve=True)}
+            "algo": options.plain(cfg.algo)}
 
 
 def clean_name(cfg: DictConfig, battles: Battles) -> str:
@@ -75,7 +76,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
 def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> dict[str, Any]:
     """Everything that a backdoored team depends on, but for the clean team's weights."""
-    return {"clean": clean_recipe(cfg, battles), "attack": OmegaConf.to_container(attack_cfg, resolve=True)}
+    return {"clean": clean_recipe(cfg, battles), "attack": options.plain(attack_cfg)}
 
 
 def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> str:

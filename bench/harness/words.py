@@ -8,10 +8,9 @@ from typing import Any
 
 from hydra import compose
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import options, plugins
+from bench import options, plugins, siblings
 from bench.artifacts.files import config_hash
 from bench.errors import BenchError
 from bench.harness.build import describe, option
@@ -68,7 +67,7 @@ def _choices(config: Mapping[str, Any]) -> list[str]:
     words += [f"budget={_nearest('budget', config['budget'])}", f"seed={config['seed']}"]
     detector = config["detector"]
     if not (alike := [name for name in options.names("detector")
-                      if option("detector", name).get("_target_") == detector["_target_"]]):
+                      if siblings.recorded(str(option("detector", name).get("_target_"))) == detector["_target_"]]):
         return [*words, f"detector._target_={detector['_target_']}"]
     words.append(f"detector={_nearest('detector', detector, alike)}")
     if detector.get("view") is not None:
@@ -79,7 +78,7 @@ def _choices(config: Mapping[str, Any]) -> list[str]:
 def _nearest(group: str, node: Mapping[str, Any], names: list[str] | None = None) -> str:
     """The option that needs the fewest values changed to be the node, and none taken away; its view is another's."""
     def distance(name: str) -> tuple[int, int]:
-        found: Any = OmegaConf.to_container(option(group, name), resolve=True)
+        found: Any = options.plain(option(group, name))
         known, wanted = ({key: value for key, value in side.items() if key != "view"} for side in (found, node))
         away = [where for where, _ in _differing("", wanted, known) if where.startswith("++")]
         return len(away), len([*_differing("", known, wanted)])
@@ -88,7 +87,7 @@ def _nearest(group: str, node: Mapping[str, Any], names: list[str] | None = None
 
 
 def _composed(words: list[str]) -> Any:
-    return OmegaConf.to_container(compose("config", plugins.words(words)), resolve=True)
+    return options.plain(compose("config", plugins.words(words)))
 
 
 def _differing(path: str, known: Any, wanted: Any) -> Iterator[tuple[str, Any]]:

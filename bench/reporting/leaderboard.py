@@ -127,7 +127,8 @@ def _view(node: Any) -> str | None:
     """The option of conf/view that a configuration node is, or else the name of its class."""
     if not isinstance(node, dict):
         return None
-    known = (name for name in options.names("view") if OmegaConf.create(options.text("view", name)) == node)
+    known = (name for name in options.names("view")
+             if options.plain(OmegaConf.create(options.text("view", name))) == node)  # type: ignore[arg-type]
     return next(known, str(node.get("_target_", "")).rsplit(".", 1)[-1] or None)
 
 

@@ -5,9 +5,9 @@ if it is of the team. It is causal: the features of a step depend on that step a
 lives or nothing was played it may hold anything finite. ``needs`` names the columns that have to be recorded for it.
 """
 
-from detectors.views.conduct import Actions, Hidden, QValues, TeamActions
-from detectors.views.observation import EnemyMoves, Step, Units
-from detectors.views.over import Differences, Pooled, View, Window, features, needs
+from .conduct import Actions, Hidden, QValues, TeamActions
+from .observation import EnemyMoves, Step, Units
+from .over import Differences, Pooled, View, Window, features, needs
 
 __all__ = ["Actions", "Differences", "EnemyMoves", "Hidden", "Pooled", "QValues", "Step", "TeamActions", "Units",
            "View", "Window", "features", "needs"]

@@ -7,7 +7,8 @@ from scipy.special import entr, softmax
 from sklearn.base import BaseEstimator
 
 from bench.contracts import MOVES, Episodes
-from detectors.recorded import recorded
+
+from ..recorded import recorded
 
 
 class Hidden(BaseEstimator):

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from bench.contracts import Episodes
-from detectors.views.observation import Step
+
+from .observation import Step
 
 
 class View(Protocol):

@@ -167,7 +167,7 @@ def test_wrong_victims(victim):
 
 def declared(name, *words):
     """The attack that an option of conf/attack declares, for the 3m map."""
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("bench.conf", version_base="1.3"):
         return build(compose("config", ["env.map=3m", f"attack={name}", *words]).attack, "attack")
 
 

@@ -23,7 +23,7 @@ FEWER = ["detector=bigram", "control=null", "budget.fit_battles=8", "budget.cali
 
 @pytest.fixture
 def hydra():
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("bench.conf", version_base="1.3"):
         yield
 
 

@@ -80,7 +80,7 @@ def test_what_is_missing_is_made_clean_teams_first(monkeypatch):
 
 
 def test_everything_that_belongs_to_the_zoo_is_shipped():
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("bench.conf", version_base="1.3"):
         teams = zoo.places(compose("config", ["out=/nowhere"]))
     assert [place.name for place in teams if place.file is None] == []
     assert {place.name for place in teams} == set(shipped.names())

@@ -14,7 +14,7 @@ from bench.harness.words import words_of_config
 
 @pytest.fixture
 def hydra():
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("bench.conf", version_base="1.3"):
         yield
 
 

@@ -20,7 +20,7 @@ from bench.__main__ import main
 from bench.artifacts.results import read_result, write_result
 from bench.artifacts.teams import load_team, read_metadata
 from bench.errors import BenchError
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
 from bench.reporting.leaderboard import read_leaderboard
 
@@ -140,7 +140,7 @@ def test_a_failure_leaves_a_result_unless_it_is_of_other_teams(made, capsys, mon
     def fail(*_):
         raise BenchError("out of order")
 
-    monkeypatch.setattr("bench.harness.measure", fail)
+    monkeypatch.setattr("bench.harness.cell.measure", fail)
     assert "out of order" in fails(capsys, "run", *TINY, f"out={made}", "keep_episodes=true")
     assert file.exists() != others, "what is of other teams must not be taken for an answer"
     write_result(file.with_suffix(""), written)
@@ -222,7 +222,7 @@ def test_a_trusted_team_is_what_detectors_are_fitted_to(made, battles):
     result = bench.evaluate(Witness(), overrides=(*TINY, "control=null"), out=made, defender="trusted")
     clean, backdoored = (load_team(sorted(made.glob(f"teams/*{name}*.json"), key=lambda path: len(path.name))[0])[0]
                          for name in ("-s0-", "-spatiotemporal-"))
-    theirs, others = (play(battles, team, 8, SEEDS["fit"], record=("hidden",)) for team in (clean, backdoored))
+    theirs, others = (play(battles, team, 8, PUBLIC["fit"], record=("hidden",)) for team in (clean, backdoored))
     assert len(seen) == 2, "on the backdoored team and on the clean one"
     assert all(np.array_equal(fit.hidden, theirs.hidden) for fit in seen)
     assert not np.array_equal(theirs.hidden, others.hidden)

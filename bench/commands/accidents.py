@@ -9,7 +9,7 @@ def main(cfg: DictConfig) -> None:
     """Watch ``budget.accident_battles`` battles of the clean team for the configured attack's trigger."""
     from bench.contracts import NEVER
     from bench.harness.build import build, check
-    from bench.harness.judge import SEEDS
+    from bench.harness.seeds import PUBLIC
     from bench.harness.teams import clean_team
     from bench.marl.play import play
     from bench.metrics.attack import rate
@@ -19,7 +19,7 @@ def main(cfg: DictConfig) -> None:
     battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
     checkpoint = clean_team(cfg, battles, bar, remark)
     with bar("watching the clean team") as progress:
-        episodes = play(battles, checkpoint.team, cfg.budget.accident_battles, SEEDS["normal"], trigger=trigger,
+        episodes = play(battles, checkpoint.team, cfg.budget.accident_battles, PUBLIC["normal"], trigger=trigger,
                         progress=progress)
     completed = episodes.labels.completion != NEVER
     found = rate(completed)

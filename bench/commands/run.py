@@ -16,7 +16,7 @@ _shared: dict[str, Any] = {}  # the memory of a sweep (-m), whose cells run one 
 def main(cfg: DictConfig) -> None:
     """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
     from bench.artifacts import shipped
-    from bench.harness import record_failure, run
+    from bench.harness.cell import record_failure, run
     from bench.harness.judge import Memory
     from bench.reporting.leaderboard import read_leaderboard
     from bench.reporting.progress import bar, console, remark

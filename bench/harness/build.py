@@ -22,11 +22,14 @@ from pydantic import ValidationError
 from bench import BENCHMARK, __version__, options, plugins, siblings
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
+from bench.harness.seeds import digest
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
+ISOLATIONS = (None, "process", "none")  # whether a detector has a process of its own; None: unless it is shipped
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "record", "view", "cells", "show", "row", "model_detector", "holdout", "repair", "result", "jaxmarl", "race")
+          "record", "view", "cells", "show", "row", "model_detector", "isolation", "limits",
+          "referee", "holdout", "repair", "result", "jaxmarl", "race")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -66,6 +69,8 @@ def check(cfg: DictConfig) -> None:
             raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
     if cfg.get("view") is not None and OmegaConf.select(cfg, "detector.view") != cfg.view:
         raise BenchError("view=... is given, but this detector takes none: 'view: ${view}' is not in its configuration")
+    if cfg.isolation not in ISOLATIONS:
+        raise unknown("isolation", cfg.isolation, ISOLATIONS[1:])
     if cfg.defender not in DEFENDERS:
         raise unknown("defender", cfg.defender, DEFENDERS)
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 1_000:
@@ -105,6 +110,8 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
         del config["defender"]
     if config["after_steps"] is None:
         del config["after_steps"]
+    if (referee := digest(cfg)) is not None:
+        config["referee"] = referee
     if detector is not None:
         config["detector"] = _written(detector, vars(detector))
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
@@ -146,6 +153,24 @@ def _detector_name(detector: dict[str, Any]) -> str:
         return name
     views = [name for name in options.names("view") if options.plain(option("view", name)) == view]
     return f"{name}_{views[0] if views else _class(view)}"
+
+
+def is_shipped(detector: dict[str, Any]) -> bool:
+    """Whether a detector, as :func:`describe` has it, consists of classes that shipped options name, or of ours."""
+    known = {name for group in ("detector", "view") for option_name in options.names(group)
+             for name in targets(options.plain(option(group, option_name)))}
+    return all(name in known or name.startswith("detectors.") for name in targets(detector))
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every class that a configuration node names."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from targets(part)
 
 
 @cache  # a leaderboard asks for the names of a thousand cells

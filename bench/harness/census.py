@@ -8,7 +8,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from bench.errors import BenchError
 from bench.harness.build import build, check
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.harness.teams import Say, Stage, clean_team
 from bench.marl.play import Player
 
@@ -26,7 +26,7 @@ def census(cfg: DictConfig, stage: Stage, say: Say) -> tuple[str, pd.DataFrame]:
     if not hasattr(trigger, "census"):
         raise BenchError(f"the trigger of attack={cfg.attack.name} is no pattern of enemy moves that could be counted")
     checkpoint, n = clean_team(cfg, battles, stage, say), cfg.budget.accident_battles
-    player = Player(battles, SEEDS["normal"], trigger=trigger.census(), limit=n)
+    player = Player(battles, PUBLIC["normal"], trigger=trigger.census(), limit=n)
     with stage("watching the clean team") as progress:
         player.play(checkpoint.team, n, progress=progress)
     assert player.trigger is not None

@@ -17,9 +17,10 @@ from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
 from bench.artifacts.files import locked, sha256, write_atomic, write_json
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
-from bench.harness import sizes
 from bench.harness.build import build, check, git_sha, packages
-from bench.harness.judge import SEEDS, SHUFFLE_SEED, watch
+from bench.harness.cell import sizes
+from bench.harness.judge import watch
+from bench.harness.seeds import WATCHED, digest, seeds
 from bench.harness.teams import Say, Stage, backdoored_name, backdoored_team
 from bench.reporting.card import card
 
@@ -40,20 +41,22 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     if not isinstance(cfg.labels, bool):
         raise BenchError(f"labels is {cfg.labels}; allowed: true, false")
     record = _columns(cfg.record)
+    numbers, referee = seeds(cfg), digest(cfg)
     battles: Battles = build(cfg.env, "environment")
     attack: Attack = build(cfg.attack, "attack")
     team = backdoored_team(cfg, cfg.attack, battles, stage, say)
     attack = team.attack or attack
     with stage("watching the team") as progress:
-        watched = watch(battles, team.team, attack.trigger, sizes(cfg), progress, record)
+        watched = watch(battles, team.team, attack.trigger, sizes(cfg), numbers, progress, record)
     parts = {"fit": watched.fit, "calibration": watched.calibration,
-             "test": shuffled(watched.normal, watched.triggered, SHUFFLE_SEED)}
+             "test": shuffled(watched.normal, watched.triggered, numbers["shuffle"])}
     name = backdoored_name(cfg, cfg.attack, battles)
     about: dict[str, Any] = {
         "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
         "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
-        "checkpoint_sha256": team.sha256, "battle_seeds": SEEDS, "shuffle_seed": SHUFFLE_SEED, "packages": packages(),
-        "git_sha": git_sha()}
+        "checkpoint_sha256": team.sha256, "packages": packages(), "git_sha": git_sha()}
+    about |= {"referee": referee} if referee else {
+        "battle_seeds": {name: numbers[name] for name in WATCHED}, "shuffle_seed": numbers["shuffle"]}
     if cfg.labels:
         about |= {"trigger_length": attack.trigger.length, "attack_period": attack.duration}
     folder = Path(cfg.out) / "export" / name

@@ -23,7 +23,7 @@ from bench.artifacts.teams import load_team
 from bench.contracts import RECORDABLE, SHOWN, ModelFigures, needed
 from bench.errors import BenchError, DetectorError
 from bench.harness.build import build, check, option
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.harness.suspects import CLEAN, DEV_SEED, Model, battles_of, in_folder, shipped
 from bench.harness.teams import Stage
 from bench.marl.play import play
@@ -112,7 +112,7 @@ class Examiner:
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)
-            episodes = play(battles, team, self.n_battles, SEEDS["fit"], record=columns).public()
+            episodes = play(battles, team, self.n_battles, PUBLIC["fit"], record=columns).public()
         value = self._number(self._guarded(self.kind, team, battles, episodes), model.base.name)
         write_json(file, {"checkpoint": model.base.name, "sha256": model.sha256, self.kind: value})
         return value

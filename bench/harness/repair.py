@@ -13,7 +13,7 @@ from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -49,13 +49,13 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
             say(f"read from {path}; delete it to repair again")
             return path, pd.read_csv(path)
         with stage("watching the delivered team") as progress:
-            known = play(battles, checkpoint.team, cfg.budget.fit_battles, SEEDS["fit"], record=("hidden",),
+            known = play(battles, checkpoint.team, cfg.budget.fit_battles, PUBLIC["fit"], record=("hidden",),
                          progress=progress)
         with stage(f"repairing it: {repair.name}") as progress:
             team = repair(checkpoint.team, battles, known, int(cfg.seed), progress)
             progress(1.0, "")
         with stage("measuring the clean team") as progress:
-            won = play(battles, clean.team, n, SEEDS["normal"], progress=progress).labels.won
+            won = play(battles, clean.team, n, PUBLIC["normal"], progress=progress).labels.won
         lines = []
         for name, one in (("delivered", checkpoint.team), ("repaired", team)):
             with stage(f"measuring the {name} team") as progress:
@@ -68,8 +68,9 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
 
 def _measure(team: Team, battles: Battles, trigger: Trigger, n: int, won_clean: np.ndarray,
              progress: Progress) -> dict[str, Estimate]:
-    normal = play(battles, team, n, SEEDS["normal"], progress=progress).labels.won
-    triggered = play(battles, team, n, SEEDS["triggered"], trigger=trigger, poisoned=True, progress=progress).labels.won
+    normal = play(battles, team, n, PUBLIC["normal"], progress=progress).labels.won
+    triggered = play(battles, team, n, PUBLIC["triggered"], trigger=trigger, poisoned=True,
+                     progress=progress).labels.won
     return dict(zip(FIGURES, (rate(normal), rate(triggered), loss_rate(won_clean, triggered)), strict=True))
 
 

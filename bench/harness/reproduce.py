@@ -14,7 +14,7 @@ from omegaconf import open_dict
 from bench import BENCHMARK, plugins
 from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
-from bench.harness import Say, Stage, run
+from bench.harness.cell import Say, Stage, run
 from bench.harness.sweep import chosen, grid, hash_of, read
 from bench.reporting.curves import ENDING, curves_of_cell, wanted
 from bench.reporting.leaderboard import result_rows

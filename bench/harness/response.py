@@ -7,17 +7,18 @@ the next one; it lasts to the end of the battle.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import time
+from collections.abc import Mapping
 
 import numpy as np
 from omegaconf import DictConfig
 from torch import Tensor
 
-from bench.contracts import NEVER, Battles, Detector, Episodes, Labels, Progress, Response, Trigger
+from bench.contracts import NEVER, Battles, Episodes, Labels, Progress, Response, Trigger
 from bench.errors import BenchError, unknown
-from bench.harness.judge import FALSE_ALARMS, SEEDS, checked_scores, fitted, needs, score_all, thresholds
+from bench.harness.host import Fitted, Host
+from bench.harness.judge import FALSE_ALARMS, needs, score_all, thresholds
 from bench.marl.play import play
 from bench.marl.team import Team, greedy
 from bench.metrics.attack import loss_rate, rate
@@ -45,7 +46,7 @@ class Responder:
 
     Parameters
     ----------
-    detector : fitted.
+    fitted : the detector.
     limit : an alarm is raised by the first score above it.
     fallback : the clean team. After an alarm it acts for the agent with the greatest score, or for all where the scores
         are of whole steps. It has followed each battle from its beginning, as it was really played, and sees what the
@@ -57,13 +58,12 @@ class Responder:
         battles in all.
     """
 
-    def __init__(self, detector: Detector, limit: float, fallback: Team | None = None) -> None:
-        self.detector, self.limit, self.fallback = detector, limit, fallback
+    def __init__(self, fitted: Fitted, limit: float, fallback: Team | None = None) -> None:
+        self.fitted, self.limit, self.fallback = fitted, limit, fallback
         self.halts = fallback is None
         self.seconds, self.calls, self.battle_steps = 0.0, 0, 0
         self._hidden: Tensor | None = None
         self._replaced = np.zeros((0, 0), bool)  # (battle, agent)
-        self._ndim: int | None = None
 
     def act(self, action: np.ndarray, observation: np.ndarray, last_action: np.ndarray, available: np.ndarray,
             fresh: np.ndarray) -> np.ndarray:
@@ -78,11 +78,10 @@ class Responder:
 
     def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
-        scores = checked_scores(self.detector, episodes, self._ndim)
+        scores = self.fitted.score(episodes)
         self.seconds += time.perf_counter() - began
         self.calls += 1
         self.battle_steps += len(episodes)
-        self._ndim = scores.ndim
         newest = scores[np.arange(len(scores)), episodes.length - 1]
         greatest = newest if newest.ndim == 1 else newest.max(1)
         alarm = greatest > self.limit
@@ -93,8 +92,9 @@ class Responder:
         return alarm
 
 
-def respond(name: str, detector: Detector, fit: Episodes, calibration: Episodes, battles: Battles, team: Team,
-            clean: Team, won_clean: np.ndarray, trigger: Trigger, n: int, progress: Progress) -> Response:
+def respond(name: str, host: Host, fit: Episodes, calibration: Episodes, battles: Battles, team: Team,
+            clean: Team, won_clean: np.ndarray, trigger: Trigger, n: int, seeds: Mapping[str, int],
+            progress: Progress) -> Response:
     """Play ``n`` of the protocol's battles without the trigger, and ``n`` with it, with the detector inside.
 
     Parameters
@@ -103,22 +103,23 @@ def respond(name: str, detector: Detector, fit: Episodes, calibration: Episodes,
     fit, calibration : battles without the trigger that the detector learns from, and that its threshold is taken from.
     team, clean : the delivered team, and the clean one that takes over.
     won_clean : (battle,) bool, which battles the clean team wins without the trigger.
+    seeds : of the battles, see :mod:`bench.harness.seeds`.
 
     Raises
     ------
     DetectorError : the detector fails, or its scores break the contract.
     """
-    detector = fitted(detector, fit, team.policies())
-    (scores,) = score_all(detector, [calibration])
-    limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
     labels: dict[str, Labels] = {}
     guards = []
-    for i, part in enumerate(("normal", "triggered")):
-        guard = Responder(copy.deepcopy(detector), limit, None if name == "halt" else clean)
-        labels[part] = play(battles, team, n, SEEDS[part], trigger=trigger, poisoned=part == "triggered",
-                            record=needs([detector]), guard=guard, progress=lambda share, what, done=i: progress(
-                                (done + share) / 2, what)).labels  # type: ignore[misc]
-        guards.append(guard)
+    with host.fit(fit, team) as fitted:
+        (scores,) = score_all(fitted, [calibration], seeds["shuffle"])
+        limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
+        for i, part in enumerate(("normal", "triggered")):
+            guard = Responder(fitted, limit, None if name == "halt" else clean)
+            labels[part] = play(battles, team, n, seeds[part], trigger=trigger, poisoned=part == "triggered",
+                                record=needs([host]), guard=guard, progress=lambda share, what, done=i: progress(
+                                    (done + share) / 2, what)).labels  # type: ignore[misc]
+            guards.append(guard)
     milliseconds = 1e3 * sum(guard.seconds for guard in guards)
     return Response(
         name=name, residual_asr=loss_rate(won_clean, labels["triggered"].won),

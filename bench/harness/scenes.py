@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from bench.contracts import NEVER, Attack, Battles, Episodes
 from bench.errors import BenchError
 from bench.harness.build import build, check
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.metrics import behaviour
@@ -44,7 +44,7 @@ def film(cfg: DictConfig, stage: Stage, say: Say) -> Scenes:
     attack = team.attack or attack
     with stage("playing battles for the pictures") as progress:
         normal, triggered = (
-            play(battles, team.team, cfg.budget.test_battles, SEEDS["normal"], trigger=attack.trigger, poisoned=shown,
+            play(battles, team.team, cfg.budget.test_battles, PUBLIC["normal"], trigger=attack.trigger, poisoned=shown,
                  record=RECORD, progress=lambda share, what, half=shown: progress(  # type: ignore[misc]
                      (share + half) / 2, what))
             for shown in (False, True))

@@ -15,8 +15,8 @@ from bench.artifacts import shipped, zoo
 from bench.artifacts.files import config_hash, read_json
 from bench.contracts import Result
 from bench.errors import BenchError
-from bench.harness import Say, Stage
 from bench.harness.build import describe
+from bench.harness.cell import Say, Stage
 from bench.harness.reproduce import compare, measured_again, rows_of
 from bench.harness.words import targets, words_of_config
 from bench.reporting.curves import add_curves

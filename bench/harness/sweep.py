@@ -22,8 +22,8 @@ from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, read_json
 from bench.contracts import Progress, Result
 from bench.errors import BenchError, unknown
-from bench.harness import finished
 from bench.harness.build import describe
+from bench.harness.cell import finished
 from bench.harness.fleet import run_all
 from bench.reporting.sweep import Cell
 

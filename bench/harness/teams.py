@@ -19,7 +19,7 @@ from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_t
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.marl.train import Trainer
@@ -164,9 +164,9 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
 
 def measure(team: Team, battles: Battles, n: int, trigger: Trigger | None, progress: Progress) -> dict[str, Estimate]:
     """Win rates over the benchmark's test battles, without the trigger and, if one is given, with it."""
-    figures = {"win_rate": rate(play(battles, team, n, SEEDS["normal"], progress=progress).labels.won)}
+    figures = {"win_rate": rate(play(battles, team, n, PUBLIC["normal"], progress=progress).labels.won)}
     if trigger is not None:
-        shown = play(battles, team, n, SEEDS["triggered"], trigger=trigger, poisoned=True, progress=progress)
+        shown = play(battles, team, n, PUBLIC["triggered"], trigger=trigger, poisoned=True, progress=progress)
         figures["win_rate_triggered"] = rate(shown.labels.won)
     return figures
 

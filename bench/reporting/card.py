@@ -63,11 +63,14 @@ def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, l
               f'episodes = bench.load_episodes("test.{ending}"{more})', "```", "",
               "A file that is not what `manifest.json` says is refused.", "",
               "## Where it comes from", ""]
-    seeds = ", ".join(f"{name} {seed}" for name, seed in about["battle_seeds"].items())
+    if "referee" in about:
+        seeds = f"drawn by a referee's secret, sha256 `{about['referee']}`"
+    else:
+        seeds = ", ".join(f"{name} {seed}" for name, seed in about["battle_seeds"].items()) + \
+            f"; shuffling {about['shuffle_seed']}. Whoever plays these battles again knows the labels"
     versions = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     lines += [f"- checkpoint: `{about['checkpoint']}`, sha256 `{about['checkpoint_sha256']}`",
-              f"- seeds: training {about['seed']}; battles: {seeds}; shuffling {about['shuffle_seed']}. Whoever plays "
-              "these battles again knows the labels.",
+              f"- seeds: training {about['seed']}; battles: {seeds}.",
               f"- benchmark {about['benchmark_version']}, git revision {about['git_sha'] or 'unknown'}",
               f"- {versions}", "- license: MIT"]
     return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from bench.contracts import Labels
 from bench.errors import BenchError, DetectorError
 from bench.harness.build import build
 from bench.harness.export import shuffled
-from bench.harness.judge import SEEDS
+from bench.harness.seeds import PUBLIC
 from bench.harness.teams import Checkpoint
 from bench.marl.play import play
 
@@ -153,7 +153,7 @@ def test_an_export_is_the_protocols_battles(tmp_path, battles, compiled, capsys)
 
     team, found = load_team(zoo.FOLDER / about["checkpoint"])
     assert about["checkpoint_sha256"] == found["sha256"]
-    again = play(battles, team, 10, SEEDS["normal"])
+    again = play(battles, team, 10, PUBLIC["normal"])
     back = test[~test.labels.poisoned]
     back = back[np.argsort(back.labels.battle)]
     steps = again.mask.shape[1]
@@ -162,7 +162,7 @@ def test_an_export_is_the_protocols_battles(tmp_path, battles, compiled, capsys)
     assert not back.mask[:, steps:].any()
     card = (folder / "README.md").read_text()
     shape = " x ".join(map(str, test.observation.shape))
-    for words in (shape, found["sha256"], f"normal {SEEDS['normal']}", 'labels="test-labels.npz"', "`completion`"):
+    for words in (shape, found["sha256"], f"normal {PUBLIC['normal']}", 'labels="test-labels.npz"', "`completion`"):
         assert words in card
 
     assert main(["export", *TINY, f"out={tmp_path}", "format=parquet"]) == 0
@@ -184,7 +184,7 @@ def test_hidden_states_and_q_values_on_request(ending, tmp_path, battles, team, 
     back = bench.load_episodes(folder / f"test.{ending}", labels=folder / f"test-labels.{ending}")
     back = back[~back.labels.poisoned]
     back = back[np.argsort(back.labels.battle)]
-    again = play(battles, team, 10, SEEDS["normal"], record=("hidden", "q"))
+    again = play(battles, team, 10, PUBLIC["normal"], record=("hidden", "q"))
     for name in ("hidden", "q"):
         column = getattr(again, name)
         assert getattr(back, name).dtype == column.dtype

@@ -9,8 +9,8 @@ from bench.artifacts import zoo
 from bench.artifacts.teams import load_team
 from bench.contracts import NEVER
 from bench.errors import DetectorError
-from bench.harness.judge import SEEDS
 from bench.harness.response import Responder, respond
+from bench.harness.seeds import PUBLIC
 from bench.marl.learner import Learning, QLearner
 from bench.marl.play import SLOTS, play
 from bench.marl.team import greedy
@@ -144,7 +144,7 @@ def test_figures_are_those_of_the_battles(battles):
     attacked = next(name for name in names if "-spatiotemporal-" in name)
     (clean, _), (team, _) = (load_team(zoo.FOLDER / name) for name in (names[0], attacked))
     trigger = BehaviourPattern("distance[0] < 1", ["west", "east"], 0)
-    known = {part: play(battles, team, 30, SEEDS[part]) for part in ("fit", "calibration")}
+    known = {part: play(battles, team, 30, PUBLIC[part]) for part in ("fit", "calibration")}
     won = np.arange(40) < 30
 
     def figures(name, detector):
@@ -159,13 +159,13 @@ def test_figures_are_those_of_the_battles(battles):
     silent = figures("fallback", AtStep(0))
     assert silent.alarms_triggered.value == silent.alarms_normal.value == 0, "all score alike in calibration, too"
     for seed, figure in (("normal", silent.win_normal), ("triggered", silent.win_triggered)):
-        shown = play(battles, team, 20, SEEDS[seed], trigger=trigger, poisoned=seed == "triggered").labels
+        shown = play(battles, team, 20, PUBLIC[seed], trigger=trigger, poisoned=seed == "triggered").labels
         assert figure == rate(shown.won)
         assert figure.value > 0
     assert silent.residual_asr.value == pytest.approx(1 - silent.win_triggered.value / 0.75)
     assert 0 < silent.battle_step_ms < silent.step_ms
     taken = figures("fallback", Late())
-    theirs = play(battles, clean, 20, SEEDS["normal"]).labels
+    theirs = play(battles, clean, 20, PUBLIC["normal"]).labels
     assert taken.win_normal.value == pytest.approx(theirs.won.mean(), abs=0.15), "the clean team wins in its place"
 
 

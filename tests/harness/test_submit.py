@@ -13,8 +13,8 @@ from bench.__main__ import main
 from bench.artifacts.results import read_result, write_result
 from bench.contracts import Estimate
 from bench.errors import BenchError
-from bench.harness import silent
 from bench.harness import submit as submitting
+from bench.harness.cell import silent
 from bench.reporting.curves import read_gathered
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 

@@ -297,9 +297,9 @@ def _causal_scores(fitted: Fitted, episodes: Episodes) -> np.ndarray:
     """The scores of some battles, which are the same where some of them end earlier."""
     rng = np.random.default_rng()  # which battles, where and when must not be known beforehand
     chosen = rng.permutation(len(episodes))[:CHECKED]
-    length = episodes.length[chosen]
-    end = np.where(rng.random(len(chosen)) < CUT, rng.integers(1, np.maximum(length, 2)), length)
-    early = np.arange(episodes.mask.shape[1]) < end[:, None]
+    whole = rng.random(len(chosen)) >= CUT
+    end = rng.integers(1, np.maximum(episodes.length[chosen], 2))
+    early = whole[:, None] | (np.arange(episodes.mask.shape[1]) < end[:, None])
     cut = Episodes(**{name: column[chosen] * early.reshape(*early.shape, *[1] * (column.ndim - 2)).astype(column.dtype)
                       for name, column in vars(episodes).items() if isinstance(column, np.ndarray)})
     if rng.random() < 0.5:
@@ -307,9 +307,10 @@ def _causal_scores(fitted: Fitted, episodes: Episodes) -> np.ndarray:
     else:
         scores, again = fitted.score(episodes), fitted.score_afresh(cut)
     if again.ndim == scores.ndim:
+        early &= episodes.mask[chosen]
         early = np.broadcast_to(early.reshape(*early.shape, *[1] * (scores.ndim - 2)), again.shape)
         changed = differing(scores[chosen], again, early)
-        if changed[end == length].any():
+        if changed[whole].any():
             raise DetectorError(f"{fitted.name}.score gives the same battle other scores when it is asked again beside "
                                 "other battles; a score may depend on its own battle alone, and not on chance")
         if changed.any():

@@ -1,12 +1,16 @@
 """The detection protocol, with detectors whose figures are known beforehand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER, differing
 from bench.errors import DetectorError
+from bench.harness.host import FittedInProcess, InProcess
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, scored, watch, without_trigger
+from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
 
 LENGTH, DURATION = 4, 10
@@ -58,25 +62,26 @@ def median(observation, last_action, hidden):
 
 
 POLICIES = {"policy": nobody, "consensus": median}
+TEAM = SimpleNamespace(policies=lambda: POLICIES)
 
 
 def run(detector, watched, completion=None, poisoned=None) -> Judgement:
     completion = watched.triggered.labels.completion if completion is None else completion
-    return judge(scored(detector, watched, POLICIES), completion, LENGTH, DURATION, poisoned)
+    return judge(scored(InProcess(detector), watched, TEAM), completion, LENGTH, DURATION, poisoned)
 
 
 def test_what_counts_as_after_onset_can_be_shorter_than_the_attack(watched):
     late = watched.triggered.labels.completion[:, None] + 3 == np.arange(watched.triggered.mask.shape[1])
     watched.triggered.observation[..., 0] = late[..., None]
     watched.normal.observation[..., 0] = 0
-    found = scored(Oracle(), watched, POLICIES)
+    found = scored(InProcess(Oracle()), watched, TEAM)
     when = watched.triggered.labels.completion
     for after_steps, auroc in ((None, 1), (4, 1), (3, 0.5), (100, 1)):
         assert judge(found, when, LENGTH, DURATION, after_steps=after_steps).phases["after"].auroc.value == auroc
 
 
 def run_sham(detector, watched) -> Judgement:
-    sham = without_trigger(scored(detector, watched, POLICIES))
+    sham = without_trigger(scored(InProcess(detector), watched, TEAM))
     return judge(sham, watched.triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION)
 
 
@@ -175,11 +180,11 @@ def test_a_detector_cannot_tell_the_battles_by_how_it_is_asked(watched):
         def __deepcopy__(self, memo):
             return self
 
-    with pytest.raises(DetectorError, match="not causal"):  # the same battles asked twice score differently
+    with pytest.raises(DetectorError, match="not causal|asked again"):  # the same battles asked twice
         run(Curious(by_call), watched)
     assert len({steps for _, steps in calls}) == 1
-    phases = run(Changed(lambda s, e: np.broadcast_to(np.arange(len(s))[:, None] + 0.0, s.shape[:2])), watched).phases
-    assert phases["whole"].auroc.low < 0.5 < phases["whole"].auroc.high
+    with pytest.raises(DetectorError, match="asked again beside other battles"):
+        run(Changed(lambda s, e: np.broadcast_to(np.arange(len(s))[:, None] + 0.0, s.shape[:2])), watched)
 
 
 def test_rounding_is_no_look_ahead():
@@ -215,6 +220,8 @@ def test_too_few_battles_for_a_threshold_give_no_rate(watched):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda s, e: np.cumsum(s[:, ::-1], 1)[:, ::-1], "is not causal: .* scores change when later steps"),
     (lambda s, e: np.broadcast_to(e.length[:, None] + 0.0, s.shape[:2]), "is not causal"),
+    (lambda s, e: s - s.mean(), "other scores when it is asked again beside other battles"),
+    (lambda s, e: s * np.random.default_rng().random(), "asked again .* and not on chance"),
     (lambda s, e: np.full(s.shape, np.nan), r"Changed.score returned .* scores that are not finite"),
     (lambda s, e: s[:-1], r"returned shape \(.*\); expected \(episode, step\) \(.*\) or \(episode, step, agent\)"),
     (lambda s, e: s > 1, "returned bool; expected real numbers"),
@@ -267,7 +274,7 @@ def test_scores_of_agents_and_of_steps_are_not_mixed(watched):
 
         def score(self, episodes):
             self.calls += 1
-            return super().score(episodes).max(-1) if self.calls > 2 else super().score(episodes)
+            return super().score(episodes).max(-1) if self.calls > 1 else super().score(episodes)
 
     with pytest.raises(DetectorError, match="scores of agents at one time and of whole steps at another"):
         run(Fickle(), watched)
@@ -285,16 +292,16 @@ class Insider(Oracle):
 def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     trigger = BehaviourPattern("distance[0] < 1", ["west", "east"], 0)
     sizes = {"fit": 2, "calibration": 3, "normal": 4, "triggered": 5}
-    record = needs([Oracle(), Insider()])
-    watched = watch(battles, team, trigger, sizes, lambda *_: None, record)
+    record = needs([InProcess(Oracle()), InProcess(Insider())])
+    watched = watch(battles, team, trigger, sizes, PUBLIC, lambda *_: None, record)
     assert record == {"hidden", "q"}
     assert watched.fit.hidden.shape == (*watched.fit.alive.shape, 64)
     assert watched.fit.q.shape == watched.fit.available.shape
     parts = [watched.normal, watched.triggered]
-    for part, scores in zip(parts, score_all(Insider(), parts), strict=True):
+    for part, scores in zip(parts, score_all(FittedInProcess(Insider(), Insider.needs), parts), strict=True):
         own = np.where(part.alive, Insider().score(part), -np.inf).max(-1)
         assert scores.max(-1)[part.mask] == pytest.approx(own[part.mask])
-    assert watch(battles, team, trigger, sizes, lambda *_: None).fit.hidden is None
+    assert watch(battles, team, trigger, sizes, PUBLIC, lambda *_: None).fit.hidden is None
 
 
 @pytest.mark.parametrize(("asked", "message"), [
@@ -308,7 +315,7 @@ def test_nobody_can_need_what_is_not_there(asked, message):
     detector = Oracle()
     detector.needs = asked
     with pytest.raises(DetectorError, match=message):
-        needs([detector])
+        needs([InProcess(detector)])
 
 
 @pytest.mark.parametrize("asked", [("policy",), ("hidden", "policy"), "policy", ("consensus", "policy"), "consensus"])
@@ -322,7 +329,7 @@ def test_a_detector_that_needs_a_policy_gets_it(watched, asked):
             given.append(policies)
             return super().fit(episodes)
 
-    assert needs([Asks()]) == set(asked) & {"hidden"}, "a policy is not a column"
+    assert needs([InProcess(Asks())]) == set(asked) & {"hidden"}, "a policy is not a column"
     assert run(Asks(), watched).phases["whole"].auroc.value == 1
     assert given == [{name: POLICIES[name] for name in POLICIES if name in asked}]
     with pytest.raises(DetectorError, match=r"Deaf.fit failed: TypeError: .* unexpected keyword argument '[pc]o"):

@@ -9,6 +9,7 @@ from bench.artifacts import zoo
 from bench.artifacts.teams import load_team
 from bench.contracts import NEVER
 from bench.errors import DetectorError
+from bench.harness.host import FittedInProcess, InProcess
 from bench.harness.response import Responder, respond
 from bench.harness.seeds import PUBLIC
 from bench.marl.learner import Learning, QLearner
@@ -37,6 +38,10 @@ class AtStep:
         if self.agent is None:
             return scores
         return scores[..., None] * (1 + (np.arange(episodes.alive.shape[2]) == self.agent))
+
+
+def held(detector) -> FittedInProcess:
+    return FittedInProcess(detector, ())
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ def by_hand(battles, team, clean, seed, numbers, when, replaced):
 
 @pytest.mark.parametrize(("when", "agent"), [(0, None), (0, 2), (6, 1)])
 def test_after_the_alarm_the_suspected_agents_act_as_the_clean_team(battles, team, clean, when, agent):
-    played = play(battles, team, N, SEED, guard=Responder(AtStep(when, agent), 0.5, clean))
+    played = play(battles, team, N, SEED, guard=Responder(held(AtStep(when, agent)), 0.5, clean))
     replaced = np.ones(3, bool) if agent is None else np.arange(3) == agent
     expected = by_hand(battles, team, clean, SEED, np.arange(SLOTS), when, replaced)[: played.mask.shape[1]]
     ours = np.where(played.mask[:SLOTS, :, None], played.action[:SLOTS], 0)
@@ -89,15 +94,16 @@ def test_a_fallback_at_once_is_the_clean_team(battles, clean):
     theirs = play(battles, clean, N, SEED)
     assert not same(play(battles, odd, N, SEED), theirs)
     for agent in (None, 1):
-        ours = play(battles, odd, N, SEED, guard=Responder(AtStep(0, agent), 0.5, clean))
+        ours = play(battles, odd, N, SEED, guard=Responder(held(AtStep(0, agent)), 0.5, clean))
         assert same(ours, theirs)
         assert np.array_equal(ours.labels.won, theirs.labels.won)
-    assert not same(play(battles, odd, N, SEED, guard=Responder(AtStep(0, 0), 0.5, clean)), theirs), "the wrong agent"
+    other = Responder(held(AtStep(0, 0)), 0.5, clean)
+    assert not same(play(battles, odd, N, SEED, guard=other), theirs), "the wrong agent"
 
 
 def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, clean):
     """Values are the delivered team's own, of what it saw and of what was really done."""
-    played = play(battles, team, 8, SEED, record=("q",), guard=Responder(AtStep(0), 0.5, clean))
+    played = play(battles, team, 8, SEED, record=("q",), guard=Responder(held(AtStep(0)), 0.5, clean))
     hidden = team.start(8)
     last = np.full((8, 3), -1)
     for t in range(6):
@@ -108,7 +114,7 @@ def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, cle
 
 @pytest.mark.parametrize("fallback", [True, False])
 def test_without_an_alarm_nothing_changes(battles, team, clean, fallback):
-    guard = Responder(AtStep(0), 1.5, clean if fallback else None)
+    guard = Responder(held(AtStep(0)), 1.5, clean if fallback else None)
     watched, alone = play(battles, team, N, SEED, guard=guard), play(battles, team, N, SEED)
     assert same(watched, alone)
     assert (watched.labels.alarm == NEVER).all()
@@ -121,7 +127,7 @@ def test_alarms_inside_are_those_of_the_record(battles, team):
     """A battle is the same up to its alarm, and what the detector makes of its beginning is what it makes of it all."""
     alone = play(battles, team, N, SEED)
     limit = np.quantile(Random().score(alone)[alone.mask], 1 - 0.5 / alone.length.mean())
-    halted = play(battles, team, N, SEED, guard=Responder(Random(), limit))
+    halted = play(battles, team, N, SEED, guard=Responder(held(Random()), limit))
     alarm = first_alarm(Random().score(alone), alone.mask, limit, np.zeros(N, int))
     alarm[alarm == alone.length - 1] = NEVER
     assert np.array_equal(halted.labels.alarm, alarm)
@@ -131,7 +137,7 @@ def test_alarms_inside_are_those_of_the_record(battles, team):
 
 
 def test_halt_stops_every_battle_at_its_alarm(battles, team):
-    played = play(battles, team, N, SEED, guard=Responder(AtStep(3), 0.5))
+    played = play(battles, team, N, SEED, guard=Responder(held(AtStep(3)), 0.5))
     assert (played.length == 4).all()
     assert (played.labels.alarm == 3).all()
     assert not played.labels.won.any()
@@ -148,10 +154,10 @@ def test_figures_are_those_of_the_battles(battles):
     won = np.arange(40) < 30
 
     def figures(name, detector):
-        return respond(name, detector, **known, battles=battles, team=team, clean=clean, won_clean=won,
-                       trigger=trigger, n=20, progress=lambda *_: None)
+        return respond(name, InProcess(detector), **known, battles=battles, team=team, clean=clean, won_clean=won,
+                       trigger=trigger, n=20, seeds=PUBLIC, progress=lambda *_: None)
 
-    late = figures("halt", Late())
+    late = figures("halt", Late(known["calibration"]))
     assert (late.name, late.battles) == ("halt", 20)
     assert late.alarms_normal.value == late.alarms_triggered.value == 1
     assert late.win_normal.value == late.win_triggered.value == 0, "halted battles are not won"
@@ -164,19 +170,21 @@ def test_figures_are_those_of_the_battles(battles):
         assert figure.value > 0
     assert silent.residual_asr.value == pytest.approx(1 - silent.win_triggered.value / 0.75)
     assert 0 < silent.battle_step_ms < silent.step_ms
-    taken = figures("fallback", Late())
+    taken = figures("fallback", Late(known["calibration"]))
     theirs = play(battles, clean, 20, PUBLIC["normal"]).labels
     assert taken.win_normal.value == pytest.approx(theirs.won.mean(), abs=0.15), "the clean team wins in its place"
 
 
 class Late(AtStep):
-    """Raises an alarm in battles that it was not calibrated on; they are shown in other numbers than those."""
+    """Raises an alarm in battles that do not begin like these."""
 
-    def __init__(self):
+    def __init__(self, known):
         super().__init__(2)
+        self.known = {first.tobytes() for first in known.observation[:, 0]}
 
     def score(self, episodes):
-        return super().score(episodes) * (len(episodes) <= 20)
+        new = [first.tobytes() not in self.known for first in episodes.observation[:, 0]]
+        return super().score(episodes) * np.array(new)[:, None]
 
 
 @pytest.mark.parametrize(("fault", "message"), [
@@ -189,4 +197,4 @@ def test_a_detector_that_fails_inside(battles, team, fault, message):
             return fault(episodes)
 
     with pytest.raises(DetectorError, match=message):
-        play(battles, team, 4, SEED, guard=Responder(Faulty(0), 0.5))
+        play(battles, team, 4, SEED, guard=Responder(held(Faulty(0)), 0.5))

@@ -2,197 +2,65 @@
 
 What is promised: labels, seeds and other cells' battles are not in the detector's process, and nothing that it does to
 its own process changes what is measured of another detector. What is not: that process runs with the user's rights, so
-that it is no sandbox for code that means harm to the machine. See :mod:`bench.harness.worker` for the other end.
+that it is no sandbox for code that means harm to the machine.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import secrets
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
-import psutil
-import pydantic.dataclasses
 from omegaconf import DictConfig, OmegaConf
-from pydantic import PositiveFloat
 
 from bench.contracts import NEEDS, POLICIES, Detector, Episodes
-from bench.errors import BenchError, DetectorError
+from bench.errors import BenchError
 from bench.harness.build import build, is_shipped
 from bench.harness.host import Host, InProcess, checked, shown
-from bench.harness.seeds import VARIABLE
-from bench.harness.wire import Wire
+from bench.harness.own_process import OwnProcess
+from bench.harness.wire import packed
 from bench.marl.team import Team
 
-BEGIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.harness.worker import main; main()"
-MOST_PRINTED = 1 << 20  # bytes of what a detector prints that are passed on
-POLL = 0.1  # seconds between two looks at what a detector's processes take
 
+class Elsewhere:
+    """A :class:`bench.harness.host.Host` whose detector is in another process."""
 
-@pydantic.dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a detector in a process of its own may take: minutes for one fit or one batch of scores, and memory."""
-
-    minutes: PositiveFloat = 60.0
-    gigabytes: PositiveFloat = 8.0
-
-
-class OwnProcess:
-    """A :class:`bench.harness.host.Host` whose detector is in another process.
-
-    Parameters
-    ----------
-    what : the detector's configuration, plain values with ``_target_``; or the detector itself, which is copied.
-    name : what it is called until it says so itself.
-
-    Raises
-    ------
-    DetectorError : the detector is an object that cannot be sent to another process.
-    """
-
-    def __init__(self, what: Any, name: str, limits: Limits) -> None:
-        self.name, self.limits = name, limits
-        self._first: tuple[dict[str, Any], dict[str, np.ndarray]] = {"do": "make"}, {}
-        if isinstance(what, dict):
-            self._first[0]["node"] = what
-        else:
-            self._first[1]["object"] = _sent(what)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._needs: tuple[str, ...] = ()
+    def __init__(self, process: OwnProcess) -> None:
+        self.name, self._process = process.name, process
 
     @property
     def needs(self) -> tuple[str, ...]:
-        self._begin()
-        return self._needs
+        named = self._process.about.get("needs")
+        return tuple(need for need in NEEDS if isinstance(named, list) and need in named)
 
     def fit(self, episodes: Episodes, team: Team) -> FittedElsewhere:
-        self._begin()
-        header, arrays = {"do": "fit"}, _columns(episodes, self._needs)
-        if set(self._needs) & set(POLICIES):
-            header["team"] = {"algo": team.algo, "spec": asdict(team.spec)}  # type: ignore[assignment]
-            arrays |= {f"weights.{name}": weights.numpy() for name, weights in team.weights.items()}
-        return FittedElsewhere(self, self.asked("fit", header, arrays)[0]["id"])
-
-    def asked(self, what: str, header: dict[str, Any], arrays: Mapping[str, np.ndarray] | None = None,
-              largest: int = 0) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Ask the youngest of the detector's processes; returns its answer, whose arrays may have ``largest`` bytes.
-
-        Raises DetectorError if there is none.
-        """
-        name = header["id"] = secrets.token_hex(8)
-        answer: dict[str, Any] | None = None
-        found: dict[str, np.ndarray] = {}
-        with self._watched(what) as wire:
-            wire.send(header, arrays)
-            while True:
-                reply, arrays_there = wire.receive(largest)
-                if reply.get("id") != name:
-                    continue  # of a process that should be gone
-                if "ended" not in reply:
-                    answer, found = reply, arrays_there
-                if "ended" in reply or what == "__init__" or (what == "fit" and "error" not in reply):
-                    break
-        if answer is None:
-            raise DetectorError(f"{self.name}.{what} ended its process ({_how(reply['ended'])})")
-        if "error" in answer:
-            text = str(answer["error"])
-            raise DetectorError(text if answer.get("ours") is True else f"{self.name}.{what} failed: {text}")
-        return answer, found
-
-    def until_ended(self, name: str) -> None:
-        """Let the fitted copy that was asked for by this name go."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        with contextlib.suppress(DetectorError), self._watched("end") as wire:
-            wire.send({"do": "end", "id": name})
-            while (reply := wire.receive(0)[0]).get("id") != name or "ended" not in reply:
-                pass
-
-    def close(self) -> None:
-        """End the detector's processes."""
-        if self._process is None:
-            return
-        for process in _tree(self._process.pid):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
-        self._process.wait()
-        self._process = None
+        header: dict[str, Any] = {"do": "fit"}
+        arrays = _columns(episodes, self.needs)
+        if set(self.needs) & set(POLICIES):
+            about, weights = packed(team)
+            header["team"] = about
+            arrays |= weights
+        answer, _ = self._process.asked("fit", header, arrays)
+        return FittedElsewhere(self._process, answer["id"], self.needs)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _begin(self) -> None:
-        """Have a process that has made the detector."""
-        if self._process is not None:
-            return
-        environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", BEGIN, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, bufsize=0, env=environment, start_new_session=True)
-        threading.Thread(target=_passed_on, args=(self._process.stderr,), daemon=True).start()
-        try:
-            answer, _ = self.asked("__init__", self._first[0], self._first[1])
-        except DetectorError:
-            self.close()  # a process without a detector
-            raise
-        named = answer.get("needs")
-        self._needs = tuple(need for need in NEEDS if isinstance(named, list) and need in named)
-
-    @contextlib.contextmanager
-    def _watched(self, what: str) -> Iterator[Wire]:
-        """The wire to the detector's processes, which are ended if they take too much or send no message."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        wire = Wire(self._process.stdout.fileno(), self._process.stdin.fileno())
-        guard = _Guard(self._process.pid, self.limits)
-        try:
-            with guard:
-                yield wire
-        except (EOFError, OSError, ValueError) as error:
-            how = guard.reason or f"ended its process ({self._end()})"
-            self.close()
-            if isinstance(error, ValueError) and not guard.reason:
-                how = f"disturbed the messages of its process ({error})"
-            raise DetectorError(f"{self.name}.{what} {how}") from None
-        except BaseException:
-            self.close()
-            raise
-
-    def _end(self) -> str:
-        assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return _how(self._process.wait(timeout=2))
-        return "it closed the connection"
+        self._process.close()
 
 
 class FittedElsewhere:
     """A :class:`bench.harness.host.Fitted` in a detector's own processes. Every batch is scored by a fresh copy."""
 
-    def __init__(self, host: OwnProcess, question: str) -> None:
-        self.name, self._host, self._question = host.name, host, question
+    def __init__(self, process: OwnProcess, question: str, needs: Collection[str]) -> None:
+        self.name, self._process, self._question, self._needs = process.name, process, question, needs
 
     def score(self, episodes: Episodes) -> np.ndarray:
-        largest = 8 * episodes.alive.size
-        _, arrays = self._host.asked("score", {"do": "score"}, _columns(episodes, self._host.needs),
-                                     largest)
+        _, arrays = self._process.asked("score", {"do": "score"}, _columns(episodes, self._needs),
+                                        largest=8 * episodes.alive.size)
         return checked(arrays.get("scores", np.zeros(0)), episodes, self.name)
 
     score_afresh = score
@@ -201,70 +69,7 @@ class FittedElsewhere:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._host.until_ended(self._question)
-
-
-class _Guard(threading.Thread):
-    """Ends a detector's processes once they have taken too much time or memory, and says which."""
-
-    def __init__(self, pid: int, limits: Limits) -> None:
-        super().__init__(daemon=True)
-        self.reason = ""
-        self._pid, self._limits, self._over = pid, limits, threading.Event()
-        self._until = time.monotonic() + 60 * limits.minutes
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
-
-    def run(self) -> None:
-        while not self._over.wait(POLL):
-            tree = _tree(self._pid)
-            if time.monotonic() > self._until:
-                self.reason = f"took longer than {self._limits.minutes:g} minutes; allowed by limits.minutes"
-            elif (taken := _memory(tree, self._limits.gigabytes)) > self._limits.gigabytes:
-                self.reason = (f"took {taken:.1f} GiB of memory; allowed by limits.gigabytes: "
-                               f"{self._limits.gigabytes:g}")
-            if self.reason:
-                for process in tree:
-                    with contextlib.suppress(psutil.Error):
-                        process.kill()
-                return
-
-
-def _passed_on(said: IO[bytes]) -> None:
-    """Put what a detector prints on standard error, up to a limit."""
-    left = MOST_PRINTED
-    with said:
-        while data := said.read(1 << 16):
-            if left > 0:
-                sys.stderr.write(data[:left].decode(errors="replace"))
-            left -= len(data)
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    """A process and all that come from it."""
-    with contextlib.suppress(psutil.Error):
-        first = psutil.Process(pid)
-        return [first, *first.children(recursive=True)]
-    return []
-
-
-def _memory(tree: list[psutil.Process], limit: float) -> float:
-    """GiB that processes take, where that may be above the limit without what they share with one another."""
-    taken = 0.0
-    for exactly in (False, True):  # what is shared takes long to tell
-        taken = 0.0
-        for process in tree:
-            with contextlib.suppress(psutil.Error):
-                taken += (process.memory_full_info().uss if exactly else process.memory_info().rss) / 2**30
-        if taken <= limit:
-            break
-    return taken
+        self._process.until_ended(self._question)
 
 
 def _columns(episodes: Episodes, needs: Collection[str]) -> dict[str, np.ndarray]:
@@ -272,37 +77,26 @@ def _columns(episodes: Episodes, needs: Collection[str]) -> dict[str, np.ndarray
     return {name: column for name, column in vars(shown(episodes, needs)).items() if column is not None}
 
 
-def _sent(detector: Any) -> np.ndarray:
-    import cloudpickle
-
-    try:
-        return np.frombuffer(cloudpickle.dumps(detector), np.uint8)
-    except Exception as error:
-        raise DetectorError(f"{type(detector).__name__} cannot be sent to a process of its own "
-                            f"({type(error).__name__}: {error}); isolation=none keeps it in this one") from error
-
-
-def _how(code: object) -> str:
-    """What an exit code says."""
-    if isinstance(code, int) and code < 0:
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit code {code}"
-
-
 def hosted(cfg: DictConfig, config: dict[str, Any], detector: Detector | None) -> AbstractContextManager[Host]:
-    """Who holds the configured detector, or the one handed over: a process of its own where ``cfg.isolation`` says so,
-    and by default for whatever is not shipped. ``config`` is what :func:`bench.harness.build.describe` makes of it.
+    """Who holds the configured detector, or the one handed over. ``config`` is what
+    :func:`bench.harness.build.describe` makes of it.
 
     Raises BenchError where a system has no such processes, or the detector cannot be made.
+    """
+    if not own_process(cfg, ours=detector is None and is_shipped(config["detector"])):
+        return nullcontext(InProcess(build(cfg.detector, "detector") if detector is None else detector))
+    name = type(detector).__name__ if detector is not None else str(cfg.detector["_target_"]).rpartition(".")[2]
+    node = OmegaConf.to_container(cfg.detector, resolve=True) if detector is None else detector
+    return Elsewhere(OwnProcess(node, name, build(cfg.limits, "limits")))
+
+
+def own_process(cfg: DictConfig, ours: bool) -> bool:
+    """Whether a detector has a process of its own: where ``cfg.isolation`` says so, and by default if it is not ours.
+
+    Raises BenchError where a system has no such processes.
     """
     forks = hasattr(os, "fork")
     if cfg.isolation == "process" and not forks:
         raise BenchError("isolation=process needs a system that forks, such as Linux or macOS; allowed here: "
                          "isolation=none")
-    ours = detector is None and is_shipped(config["detector"])
-    if cfg.isolation == "none" or not forks or (cfg.isolation is None and ours):
-        return nullcontext(InProcess(build(cfg.detector, "detector") if detector is None else detector))
-    name = type(detector).__name__ if detector is not None else str(cfg.detector["_target_"]).rpartition(".")[2]
-    node = OmegaConf.to_container(cfg.detector, resolve=True) if detector is None else detector
-    return OwnProcess(node, name, build(cfg.limits, "limits"))
+    return cfg.isolation == "process" or (cfg.isolation is None and not ours and forks)

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.teams import load_team
-from bench.contracts import RECORDABLE, SHOWN, ModelFigures, needed
+from bench.contracts import RECORDABLE, ModelFigures
 from bench.errors import BenchError, DetectorError
 from bench.harness.build import build, check, option
+from bench.harness.isolation import own_process
+from bench.harness.model_hosts import ModelElsewhere, ModelHost, ModelInProcess
+from bench.harness.own_process import OwnProcess
 from bench.harness.seeds import PUBLIC
 from bench.harness.suspects import CLEAN, DEV_SEED, Model, battles_of, in_folder, shipped
 from bench.harness.teams import Stage
@@ -59,7 +63,7 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
                          "only= leaves one kind of them, allowed is for example only=[clean,spatiotemporal]")
     models = dev + asked if asked else known
     values = []
-    with stage(f"{examiner.name} judges {len(models)} teams") as progress:
+    with closing(examiner), stage(f"{examiner.name} judges {len(models)} teams") as progress:
         for i, model in enumerate(models):
             progress(i / len(models), model.base.name)
             values.append(examiner(model))
@@ -78,21 +82,21 @@ class Examiner:
 
     def __init__(self, cfg: DictConfig, dev: Sequence[Model]) -> None:
         config: dict[str, Any] = options.plain(cfg.model_detector)
-        self.detector, self.name = build(cfg.model_detector, "model detector"), _name(config)
-        self.kind = next((kind for kind in ("statistic", "score") if callable(getattr(self.detector, kind, None))), "")
+        self.name = _name(config)
+        self.host = self._hosted(cfg, config)
+        self.kind = self.host.kind
         if not self.kind:
             raise DetectorError(f"{self.name} has neither 'score', a probability, nor 'statistic', any number")
-        learns = hasattr(self.detector, "fit")
-        if learns and self.kind == "statistic":
+        if self.host.learns and self.kind == "statistic":
             raise DetectorError(f"{self.name} has 'statistic' and 'fit'; only a detector with 'score' in its place "
                                 "learns from labelled teams: take one of them away")
-        self.needs = frozenset(needed(self.detector, SHOWN, default=("episodes",)))
+        self.needs = frozenset(self.host.needs)
         self.n_battles = int(cfg.budget.fit_battles)
         self.folder = Path(cfg.out) / "models" / "scores"
         self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": BENCHMARK}
         if self.needs:
             self.recipe["battles"] = self.n_battles
-        self.dev = list(dev) if learns else []
+        self.dev = list(dev) if self.host.learns else []
         self.recipe["dev"] = sorted(model.sha256 for model in self.dev)
 
     def __call__(self, model: Model) -> float:
@@ -105,26 +109,30 @@ class Examiner:
                 raise BenchError(f"{file} is corrupt: it holds no {self.kind}; delete it to judge the team again")
             return value
         if self.dev:
-            self._guarded("fit", [load_team(one.base)[0] for one in self.dev],
-                          np.array([one.backdoored for one in self.dev]))
+            self.host.teach([load_team(one.base)[0] for one in self.dev],
+                            np.array([bool(one.backdoored) for one in self.dev]))
             self.dev = []
         team, battles = load_team(model.base)[0], battles_of(model.spec)
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)
             episodes = play(battles, team, self.n_battles, PUBLIC["fit"], record=columns).public()
-        value = self._number(self._guarded(self.kind, team, battles, episodes), model.base.name)
+        value = self._number(self.host.ask(team, battles, episodes), model.base.name)
         write_json(file, {"checkpoint": model.base.name, "sha256": model.sha256, self.kind: value})
         return value
 
-    def _guarded(self, method: str, *given: Any) -> Any:
-        """Call the detector; whatever it raises becomes a DetectorError."""
-        try:
-            return getattr(self.detector, method)(*given)
-        except BenchError:
-            raise
-        except Exception as error:
-            raise DetectorError(f"{self.name}.{method} failed: {type(error).__name__}: {error}") from error
+    def close(self) -> None:
+        """End what was started for the detector."""
+        if self.process is not None:
+            self.process.close()
+
+    def _hosted(self, cfg: DictConfig, config: dict[str, Any]) -> ModelHost:
+        self.process: OwnProcess | None = None
+        if not own_process(cfg, ours=config in _shipped().values()):
+            return ModelInProcess(build(cfg.model_detector, "model detector"), self.name)
+        node = OmegaConf.to_container(cfg.model_detector, resolve=True)
+        self.process = OwnProcess(node, self.name, build(cfg.limits, "limits"), "model detector")
+        return ModelElsewhere(self.process)
 
     def _number(self, answer: Any, name: str) -> float:
         said = f"{self.name}.{self.kind} returned"
@@ -176,7 +184,9 @@ def _figures(rows: pd.DataFrame) -> list[ModelFigures]:
 
 def _name(config: dict[str, Any]) -> str:
     """The option of which the configuration is a copy, or else the name of its class."""
-    for name in options.names("model_detector"):
-        if options.plain(option("model_detector", name)) == config:
-            return name
-    return str(config["_target_"]).rsplit(".", 1)[-1]
+    return next((name for name, known in _shipped().items() if known == config),
+                str(config["_target_"]).rsplit(".", 1)[-1])
+
+
+def _shipped() -> dict[str, dict[str, Any]]:
+    return {name: options.plain(option("model_detector", name)) for name in options.names("model_detector")}

@@ -1,13 +1,20 @@
-"""Messages between a run and a detector's process: JSON and arrays over two pipes, and never a pickle."""
+"""Messages between a run and a detector's process: JSON and arrays over two pipes; and teams as such."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter
+
+from bench.contracts import EnvSpec
+
+if TYPE_CHECKING:
+    from bench.marl.team import Team
 
 LARGEST_HEADER = 1 << 22  # bytes: a detector's configuration fits many times
 KINDS = "biuf"  # of the arrays' types: truth values, whole and real numbers
@@ -75,6 +82,29 @@ class Wire:
     def _write(self, data: memoryview) -> None:
         while len(data):
             data = data[os.write(self._sink, data):]
+
+
+def packed(team: Team, prefix: str = "") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A team as plain values and arrays, whose names begin with ``prefix``."""
+    parts = {"weights": team.weights, "mixer": team.mixer}
+    arrays = {f"{prefix}{part}.{name}": weights.numpy() for part, tensors in parts.items()
+              for name, weights in tensors.items()}
+    return {"algo": team.algo, "spec": asdict(team.spec), "prefix": prefix}, arrays
+
+
+def unpacked(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Team:
+    """The team of :func:`packed`."""
+    import torch
+
+    from bench.marl.team import Team
+
+    def part(name: str) -> dict[str, Any]:
+        start = f"{about['prefix']}{name}."
+        return {key.removeprefix(start): torch.from_numpy(array) for key, array in arrays.items()
+                if key.startswith(start)}
+
+    spec = TypeAdapter(EnvSpec).validate_python(about["spec"])
+    return Team(about["algo"], spec, part("weights"), part("mixer"))
 
 
 def _bytes(array: np.ndarray) -> memoryview:

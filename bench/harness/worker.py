@@ -16,15 +16,16 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import psutil
 
-from bench.contracts import EnvSpec, Episodes, besides, needed
+from bench.contracts import Episodes, besides, needed
 from bench.errors import BenchError
 from bench.harness.host import as_scores, called
-from bench.harness.wire import Wire
+from bench.harness.wire import Wire, unpacked
 
 SUBREAPER, DEATH_SIGNAL, NO_NEW_PRIVILEGES = 36, 1, 38  # Linux's prctl.h
 LANDLOCK_CREATE, LANDLOCK_RESTRICT, LANDLOCK_VERSION = 444, 446, 1  # its system calls, and a flag of the first
@@ -33,6 +34,8 @@ DEVICES = 1 << 6 | 1 << 11  # linux/landlock.h: making devices, which no detecto
 CHANGES = 0x7FF0  # making whatever there is in folders, removing, moving and emptying it
 TCP, SOCKETS_AND_SIGNALS = 3, 3
 LONGEST = 2_000  # characters of what an error says
+
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]  # a header, and arrays
 
 _fork, _exit, _wait = os.fork, os._exit, os.waitpid  # before a detector's code could put its own in their place
 
@@ -50,7 +53,8 @@ def main() -> None:
         landlock(DEVICES)  # with it, no process outside these can be looked into, or sent a signal
     try:
         request, arrays = wire.receive()
-        detector = _answered(wire, request, lambda: _made(request, arrays), _about)
+        detector = _answered(wire, request, lambda: _made(request, arrays),
+                             lambda made: _about(made, request["role"]))
         while detector is not None:
             _generation(wire, *wire.receive(), lambda request, arrays: _fitting(wire, detector, request, arrays))
     except (EOFError, BrokenPipeError):
@@ -76,8 +80,12 @@ def _made(request: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     return detector
 
 
-def _about(detector: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    return {"needs": needed(detector), "name": type(detector).__name__}, {}
+def _about(detector: Any, role: str) -> Answer:
+    if role == "detector":
+        return {"needs": needed(detector)}, {}
+    from bench.harness.model_hosts import described
+
+    return dict(zip(("kind", "learns", "needs"), described(detector), strict=True)), {}
 
 
 def _generation(wire: Wire, request: dict[str, Any], arrays: dict[str, np.ndarray],
@@ -99,8 +107,12 @@ def _generation(wire: Wire, request: dict[str, Any], arrays: dict[str, np.ndarra
 
 def _fitting(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Fit the detector, and have batches scored until the run says that it is over."""
-    def fit() -> Any:
-        return called(detector, "fit", _episodes(arrays), **besides(detector, _policies(request, arrays)))
+    def fit() -> None:
+        if request["do"] == "fit":
+            also = besides(detector, unpacked(request["team"], arrays).policies()) if "team" in request else {}
+            called(detector, "fit", _episodes(arrays), **also)
+        elif request["teams"]:
+            detector.fit([unpacked(about, arrays) for about in request["teams"]], arrays["labels"])
 
     _answered(wire, request, fit, lambda _: ({}, {}))
     arrays.clear()
@@ -113,13 +125,30 @@ def _fitting(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[st
 
 
 def _scoring(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Score a batch of battles, or judge a team."""
+    if request["do"] == "judge":
+        _answered(wire, request, lambda: _judged(detector, request, arrays), lambda answer: ({"answer": answer}, {}))
+        return
     seal()
     episodes = _episodes(arrays)
     _answered(wire, request, lambda: as_scores(detector, episodes), lambda scores: ({}, {"scores": scores}))
 
 
+def _judged(detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> float:
+    from bench.envs import make_battles
+    from bench.harness.model_hosts import described
+
+    team = unpacked(request["team"], arrays)
+    answer = getattr(detector, described(detector)[0])(
+        team, make_battles(team.spec), _episodes(arrays) if "mask" in arrays else None)
+    try:
+        return float(answer)
+    except (TypeError, ValueError):
+        return type(answer).__name__  # type: ignore[return-value]  # which is no number either
+
+
 def _answered(wire: Wire, request: dict[str, Any], work: Callable[[], Any],
-              answer: Callable[[Any], tuple[dict[str, Any], dict[str, np.ndarray]]]) -> Any:
+              answer: Callable[[Any], Answer]) -> Any:
     """Do the work and send what the answer makes of it; or send what went wrong, and end this process."""
     try:
         result = work()
@@ -133,24 +162,8 @@ def _answered(wire: Wire, request: dict[str, Any], work: Callable[[], Any],
 
 
 def _episodes(arrays: dict[str, np.ndarray]) -> Episodes:
-    columns: dict[str, Any] = {name: column for name, column in arrays.items() if "." not in name}
+    columns: dict[str, Any] = {f.name: arrays[f.name] for f in fields(Episodes) if f.name in arrays}
     return Episodes(**columns).public()
-
-
-def _policies(request: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What a detector may ask of the delivered team, if its networks were sent along."""
-    if "team" not in request:
-        return {}
-    import torch
-
-    from bench.marl.team import Team
-
-    about = request["team"]
-    spec: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-                            for name, value in about["spec"].items()}
-    weights = {name.removeprefix("weights."): torch.from_numpy(array) for name, array in arrays.items()
-               if name.startswith("weights.")}
-    return Team(about["algo"], EnvSpec(**spec), weights).policies()
 
 
 def _end_others() -> None:

@@ -16,8 +16,9 @@ from bench.conformance.episodes import clean
 from bench.errors import DetectorError
 from bench.harness import judge
 from bench.harness.host import InProcess
-from bench.harness.isolation import Limits, OwnProcess
+from bench.harness.isolation import Elsewhere
 from bench.harness.judge import score_all
+from bench.harness.own_process import Limits, OwnProcess
 from bench.metrics import detection
 
 MANY = 4  # times in which all battles are shown
@@ -34,8 +35,9 @@ def few_at_a_time(monkeypatch):
     monkeypatch.setattr(judge, "CHUNK", 80 // MANY)
 
 
-def own(name: str, **limits) -> OwnProcess:
-    return OwnProcess({"_target_": f"hostile.{name}"}, name, Limits(**{"minutes": 0.5, "gigabytes": 2.0} | limits))
+def own(name: str, **limits) -> Elsewhere:
+    return Elsewhere(OwnProcess({"_target_": f"hostile.{name}"}, name,
+                                Limits(**{"minutes": 0.5, "gigabytes": 2.0} | limits)))
 
 
 def scores(host, battles, team=None) -> np.ndarray:
@@ -66,7 +68,7 @@ def test_an_object_is_sent_as_it_is(battles):
             return (np.abs(episodes.observation).max((-1, -2)) > self.limit).astype(float)
 
     made = Threshold(0.5)
-    with OwnProcess(made, "Threshold", Limits()) as host:
+    with Elsewhere(OwnProcess(made, "Threshold", Limits())) as host:
         assert np.array_equal(scores(host, battles), scores(InProcess(made), battles))
 
 

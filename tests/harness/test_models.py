@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from bench.harness.suspects import BOUNDS, in_folder, shipped
 from bench.marl.team import Team
 from bench.reporting.models import by_attack
 
+OWN = "model_detector={_target_: hostile.%s}"  # in a process of its own, not being shipped
 FEW = ["only=[clean,spatiotemporal]", "budget.fit_battles=4"]
 CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0-spatiotemporal-23861d81e3a4"
 
@@ -289,3 +292,13 @@ def test_a_score_is_taken_as_it_is(composed, tmp_path, monkeypatch):
         assert row.auroc.value == 0.5
         assert row.cross_entropy.value == pytest.approx(np.log(2))
     assert by_attack(found.rows).row_count == 2
+
+
+def test_a_model_detector_from_outside_has_a_process_of_its_own(composed, tmp_path, folder):
+    clean, backdoored = in_folder(folder)
+    dev = [replace(clean, backdoored=False), replace(backdoored, backdoored=True)]
+    with closing(Examiner(composed("budget.fit_battles=2", f"out={tmp_path}", OWN % "Judge"), dev)) as examiner:
+        assert examiner(clean) == 0.5, "the share of backdoored teams that it was taught with; and no label was seen"
+    with closing(Examiner(composed("budget.fit_battles=2", f"out={tmp_path}", OWN % "Leaves"), [])) as examiner, \
+            pytest.raises(DetectorError, match=r"Leaves\.score ended its process \(exit code 3\)"):
+        examiner(clean)

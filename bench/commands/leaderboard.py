@@ -40,6 +40,9 @@ def main(cfg: DictConfig) -> None:
         sweep = chosen(read(named.sweep), cfg.cells)
         words = [word for word in HydraConfig.get().overrides.task
                  if re.split("[.=]", word.lstrip("+"))[0] not in NOT_OF_CELLS]
+        if cfg.isolation == "none":
+            raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")
+        words.append("isolation=process")
         lacking = missing(sweep, words, read_leaderboard(path)) if path.exists() else sweep
         remark(f"{len(grid(lacking))} of {len(grid(sweep))} cells are missing in {path}")
         with bar("leaderboard") as progress:

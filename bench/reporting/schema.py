@@ -104,6 +104,8 @@ COLUMNS = [
     Column("defender", "text", "whose battles without the trigger the detector was fitted to: those of the suspect "
                                "team itself, or of a trusted one, the clean team; thresholds are the suspect team's",
            allowed=DEFENDERS),
+    Column("referee", "text", "SHA-256 of the referee's secret that the battles were drawn by (referee=FILE); empty "
+                              "for the public battles, which anybody can play again"),
     Column("seed", "integer", "seed of training and injection", True),
     Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
            allowed=("dev", "test")),

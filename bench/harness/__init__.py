@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
@@ -36,7 +36,7 @@ from bench.contracts import (
 )
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_sha, option, packages
-from bench.harness.judge import SEEDS, Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
+from bench.harness.judge import SEEDS, Judgement, Memory, Watched, judge, needs, scored, usable, watch, without_trigger
 from bench.harness.response import check_response, respond
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
@@ -73,8 +73,11 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
     BenchError : anything wrong with what was asked for; DetectorError, one of them, if the detector is at fault.
     """
     tune()
-    if isinstance(detector, str):
-        detector, choices = None, choices | {"detector": detector}
+    made: Detector | None = None
+    if issubclass(type(detector), str):  # isinstance would ask the detector itself
+        choices = choices | {"detector": detector}
+    else:
+        made = cast("Detector | None", detector)
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
     with initialize_config_module("conf", version_base="1.3"):
@@ -85,7 +88,7 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         HydraConfig.instance().set_config(cfg)  # as the command line does it
         with open_dict(cfg):
             del cfg["hydra"]
-        return run(cfg, stage, say=say, detector=detector)
+        return run(cfg, stage, say=say, detector=made)
 
 
 def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None,
@@ -96,6 +99,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_response(cfg)
+    if detector is not None:
+        usable(detector)
     config, detector_name = describe(cfg, detector)
     key = config_hash(config)
     base = _base(cfg, detector_name, key)
@@ -104,7 +109,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
         attack: Attack = build(cfg.attack, "attack")
         detectors = {detector_name: build(cfg.detector, "detector") if detector is None else detector}
         detectors |= {name: build(option("detector", name), "detector") for name in FLOORS}
-        needs(detectors.values())  # before anything is trained, it is known that there is what they need
+        for one in detectors.values():  # before anything is trained
+            usable(one)
+        needs(detectors.values())  # and it is known that there is what they need
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack

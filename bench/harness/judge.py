@@ -33,7 +33,8 @@ from bench.contracts import (
     differing,
     needed,
 )
-from bench.errors import BenchError, DetectorError
+from bench.contracts.calls import Raised, ask, class_name, name_of, score_array
+from bench.errors import DetectorError
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics import detection as metrics
@@ -62,6 +63,22 @@ def needs(detectors: Iterable[Detector]) -> frozenset[str]:
     Raises DetectorError if one of them asks for something that there is not.
     """
     return frozenset(need for detector in detectors for need in needed(detector) if need in RECORDABLE)
+
+
+def usable(detector: Any) -> None:
+    """Raise DetectorError unless this is an object with ``fit`` and ``score`` that can be copied for each team."""
+    if issubclass(type(detector), type):
+        name = name_of(detector)
+        raise DetectorError(f"{name} is a class; hand over an object of it: {name}()")
+    for method in ("fit", "score"):
+        try:
+            there = ask(lambda method=method: callable(getattr(detector, method, None)))  # type: ignore[misc]
+        except Raised as error:
+            raise DetectorError(f"{class_name(detector)}.{method} failed: {error}") from error
+        if not there:
+            raise DetectorError(f"{class_name(detector)} has no method '{method}'; a detector has fit(episodes) and "
+                                "score(episodes)")
+    fresh(detector)
 
 
 def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],
@@ -225,9 +242,17 @@ def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, nor
 def fitted(detector: Detector, episodes: Episodes, policies: Mapping[str, Policy]) -> Detector:
     """A fresh copy of the detector, fitted to the episodes; ``policies`` are the delivered team's, for who needs them.
     """
-    detector = copy.deepcopy(detector)
+    detector = fresh(detector)
     _guarded(detector, "fit", episodes, **besides(detector, policies))
     return detector
+
+
+def fresh(detector: Detector) -> Detector:
+    """A copy of the detector. Raises DetectorError if it cannot be copied."""
+    try:
+        return ask(lambda: copy.deepcopy(detector))
+    except Raised as error:
+        raise DetectorError(f"{class_name(detector)} cannot be copied: copy.deepcopy raised {error}") from error
 
 
 def thresholds(scores: np.ndarray, mask: np.ndarray) -> list[float]:
@@ -322,23 +347,24 @@ def _check_causal(detector: Detector, episodes: Episodes, scores: np.ndarray) ->
     early = np.broadcast_to(early.reshape(*early.shape, *[1] * (scores.ndim - 2)), scores.shape)
     changed = differing(scores, again, early)
     if changed.any():
-        raise DetectorError(f"{type(detector).__name__}.score is not causal: {int(changed.sum()):,} scores change when "
+        raise DetectorError(f"{class_name(detector)}.score is not causal: {int(changed.sum()):,} scores change when "
                             "later steps are taken away; a score may depend on its own step and earlier ones alone")
 
 
 def checked_scores(detector: Detector, episodes: Episodes, ndim: int | None = None) -> np.ndarray:
     """The detector's scores, checked, and with as many dimensions as before; those of agents are -inf where an agent
     does not live."""
-    scores = np.asarray(_guarded(detector, "score", episodes))
+    name, returned = class_name(detector), _guarded(detector, "score", episodes)
+    try:
+        scores = score_array(returned)
+    except DetectorError as error:
+        raise DetectorError(f"{name}.score {error}") from error
     shapes = episodes.mask.shape, episodes.alive.shape
-    name = type(detector).__name__
     if scores.shape not in shapes:
         raise DetectorError(f"{name}.score returned shape {scores.shape}; expected (episode, step) {shapes[0]} or "
                             f"(episode, step, agent) {shapes[1]}")
     if scores.ndim != (ndim or scores.ndim):
         raise DetectorError(f"{name}.score returned scores of agents at one time and of whole steps at another")
-    if not np.issubdtype(scores.dtype, np.number) or np.iscomplexobj(scores):
-        raise DetectorError(f"{name}.score returned {scores.dtype}; expected real numbers")
     played = episodes.mask if scores.ndim == 2 else episodes.alive & episodes.mask[..., None]
     bad = int((~np.isfinite(scores[played])).sum())
     if bad:
@@ -349,9 +375,7 @@ def checked_scores(detector: Detector, episodes: Episodes, ndim: int | None = No
 def _guarded(detector: Detector, method: str, episodes: Episodes, **also: Policy) -> np.ndarray | Detector:
     """Call the detector with public episodes; whatever it raises becomes a DetectorError."""
     try:
-        return getattr(detector, method)(episodes.public(), **also)
-    except BenchError:
-        raise
-    except Exception as error:
-        raise DetectorError(f"{type(detector).__name__}.{method} failed: {type(error).__name__}: {error}") from error
+        return ask(lambda: getattr(detector, method)(episodes.public(), **also))
+    except Raised as error:
+        raise DetectorError(f"{class_name(detector)}.{method} failed: {error}") from error
 

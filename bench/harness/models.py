@@ -20,7 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.teams import load_team
+from bench.artifacts.written import spelled
 from bench.contracts import RECORDABLE, SHOWN, ModelFigures, needed
+from bench.contracts.calls import Raised, ask
 from bench.errors import BenchError, DetectorError
 from bench.harness.build import build, check, option
 from bench.harness.judge import SEEDS
@@ -97,7 +99,7 @@ class Examiner:
 
     def __call__(self, model: Model) -> float:
         """What the detector says of a team."""
-        key = config_hash(self.recipe | {"checkpoint": model.sha256, "env_version": model.spec.version})
+        key = config_hash(spelled(self.recipe) | {"checkpoint": model.sha256, "env_version": model.spec.version})
         file = self.folder / f"{self.name}-{key}.json"
         if file.exists():
             value = read_json(file).get(self.kind)
@@ -120,11 +122,9 @@ class Examiner:
     def _guarded(self, method: str, *given: Any) -> Any:
         """Call the detector; whatever it raises becomes a DetectorError."""
         try:
-            return getattr(self.detector, method)(*given)
-        except BenchError:
-            raise
-        except Exception as error:
-            raise DetectorError(f"{self.name}.{method} failed: {type(error).__name__}: {error}") from error
+            return ask(lambda: getattr(self.detector, method)(*given))
+        except Raised as error:
+            raise DetectorError(f"{self.name}.{method} failed: {error}") from error
 
     def _number(self, answer: Any, name: str) -> float:
         said = f"{self.name}.{self.kind} returned"

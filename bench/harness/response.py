@@ -7,7 +7,6 @@ the next one; it lasts to the end of the battle.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import time
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from bench.contracts import NEVER, Battles, Detector, Episodes, Labels, Progress, Response, Trigger
 from bench.errors import BenchError, unknown
-from bench.harness.judge import FALSE_ALARMS, SEEDS, checked_scores, fitted, needs, score_all, thresholds
+from bench.harness.judge import FALSE_ALARMS, SEEDS, checked_scores, fitted, fresh, needs, score_all, thresholds
 from bench.marl.play import play
 from bench.marl.team import Team, greedy
 from bench.metrics.attack import loss_rate, rate
@@ -114,7 +113,7 @@ def respond(name: str, detector: Detector, fit: Episodes, calibration: Episodes,
     labels: dict[str, Labels] = {}
     guards = []
     for i, part in enumerate(("normal", "triggered")):
-        guard = Responder(copy.deepcopy(detector), limit, None if name == "halt" else clean)
+        guard = Responder(fresh(detector), limit, None if name == "halt" else clean)
         labels[part] = play(battles, team, n, SEEDS[part], trigger=trigger, poisoned=part == "triggered",
                             record=needs([detector]), guard=guard, progress=lambda share, what, done=i: progress(
                                 (done + share) / 2, what)).labels  # type: ignore[misc]

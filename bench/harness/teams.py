@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
+from bench.artifacts.written import spelled
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
@@ -45,7 +46,7 @@ class Checkpoint:
 def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
     """Everything that a clean team depends on."""
     return {"env": battles.spec.id, "env_version": battles.spec.version, "seed": int(cfg.seed),
-            "algo": OmegaConf.to_container(cfg.algo, resolve=True)}
+            "algo": spelled(OmegaConf.to_container(cfg.algo, resolve=True))}
 
 
 def clean_name(cfg: DictConfig, battles: Battles) -> str:
@@ -75,7 +76,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
 def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> dict[str, Any]:
     """Everything that a backdoored team depends on, but for the clean team's weights."""
-    return {"clean": clean_recipe(cfg, battles), "attack": OmegaConf.to_container(attack_cfg, resolve=True)}
+    return {"clean": clean_recipe(cfg, battles), "attack": spelled(OmegaConf.to_container(attack_cfg, resolve=True))}
 
 
 def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> str:

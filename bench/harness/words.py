@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import options, plugins
 from bench.artifacts.files import config_hash
+from bench.artifacts.written import unspelled
 from bench.errors import BenchError
 from bench.harness.build import describe, option
 
@@ -26,7 +27,7 @@ def words_of_config(config: Mapping[str, Any]) -> list[str]:
     over as an object, or if a class other than the detector's is not that of the choice.
     """
     try:
-        wanted = {name: value for name, value in config.items() if name != "benchmark_version"}
+        wanted = {name: unspelled(value) for name, value in config.items() if name != "benchmark_version"}
         words = _choices(wanted)
         for causes in (CAUSES, ("",)):
             differing = dict(_differing("", _composed(words), wanted))
@@ -112,4 +113,4 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\") if value.endswith("\\") or "\\'" in value else value
         return "'" + escaped.replace("'", "\\'") + "'"
-    return json.dumps(value)
+    return str(value) if isinstance(value, float) else json.dumps(value)  # inf and nan go by these names

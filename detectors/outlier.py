@@ -101,12 +101,12 @@ class Outlier(BaseEstimator):
         with them."""
         half = samples[: len(samples) // 2 + 1]
         scores, again, alone = self._anomaly(samples), self._anomaly(samples), self._anomaly(half)
-        bad = int((~np.isfinite(scores)).sum())
+        bad, name = int((~np.isfinite(scores)).sum()), class_name(_last(self.estimator))
         if bad:
-            raise DetectorError(f"{shown(self.estimator)} gives {bad} of {len(samples)} samples that it was fitted to "
+            raise DetectorError(f"{name} gives {bad} of {len(samples)} samples that it was fitted to "
                                 "a score that is not finite")
         if not np.allclose(scores, again, rtol=1e-3, atol=1e-6):
-            raise DetectorError(f"{shown(self.estimator)} scores at random: the same samples, scored twice, get other "
+            raise DetectorError(f"{name} scores at random: the same samples, scored twice, get other "
                                 "scores; a detector's score may depend on its own step and earlier ones alone")
         if not np.allclose(alone, scores[: len(half)], rtol=1e-3, atol=1e-6):
             raise DetectorError(f"{shown(self.estimator)} scores a sample by the others scored with it; a "

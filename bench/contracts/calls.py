@@ -102,7 +102,7 @@ def score_array(returned: Any) -> np.ndarray:
     kind = class_name(returned)
     try:
         masked = ask(lambda: np.ma.getmaskarray(returned).any() if isinstance(returned, np.ma.MaskedArray) else False)
-        scores = ask(lambda: np.ma.filled(returned.astype(float), np.nan) if masked else np.array(returned))
+        scores = ask(lambda: np.ma.filled(returned.astype(float), np.nan) if masked else np.array(np.asarray(returned)))
     except Raised as error:
         raise DetectorError(f"returned an object of type {kind} that is no array of numbers ({error})") from error
     if not scores.shape:

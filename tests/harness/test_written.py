@@ -112,8 +112,9 @@ DIFFERENT = [
     Slots(1), Slots(2), made(1), made(2), made(1)(3), TENSOR, TENSOR + 1, TENSOR.double(), TENSOR[:, None],
     torch.nn.Parameter(TENSOR), torch.tensor(1, dtype=torch.bfloat16), torch.float32, torch.float64, net(0.1), net(0.5),
     torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), torch.nn.ReLU(), torch.nn.GELU(), json, np,
-    pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]}), pd.Series([1]), IsolationForest(), IsolationForest(n_estimators=3),
-    fitted(9), fitted(8), make_pipeline(IsolationForest()), SimpleImputer(), SimpleImputer(missing_values=0)]
+    pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [2]}), pd.Series([1]), IsolationForest(),
+    IsolationForest(n_estimators=3), fitted(9), fitted(8),
+    make_pipeline(IsolationForest()), SimpleImputer(), SimpleImputer(missing_values=0)]
 
 
 def test_no_two_that_differ_are_written_alike():
@@ -126,8 +127,9 @@ def test_no_two_that_differ_are_written_alike():
         assert seen.setdefault(nested, value) is value
 
 
+_plain = st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=3)
 _values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=3) | st.binary(max_size=3),
+    _plain | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(
         st.text(max_size=3) | st.integers() | st.sampled_from(["_type_", "value", "_target_"]), inner, max_size=3),
     max_leaves=8)
@@ -147,7 +149,7 @@ def _sorted(value):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=3), lambda inner:
+@given(st.recursive(_plain, lambda inner:
                     st.lists(inner, max_size=3) | st.dictionaries(
                         st.sampled_from(["a", "_type_", "value", 1]), inner, max_size=3), max_leaves=8))
 def test_what_is_spelled_can_be_read_back(node):
@@ -176,8 +178,8 @@ def test_a_function_of_no_name_is_known_by_what_it_refers_to(monkeypatch):
     (threading.Lock(), "lock"), ((i for i in ()), "generator"), ({"a": [threading.Lock()]}, "lock"),
     (memoryview(b"a"), "memoryview"), (functools.partial(max, threading.Lock()), "lock")])
 def test_what_cannot_be_written_down_is_refused_by_name(value, kind):
-    with pytest.raises(DetectorError, match=f"^Far cannot be written down, .* its attribute 'opts.*' holds an object of "
-                                            f"type {kind} .*; give it as numbers, .* or make it in fit$"):
+    with pytest.raises(DetectorError, match=f"^Far cannot be written down, .* its attribute 'opts.*' holds an object "
+                                            f"of type {kind} .*; give it as numbers, .* or make it in fit$"):
         written(Far(value))
 
 

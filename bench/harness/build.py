@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from bench import BENCHMARK, __version__, options, plugins
 from bench.artifacts.written import spelled, written
 from bench.contracts import DEFENDERS, RELEASE, Detector
-from bench.contracts.calls import Raised, absent, ask, class_name, shown
+from bench.contracts.calls import Raised, absent, ask, said, shown
 from bench.contracts.locate import missing
 from bench.errors import BenchError, DetectorError, unknown
 
@@ -55,11 +55,16 @@ def _reason(error: BaseException, what: str, cfg: DictConfig) -> BenchError:
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
         return BenchError(f"{what}: {'.'.join(map(str, first['loc']))} is {first['input']!r}; {first['msg']}")
-    unfound = missing(OmegaConf.to_container(cfg))
+    # What was refused for another reason must not be imported to find out more.
+    unfound = missing(OmegaConf.to_container(cfg)) if isinstance(cause, ImportError | SystemExit) else None
     if unfound is not None:
         return BenchError(f"cannot make {what}: {unfound}")
     kind = DetectorError if what.startswith("detector ") else BenchError
-    return kind(f"cannot make {what}: {absent(cause) or shown(cause, str) or class_name(cause)}")
+    return kind(f"cannot make {what}: {absent(cause) or _text(cause)}")
+
+
+def _text(error: BaseException) -> str:
+    return (shown(error, str) if isinstance(error, Exception) else "") or said(error)
 
 
 def check(cfg: DictConfig) -> None:

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import re
 from importlib import resources
-from typing import TYPE_CHECKING, Any
 
-from bench import siblings
 from bench.errors import BenchError, unknown
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 
 def names(group: str) -> list[str]:
@@ -33,23 +28,6 @@ def target(group: str, name: str) -> str | None:
     """The class that an option's file names, if it names one itself."""
     found = re.search(r"^_target_: *(\S+)", text(group, name), re.MULTILINE)
     return found and found[1]
-
-
-def plain(node: DictConfig) -> dict[str, Any]:
-    """A configuration node as plain values, interpolations resolved and classes named as they are recorded: what
-    results, recipes and hashes hold."""
-    from omegaconf import OmegaConf
-
-    return _named(OmegaConf.to_container(node, resolve=True))
-
-
-def _named(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_named(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: siblings.recorded(item) if name == "_target_" and isinstance(item, str) else _named(item)
-            for name, item in value.items()}
 
 
 def default(group: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
+from bench.contracts.calls import Raised, absent, ask, class_name, shown
 from bench.errors import DetectorError
 
 from .ecdf import COPOD, ECOD
@@ -44,7 +45,8 @@ class Outlier(BaseEstimator):
 
     Raises
     ------
-    DetectorError : by ``fit``, if no agent lives, or the estimator's scores depend on what else is scored.
+    DetectorError : by ``fit``, if no agent lives, or the estimator cannot be fitted so, or has no scores, random ones,
+        or such that depend on what else is scored.
     """
 
     def __init__(self, estimator: Any, view: View | None = None, max_samples: int | None = None, scale: bool = True,
@@ -67,9 +69,10 @@ class Outlier(BaseEstimator):
         if self.max_samples is not None and len(samples) > self.max_samples:
             chosen = np.random.default_rng(self.seed).choice(len(samples), self.max_samples, replace=False)
             samples = samples[np.sort(chosen)]
-        estimator = self._fresh()
-        self.model_ = (make_pipeline(StandardScaler(), estimator) if self.scale else estimator).fit(samples)
-        self._check_alone(samples[:64])
+        estimator = self._asked("clone", self._fresh)
+        self.model_ = make_pipeline(StandardScaler(), estimator) if self.scale else estimator
+        self._asked("fit", lambda: self.model_.fit(samples))
+        self._check_scores(samples[:64])
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -94,11 +97,20 @@ class Outlier(BaseEstimator):
             seen = features(self.view, some)
             yield seen, some.mask if seen.ndim == 3 else living(some)
 
-    def _check_alone(self, samples: np.ndarray) -> None:
-        """Raise DetectorError if the scores of some samples depend on others that are scored with them."""
+    def _check_scores(self, samples: np.ndarray) -> None:
+        """Raise DetectorError if scores of some samples are not finite, are random, or depend on others that are scored
+        with them."""
         half = samples[: len(samples) // 2 + 1]
-        if not np.allclose(self._anomaly(half), self._anomaly(samples)[: len(half)], rtol=1e-3, atol=1e-6):
-            raise DetectorError(f"{self.estimator} scores a sample by the others scored with it; a "
+        scores, again, alone = self._anomaly(samples), self._anomaly(samples), self._anomaly(half)
+        bad, name = int((~np.isfinite(scores)).sum()), class_name(_last(self.estimator))
+        if bad:
+            raise DetectorError(f"{name} gives {bad} of {len(samples)} samples that it was fitted to "
+                                "a score that is not finite")
+        if not np.allclose(scores, again, rtol=1e-3, atol=1e-6):
+            raise DetectorError(f"{name} scores at random: the same samples, scored twice, get other "
+                                "scores; a detector's score may depend on its own step and earlier ones alone")
+        if not np.allclose(alone, scores[: len(half)], rtol=1e-3, atol=1e-6):
+            raise DetectorError(f"{shown(self.estimator)} scores a sample by the others scored with it; a "
                                 "detector's score may depend on its own step and earlier ones alone")
 
     def _fresh(self) -> Any:
@@ -111,11 +123,33 @@ class Outlier(BaseEstimator):
 
     def _anomaly(self, samples: np.ndarray) -> np.ndarray:
         """(sample,) higher for what is further out"""
-        estimator = self.model_
-        while isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        if any(kind.__module__.split(".")[0] == "pyod" for kind in type(estimator).__mro__):
-            return self.model_.decision_function(samples)
-        if hasattr(self.model_, "score_samples"):
-            return -self.model_.score_samples(samples)
-        return -self.model_.decision_function(samples)
+        estimator = _last(self.model_)
+        pyod = any(kind.__module__.split(".")[0] == "pyod" for kind in type(estimator).__mro__)
+        methods = [name for name in ("score_samples", "decision_function") if hasattr(self.model_, name)]
+        if not methods:
+            name = class_name(estimator)
+            raise DetectorError(
+                f"{name} without novelty=true judges only what it was fitted to; set detector.estimator.novelty=true"
+                if getattr(estimator, "novelty", None) is False else
+                f"{name} has neither score_samples nor decision_function: it is no outlier estimator")
+        method = "decision_function" if pyod else methods[0]
+        scores = np.asarray(self._asked(method, lambda: getattr(self.model_, method)(samples)))
+        if scores.shape != (len(samples),):
+            raise DetectorError(f"{class_name(estimator)}.{method} returned shape {scores.shape} for {len(samples)} "
+                                "samples; expected a score each")
+        return scores if pyod else -scores
+
+    def _asked(self, what: str, call: Callable[[], Any]) -> Any:
+        """What the estimator's own code gives; DetectorError, with the estimator's name, if it raises anything."""
+        try:
+            return ask(call)
+        except Raised as error:
+            name = class_name(_last(self.estimator))
+            raise DetectorError(f"{name}: {absent(error.__cause__) or f'{what} raised {error}'}") from error
+
+
+def _last(estimator: Any) -> Any:
+    """The estimator, or the last step of a pipeline."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,6 +41,21 @@ class FarFromNormal:
 class Blind(FarFromNormal):
     def score(self, episodes):
         return np.full(episodes.mask.shape, np.nan)
+
+class Signed(FarFromNormal):
+    def __init__(self, options=None):
+        self.options = options
+
+    def score(self, episodes):
+        return self.options["sign"] * super().score(episodes).clip(0, self.options["most"])
+
+class Leaves(FarFromNormal):
+    def __init__(self):
+        raise SystemExit("[/bye]")
+
+class Interrupts(FarFromNormal):
+    def score(self, episodes):
+        raise KeyboardInterrupt
 """
 
 
@@ -184,6 +200,43 @@ def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
         bench.evaluate(Blind(), overrides=tuple(TINY), out=made)
     assert "not finite" in fails(capsys, "run", *TINY, "~detector", "+detector._target_=my_detectors.Blind",
                                  f"out={made}")
+
+
+def test_detectors_that_differ_in_a_parameter_keep_their_rows(made, tmp_path, monkeypatch):
+    """Be it in a dictionary, and infinite: as objects and as configurations, which come to the same."""
+    (tmp_path / "my_signs.py").write_text(OWN_DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    from my_signs import Signed
+
+    table, few = tmp_path / "l.csv", (*TINY, "control=null", f"leaderboard={tmp_path / 'l.csv'}")
+    one, other = (bench.evaluate(Signed({"sign": sign, "most": float("inf")}), overrides=few, out=made)
+                  for sign in (1, -1))
+    assert one.config_hash != other.config_hash
+    assert one.rows != other.rows
+    assert set(read_leaderboard(table)["config_hash"]) == {one.config_hash, other.config_hash}
+    words = ["detector._target_=my_signs.Signed", "detector.options={sign: 1, most: inf}"]
+    assert main(["run", *few, *words, f"out={made}"]) == 0
+    assert set(read_leaderboard(table)["config_hash"]) == {one.config_hash, other.config_hash}
+    assert main(["report", one.config_hash, f"out={made}"]) == 0
+    (page,) = made.glob(f"runs/*{one.config_hash}.html")
+    assert "most: .inf" in page.read_text()
+    assert "most:inf" in page.read_text(), "in the command that makes it again"
+    for file in made.glob("runs/*Signed*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("Leaves", "constructor: expected .*SystemExit: \\[/bye\\]|cannot make detector my_odd.Leaves: \\[/bye\\]"),
+    ("Interrupts", "score: expected .*score raised KeyboardInterrupt")])
+def test_check_ends_with_its_table_whatever_the_detector_does(tmp_path, monkeypatch, capsys, name, reason):
+    (tmp_path / "my_odd.py").write_text(OWN_DETECTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["check", f"my_odd.{name}"]) == 2
+    said = capsys.readouterr()
+    assert all(check in said.out for check in ("constructor", "needs", "future", "sign"))
+    assert re.search(f"^error: {name} fails 1 of .* checks: .*({reason})", said.err)
+    assert main(["run", *TINY, f"detector._target_=my_odd.{name}", f"out={tmp_path}", "budget.train_steps=1"]) == 2 \
+        if name == "Leaves" else True
 
 
 def test_something_is_done_about_alarms(made, tmp_path, capsys):

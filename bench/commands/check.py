@@ -8,17 +8,23 @@ from omegaconf import DictConfig
 def main(cfg: DictConfig) -> None:
     """Print the outcome of every check of the configured detector. Raises DetectorError if one fails."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    from bench.conformance import outcomes, require
+    from bench.conformance import outcomes, require, unmade
+    from bench.errors import DetectorError
     from bench.harness.build import build, describe
     from bench.reporting.progress import console
 
     _, name = describe(cfg, None)
-    found = outcomes(build(cfg.detector, "detector"))
+    try:
+        found = outcomes(build(cfg.detector, "detector"))
+    except DetectorError as error:
+        found = unmade(str(error))
     table = Table("check", "outcome", "expected", "came", box=box.SIMPLE_HEAD, title=name, title_justify="left")
     styles = {"passed": "", "failed": "red", "warning": "yellow", "not run": "dim"}
     for outcome in found:
-        table.add_row(outcome.check, outcome.status, outcome.expected, outcome.message, style=styles[outcome.status])
+        table.add_row(outcome.check, outcome.status, outcome.expected, escape(outcome.message),
+                      style=styles[outcome.status])
     console.print(table)
     require(name, found)

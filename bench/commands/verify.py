@@ -16,9 +16,9 @@ def main(cfg: DictConfig) -> None:
     from rich import box
     from rich.table import Table
 
-    from bench import options
     from bench.artifacts import zoo
     from bench.artifacts.teams import load_team
+    from bench.artifacts.written import plain
     from bench.envs import make_battles
     from bench.errors import BenchError
     from bench.harness.build import build, check
@@ -47,7 +47,7 @@ def main(cfg: DictConfig) -> None:
         if not isinstance(about.get("measured"), dict) or not isinstance(about.get("recipe"), dict):
             raise BenchError(f"{base}.json holds no measured figure to compare with: is the team finished?")
         attacked = about["recipe"].get("attack") or {}
-        known = attacked.get("trigger") == options.plain(cfg.attack.trigger)
+        known = attacked.get("trigger") == plain(cfg.attack.trigger)
         if attacked and not known:
             console.print(f"{base.name}: made with another trigger than attack={cfg.attack.name}; measured without it")
         if known:

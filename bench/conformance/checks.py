@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from functools import cached_property, partial
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
-from bench.conformance.episodes import clean, policies, wild
-from bench.contracts import NEEDS, Detector, Episodes, besides, differing, needed
+from bench.artifacts.written import attributes, written
+from bench.conformance.episodes import clean, wild
+from bench.conformance.subject import Broken, Doubt, Subject, asked, content, judged, same
+from bench.contracts import NEEDS, Detector, Episodes, needed
+from bench.contracts.calls import Raised, class_name, name_of
 from bench.errors import DetectorError
 
 REVERSED, TOLD_APART = 0.25, 0.75  # AUROC of wild against clean battles: below the one, above the other
@@ -39,7 +43,8 @@ def check_detector(detector: Detector | type) -> list[Outcome]:
     DetectorError : a check fails; names all that do, with what was expected and what came.
     """
     found = outcomes(detector)
-    require((detector if isinstance(detector, type) else type(detector)).__name__, found)
+    made = not issubclass(type(detector), type)
+    require(class_name(detector) if made else name_of(cast(type, detector)), found)
     return found
 
 
@@ -53,12 +58,15 @@ def require(name: str, found: list[Outcome]) -> None:
 
 def outcomes(detector: Detector | type) -> list[Outcome]:
     """The outcome of every check, whether passed or failed. What the detector raises becomes a failed check."""
-    subject = Subject(detector() if isinstance(detector, type) else detector)
+    try:
+        subject = Subject(asked(cast(type, detector)) if issubclass(type(detector), type) else detector)
+    except Raised as error:
+        return unmade(str(error))
     found: dict[str, Outcome] = {}
     for name, (check, expected) in CHECKS.items():
         status, message = "passed", ""
         try:
-            check(subject)
+            _run(check, subject, name)
         except Doubt as doubt:
             status, message = "warning", str(doubt)
         except Broken as broken:
@@ -70,146 +78,57 @@ def outcomes(detector: Detector | type) -> list[Outcome]:
     return list(found.values())
 
 
-class Broken(Exception):
-    """A promise is broken: what came, and the check that it belongs to if not to the one that meets it."""
-
-    def __init__(self, message: str, belongs_to: str = "") -> None:
-        super().__init__(message)
-        self.belongs_to = belongs_to
-
-
-class Doubt(Exception):
-    """Something that is wrong for most detectors but right for some."""
+def unmade(why: str) -> list[Outcome]:
+    """The outcomes of a detector that cannot even be made."""
+    first, *others = CHECKS
+    return [Outcome(first, "failed", CHECKS[first][1], why),
+            *(Outcome(name, "not run", CHECKS[name][1], f"see '{first}'") for name in others)]
 
 
-class Subject:
-    """The detector under test, fitted and asked as the benchmark does it: on read-only episodes without labels."""
-
-    def __init__(self, detector: Any) -> None:
-        self.detector = detector
-        self.asked: list[str] = []  # what was asked of episodes that they do not tell
-        self.replaced: set[str] = set()  # parameters that fit has put something else in the place of
-        rng = np.random.default_rng(0)
-        self.train = self.shown(clean(rng.integers(12, 24, 40).tolist(), seed=1))
-        self.test = self.shown(clean([17, 9, 20, 12, 14, 6, 19, 11], seed=2))
-        self.untouched = [(episodes, _content(episodes)) for episodes in (self.train, self.test)]
-
-    def shown(self, episodes: Episodes) -> Episodes:
-        """The episodes as a detector is given them; whoever asks for their labels is remembered."""
-        asked = self.asked
-
-        class Guarded(Episodes):
-            @property
-            def labels(self) -> Any:
-                asked.append("labels")
-                return super().labels
-
-        return Guarded(**vars(episodes.public()))
-
-    def fresh(self) -> Any:
-        """A copy that is not fitted, such as each team is given."""
-        try:
-            return copy.deepcopy(self.detector)
-        except Exception as error:
-            raise Broken(f"copy.deepcopy raised {type(error).__name__}: {error}", "constructor") from error
-
-    def fit(self) -> Any:
-        """A fresh copy, fitted."""
-        fresh = self.fresh()
-        given = dict(vars(fresh))
-        try:
-            also = besides(fresh, policies())
-        except DetectorError as error:
-            raise Broken(str(error), "needs") from error
-        result = self.call(fresh, "fit", self.train, **also)
-        self.replaced |= {name for name, value in given.items() if vars(fresh).get(name) is not value}
-        if result is not fresh:
-            raise Broken(f"fit returned {_kind(result)}", "fit")
-        return fresh
-
-    @cached_property
-    def fitted(self) -> Any:
-        """A copy fitted once, for all checks but that of the seed."""
-        return self.fit()
-
-    def scores(self, episodes: Episodes, detector: Any = None) -> np.ndarray:
-        """Checked scores, (episode, step) or (episode, step, agent)."""
-        scores = np.asarray(self.call(self.fitted if detector is None else detector, "score", episodes))
-        if scores.shape not in (episodes.mask.shape, episodes.alive.shape):
-            raise Broken(f"score returned shape {scores.shape} for {episodes.mask.shape} steps", "shape")
-        if not np.issubdtype(scores.dtype, np.number) or np.iscomplexobj(scores):
-            raise Broken(f"score returned {scores.dtype}", "shape")
-        bad = int((~np.isfinite(scores[_judged(scores, episodes)])).sum())
-        if bad:
-            raise Broken(f"{bad:,} of {scores.size:,} scores are not finite", "finite")
-        return scores
-
-    def call(self, detector: Any, method: str, episodes: Episodes, **also: Any) -> Any:
-        """Call a method; what it raises becomes a broken promise of the check that it belongs to."""
-        asked = len(self.asked)
-        try:
-            return getattr(detector, method)(episodes, **also)
-        except Exception as error:
-            said = f"{method} raised {type(error).__name__}: {error}"
-            if isinstance(error, ValueError) and "read-only" in str(error):
-                raise Broken(said, "read-only") from error
-            raise Broken(said, "labels" if len(self.asked) > asked else method) from error
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else f"an object of type {type(value).__name__}"
-
-
-def _content(episodes: Episodes) -> dict[str, Any]:
-    """A copy of the columns."""
-    columns = {f.name: getattr(episodes, f.name) for f in fields(episodes)}
-    return {name: column.copy() for name, column in columns.items() if column is not None}
-
-
-def _judged(scores: np.ndarray, episodes: Episodes) -> np.ndarray:
-    """Where scores count: in steps that were played and, if they are of agents, of the living."""
-    return episodes.mask if scores.ndim == 2 else episodes.alive & episodes.mask[..., None]
-
-
-def _same(scores: np.ndarray, other: np.ndarray, judged: np.ndarray, when: str) -> None:
-    """Broken if scores (and other ones of the same shape) differ where they are judged."""
-    if scores.shape != other.shape:
-        raise Broken(f"scores have shape {other.shape} instead of {scores.shape} {when}")
-    differ = differing(scores, other, judged)
-    if differ.any():
-        first = tuple(int(i) for i in np.argwhere(differ)[0])
-        raise Broken(f"{int(differ.sum()):,} of {int(judged.sum()):,} scores differ {when}, the first at {first}: "
-                     f"{scores[first]:.6g} and {other[first]:.6g}")
+def _run(check: Callable[[Subject], None], subject: Subject, name: str) -> None:
+    """Run a check. A detector's code may also run where none would be suspected, as in comparing or listing it."""
+    try:
+        asked(lambda: check(subject))
+    except Raised as error:
+        if isinstance(error.__cause__, Broken | Doubt):
+            raise error.__cause__ from None
+        raise Broken(str(error), name) from error
 
 
 def constructor(subject: Subject) -> None:
-    kind = type(subject.detector)
+    subject.fresh()
+    kind, torch = type(subject.detector), sys.modules.get("torch")
+    if torch is not None and issubclass(kind, torch.nn.Module):
+        raise Broken("it is a torch.nn.Module, which holds its weights from the beginning; make one in fit, as net_")
     parameters = inspect.signature(kind).parameters.values()
     unnamed = [str(p) for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if unnamed:
         raise Broken(f"__init__ takes {', '.join(unnamed)}, whose names cannot be known")
     given = {p.name: object() for p in parameters}  # no logic can make anything of these
     try:
-        made = vars(kind(**given))
-    except Exception as error:
-        raise Broken(f"__init__ raised {type(error).__name__}: {error}; check values in fit") from error
+        made = attributes(asked(lambda: kind(**given)))
+    except Raised as error:
+        raise Broken(f"__init__ raised {error}; check values in fit") from error
     for name, value in given.items():
         if made.get(name) is not value:
             raise Broken(f"the parameter '{name}' is not stored as it was given, as self.{name}")
     extra = sorted(made.keys() - given.keys())
     if extra:
         raise Broken(f"__init__ also sets {', '.join(extra)}; set them in fit, as {extra[0].strip('_')}_")
-    subject.fresh()
     uses: list[Callable] = [repr]
-    if hasattr(subject.detector, "get_params"):
+    if hasattr(kind, "get_params"):
         from sklearn.base import clone
 
         uses.append(clone)
     for use in uses:
         try:
-            use(subject.detector)
-        except Exception as error:
-            raise Broken(f"{use.__name__} raised {type(error).__name__}: {error}") from error
+            asked(lambda use=use: use(subject.detector))  # type: ignore[misc]
+        except Raised as error:
+            raise Broken(f"{use.__name__} raised {error}") from error
+    try:
+        written(subject.detector)
+    except DetectorError as error:
+        raise Broken(str(error)) from error
 
 
 def needs(subject: Subject) -> None:
@@ -242,21 +161,26 @@ def read_only(subject: Subject) -> None:
             raise Broken(f"it changed the column '{changed[0]}'")
 
 
-def attributes(subject: Subject) -> None:
-    learned = vars(subject.fitted).keys() - vars(subject.detector).keys()
+def names_learned(subject: Subject) -> None:
+    learned = attributes(subject.fitted).keys() - attributes(subject.detector).keys()
     wrong = sorted(name for name in learned if not name.endswith("_") and name[0] != "_")
     if wrong:
         raise Broken(f"fit sets {', '.join(wrong)}; name it {wrong[0]}_")
     if subject.replaced:
         raise Broken(f"fit changes the parameter '{min(subject.replaced)}'")
+    try:
+        asked(lambda: copy.deepcopy(subject.fitted))
+    except Raised as error:
+        raise Broken(f"copy.deepcopy of the fitted detector raised {error}") from error
 
 
 def unfitted(subject: Subject) -> None:
-    if vars(subject.fitted).keys() == vars(subject.detector).keys():
+    if attributes(subject.fitted).keys() == attributes(subject.detector).keys():
         return  # it learns nothing, so that it may be asked at once
+    fresh = subject.fresh()
     try:
-        subject.fresh().score(subject.test)
-    except Exception:
+        asked(lambda: fresh.score(subject.test))
+    except Raised:
         return
     raise Broken("score before fit returned scores")
 
@@ -264,7 +188,7 @@ def unfitted(subject: Subject) -> None:
 def seed(subject: Subject) -> None:
     scores = subject.scores(subject.test)
     again = subject.scores(subject.test, subject.fit())
-    _same(scores, again, _judged(scores, subject.test), "when it is fitted again on the same battles")
+    same(scores, again, judged(scores, subject.test), "when it is fitted again on the same battles")
 
 
 def future(subject: Subject) -> None:
@@ -272,32 +196,32 @@ def future(subject: Subject) -> None:
     early = np.arange(before.mask.shape[1]) < before.length[:, None] // 2
     other = wild(before, seed=3)
     later: dict[str, Any] = {}
-    for name, column in _content(before).items():
+    for name, column in content(before).items():
         then = early.reshape(*early.shape, *[1] * (column.ndim - 2))
         later[name] = np.where(then, column, getattr(other, name))
         later[name][1::2] = np.where(then, column, np.zeros_like(column))[1::2]  # every other battle ends there
     scores = subject.scores(before)
-    judged = _judged(scores, before) & early.reshape(*early.shape, *[1] * (scores.ndim - 2))
-    _same(scores, subject.scores(subject.shown(Episodes(**later))), judged, "when later steps change")
+    both = judged(scores, before) & early.reshape(*early.shape, *[1] * (scores.ndim - 2))
+    same(scores, subject.scores(subject.shown(Episodes(**later))), both, "when later steps change")
 
 
 def order(subject: Subject) -> None:
     scores = subject.scores(subject.test)
-    _same(scores, subject.scores(subject.test[::-1])[::-1], _judged(scores, subject.test), "in the reverse order")
+    same(scores, subject.scores(subject.test[::-1])[::-1], judged(scores, subject.test), "in the reverse order")
 
 
 def batch_size(subject: Subject) -> None:
     scores = subject.scores(subject.test)
     alone = np.concatenate([subject.scores(subject.test[i:i + 1]) for i in range(len(subject.test))])
-    _same(scores, alone, _judged(scores, subject.test), "when battles are scored one at a time")
+    same(scores, alone, judged(scores, subject.test), "when battles are scored one at a time")
 
 
 def padding(subject: Subject) -> None:
     scores = subject.scores(subject.test)
     longer: dict[str, Any] = {name: np.pad(column, [(0, 0), (0, 7), *[(0, 0)] * (column.ndim - 2)])
-                              for name, column in _content(subject.test).items()}
+                              for name, column in content(subject.test).items()}
     padded = subject.scores(subject.shown(Episodes(**longer)))[:, : scores.shape[1]]
-    _same(scores, padded, _judged(scores, subject.test), "with more padding at the end")
+    same(scores, padded, judged(scores, subject.test), "with more padding at the end")
 
 
 def one_step(subject: Subject) -> None:
@@ -305,20 +229,25 @@ def one_step(subject: Subject) -> None:
 
 
 def nobody_alive(subject: Subject) -> None:
-    columns = _content(subject.test)
+    columns = content(subject.test)
     columns["alive"][:] = False
     subject.scores(subject.shown(Episodes(**columns)))
 
 
-def sign(subject: Subject) -> None:
+def told_apart(subject: Subject) -> float:
+    """The AUROC of wild battles against clean ones."""
     usual = clean([15] * 40, seed=5)
     odd = wild(usual, seed=6)
     sides = []
     for episodes in (usual, odd):
         scores = subject.scores(subject.shown(episodes))
-        sides.append(np.where(_judged(scores, episodes), scores, -np.inf).reshape(len(episodes), -1).max(1))
+        sides.append(np.where(judged(scores, episodes), scores, -np.inf).reshape(len(episodes), -1).max(1))
     difference = sides[1][:, None] - sides[0]
-    auroc = float(np.mean(difference > 0) + np.mean(difference == 0) / 2)
+    return float(np.mean(difference > 0) + np.mean(difference == 0) / 2)
+
+
+def sign(subject: Subject) -> None:
+    auroc = told_apart(subject)
     came = f"of wild and clean battles, the wild one scores higher in {auroc:.0%} of the pairs"
     if auroc < REVERSED:
         raise Broken(f"{came}: is the sign reversed?")
@@ -333,7 +262,7 @@ CHECKS: dict[str, tuple[Callable[[Subject], None], str]] = {
     "labels": (labels, "no question for labels"),
     "read-only": (read_only, "episodes to be left as they are"),
     "fit": (partial(_usual, check="fit"), "fit(episodes) to return self"),
-    "attributes": (attributes, "fit to leave parameters alone and to end the names of what it learns in '_'"),
+    "attributes": (names_learned, "fit to leave parameters alone and end the names of what it learns in '_'; copies"),
     "score": (partial(_usual, check="score"), "score(episodes) to return scores"),
     "unfitted": (unfitted, "an error of score before fit"),
     "shape": (partial(_usual, check="shape"), "real scores of shape (episode, step) or (episode, step, agent)"),

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench.contracts.battles import Battles
+from bench.contracts.calls import Raised, ask, class_name, shown
 from bench.contracts.episodes import Episodes
 from bench.errors import DetectorError, unknown
 
@@ -99,17 +100,17 @@ def needed(detector: Any, allowed: Sequence[str] = NEEDS, default: Sequence[str]
 
     Raises DetectorError if that is no tuple of allowed names.
     """
-    name = type(detector).__name__
+    name = class_name(detector)
     try:
-        wanted = getattr(detector, "needs", default)
-    except Exception as error:
-        raise DetectorError(f"{name}.needs failed: {type(error).__name__}: {error}") from error
-    if not isinstance(wanted, Collection):
-        raise DetectorError(f"{name}.needs is {wanted!r}; expected a tuple of: {', '.join(allowed)}")
-    names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        wanted = ask(lambda: getattr(detector, "needs", default))
+        if not isinstance(wanted, Collection):
+            raise DetectorError(f"{name}.needs is {shown(wanted)}; expected a tuple of: {', '.join(allowed)}")
+        names = ask(lambda: (wanted,) if isinstance(wanted, str) else tuple(wanted))
+    except Raised as error:
+        raise DetectorError(f"{name}.needs failed: {error}") from error
     for need in names:
-        if need not in allowed:
-            raise DetectorError(f"{name}.needs: {unknown('need', need, allowed)}")
+        if not isinstance(need, str) or need not in allowed:
+            raise DetectorError(f"{name}.needs: {unknown('need', shown(need, str), allowed)}")
     return names
 
 

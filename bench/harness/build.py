@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,15 +14,16 @@ from typing import Any
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import BENCHMARK, __version__, options, plugins, siblings
+from bench import BENCHMARK, __version__, options, plugins
+from bench.artifacts.written import plain, written
 from bench.contracts import DEFENDERS, RELEASE, Detector
-from bench.errors import BenchError, unknown
+from bench.contracts.calls import Raised, absent, ask, said, shown
+from bench.contracts.locate import missing
+from bench.errors import BenchError, DetectorError, unknown
 from bench.harness.seeds import digest
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
@@ -37,16 +39,16 @@ def build(cfg: DictConfig, kind: str) -> Any:
 
     Raises
     ------
-    BenchError : it cannot be found or made; says why in one line.
+    BenchError : it cannot be found or made; says why in one line. DetectorError if a detector's own code is at fault.
     """
     try:
-        return instantiate(cfg, _convert_="all")
-    except (HydraException, OmegaConfBaseException, ImportError) as error:
+        return ask(lambda: instantiate(cfg, _convert_="all"))
+    except Raised as error:
         target = str(cfg.get("_target_", cfg))
-        raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}") from error
+        raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}", cfg) from error
 
 
-def _reason(error: BaseException, what: str) -> BenchError:
+def _reason(error: BaseException, what: str, cfg: DictConfig) -> BenchError:
     """The innermost cause, in one line."""
     cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, BenchError):
@@ -56,7 +58,16 @@ def _reason(error: BaseException, what: str) -> BenchError:
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
         return BenchError(f"{what}: {'.'.join(map(str, first['loc']))} is {first['input']!r}; {first['msg']}")
-    return BenchError(f"cannot make {what}: {str(cause).splitlines()[0]}")
+    # What was refused for another reason must not be imported to find out more.
+    unfound = missing(OmegaConf.to_container(cfg)) if isinstance(cause, ImportError | SystemExit) else None
+    if unfound is not None:
+        return BenchError(f"cannot make {what}: {unfound}")
+    kind = DetectorError if what.startswith("detector ") else BenchError
+    return kind(f"cannot make {what}: {absent(cause) or _text(cause)}")
+
+
+def _text(error: BaseException) -> str:
+    return (shown(error, str) if isinstance(error, Exception) else "") or said(error)
 
 
 def check(cfg: DictConfig) -> None:
@@ -98,7 +109,7 @@ def option(group: str, name: str) -> DictConfig:
 
 def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any], str]:
     """(everything that a result depends on, the detector's name)."""
-    config = options.plain(cfg)
+    config = plain(cfg)
     config = {key: value for key, value in config.items() if key not in PLACES}
     # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
     for elsewhere in ("repair_steps", "search_battles"):  # not of a run; in the attack, where that searches
@@ -113,25 +124,10 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee
     if detector is not None:
-        config["detector"] = _written(detector, vars(detector))
+        config["detector"] = written(detector)
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
     return config | {"benchmark_version": BENCHMARK}, _detector_name(config["detector"])
-
-
-def _written(made: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """An object as a configuration node, as far as that can be: its class and values, estimators and views within."""
-    def plain(value: Any) -> Any:
-        if isinstance(value, bool | int | float | str | None):
-            return value
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        if hasattr(value, "get_params") and not isinstance(value, type):
-            return _written(value, value.get_params(deep=False))
-        return str(type(value))
-
-    return {"_target_": siblings.recorded(f"{type(made).__module__}.{type(made).__qualname__}"),
-            **{name: plain(value) for name, value in sorted(values.items())}}
 
 
 def _detector_name(detector: dict[str, Any]) -> str:
@@ -148,17 +144,23 @@ def _detector_name(detector: dict[str, Any]) -> str:
             return name
     view, inner = detector.get("view"), detector.get("estimator")
     alike = [name for name, known in shipped.items() if "view" in known and known | {"view": view} == detector]
-    name = alike[0] if alike else _class(inner) or _class(detector)
+    name = alike[0] if alike else _own(_class(inner) or _class(detector))
     if not _class(view):
         return name
-    views = [name for name in options.names("view") if options.plain(option("view", name)) == view]
+    views = [name for name in options.names("view") if plain(option("view", name)) == view]
     return f"{name}_{views[0] if views else _class(view)}"
+
+
+def _own(name: str) -> str:
+    """The name of a class, in files as well; another one where it is that of a shipped detector, which it is not."""
+    name = re.sub(r"[^\w-]", "_", name)
+    return f"own_{name}" if name in options.names("detector") else name
 
 
 def is_shipped(detector: dict[str, Any]) -> bool:
     """Whether a detector, as :func:`describe` has it, consists of classes that shipped options name, or of ours."""
     known = {name for group in ("detector", "view") for option_name in options.names(group)
-             for name in targets(options.plain(option(group, option_name)))}
+             for name in targets(plain(option(group, option_name)))}
     return all(name in known or name.startswith("detectors.") for name in targets(detector))
 
 
@@ -175,7 +177,7 @@ def targets(node: Any) -> Iterator[str]:
 
 @cache  # a leaderboard asks for the names of a thousand cells
 def _shipped_detectors() -> dict[str, Any]:
-    return {name: options.plain(option("detector", name)) for name in options.names("detector")}
+    return {name: plain(option("detector", name)) for name in options.names("detector")}
 
 
 def _class(node: Any) -> str:
@@ -192,7 +194,7 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
     loader = GlobalHydra.instance().config_loader()
     for name in loader.get_group_options(group, config_name="config", overrides=path):
         if name not in options.names(group):
-            yield name, options.plain(compose("config", [f"{group}={name}", *path])[group])
+            yield name, plain(compose("config", [f"{group}={name}", *path])[group])
 
 
 def packages() -> dict[str, str]:

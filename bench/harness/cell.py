@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
@@ -17,10 +17,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import BENCHMARK, options, plugins
+from bench import BENCHMARK, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
+from bench.artifacts.written import plain
 from bench.contracts import (
     NEVER,
     Attack,
@@ -37,7 +38,7 @@ from bench.contracts import (
 )
 from bench.errors import BenchError
 from bench.harness.build import build, check, describe, git_sha, option, packages
-from bench.harness.host import Host, InProcess
+from bench.harness.host import Host, InProcess, usable
 from bench.harness.isolation import hosted
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
 from bench.harness.response import check_response, respond
@@ -77,8 +78,11 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
     BenchError : anything wrong with what was asked for; DetectorError, one of them, if the detector is at fault.
     """
     tune()
-    if isinstance(detector, str):
-        detector, choices = None, choices | {"detector": detector}
+    made: Detector | None = None
+    if issubclass(type(detector), str):  # isinstance would ask the detector itself
+        choices = choices | {"detector": detector}
+    else:
+        made = cast("Detector | None", detector)
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
     with initialize_config_module("bench.conf", version_base="1.3"):
@@ -89,7 +93,7 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         HydraConfig.instance().set_config(cfg)  # as the command line does it
         with open_dict(cfg):
             del cfg["hydra"]
-        return run(cfg, stage, say=say, detector=detector)
+        return run(cfg, stage, say=say, detector=made)
 
 
 def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None,
@@ -100,6 +104,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector |
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_response(cfg)
+    if detector is not None:
+        usable(detector)
     config, detector_name = describe(cfg, detector)
     key = config_hash(config)
     base = _base(cfg, detector_name, key)
@@ -264,7 +270,7 @@ def _trusted(cfg: DictConfig, battles: Battles, teams: dict[str, Checkpoint], st
 
 def _what_is_watched(cfg: DictConfig, battles: Battles, attack: Attack, checkpoint: Checkpoint) -> str:
     """Everything that the battles of a team depend on."""
-    trigger = options.plain(cfg.attack.trigger), getattr(attack.trigger, "learned", None)
+    trigger = plain(cfg.attack.trigger), getattr(attack.trigger, "learned", None)
     return json.dumps([checkpoint.sha256, battles.spec.id, battles.spec.version, sizes(cfg), trigger,
                        seeds(cfg)["fit"]])
 

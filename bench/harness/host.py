@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from bench.contracts import POLICIES, RECORDABLE, Detector, Episodes, besides, needed
-from bench.errors import BenchError, DetectorError
+from bench.contracts.calls import Raised, ask, class_name, name_of, score_array
+from bench.errors import DetectorError
 
 if TYPE_CHECKING:  # what follows it here is quick to import, for a detector's own process
     from bench.marl.team import Team
@@ -62,7 +63,7 @@ class InProcess:
     """A detector in this process, which could do anything to it: for those that are shipped, and for debugging."""
 
     def __init__(self, detector: Detector) -> None:
-        self.detector, self.name = detector, type(detector).__name__
+        self.detector, self.name = detector, class_name(detector)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ class FittedInProcess:
     """See :class:`Fitted`."""
 
     def __init__(self, detector: Detector, needs: Collection[str]) -> None:
-        self.name, self._needs = type(detector).__name__, needs
+        self.name, self._needs = class_name(detector), needs
         self._detector, self._other = detector, copied(detector)
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -100,28 +101,47 @@ def shown(episodes: Episodes, needs: Collection[str]) -> Episodes:
     return replace(episodes.public(), **unasked)  # type: ignore[arg-type]
 
 
+def usable(detector: Any) -> None:
+    """Raise DetectorError unless this is an object with ``fit`` and ``score`` that can be copied for each team."""
+    if issubclass(type(detector), type):
+        name = name_of(detector)
+        raise DetectorError(f"{name} is a class; hand over an object of it: {name}()")
+    for method in ("fit", "score"):
+        try:
+            there = ask(lambda method=method: callable(getattr(detector, method, None)))  # type: ignore[misc]
+        except Raised as error:
+            raise DetectorError(f"{class_name(detector)}.{method} failed: {error}") from error
+        if not there:
+            raise DetectorError(f"{class_name(detector)} has no method '{method}'; a detector has fit(episodes) and "
+                                "score(episodes)")
+    copied(detector)
+
+
 def copied(detector: Detector) -> Detector:
     """A deep copy. Raises DetectorError if there can be none."""
     try:
-        return copy.deepcopy(detector)
-    except Exception as error:
-        raise DetectorError(f"{type(detector).__name__} cannot be copied: {type(error).__name__}: {error}") from error
+        return ask(lambda: copy.deepcopy(detector))
+    except Raised as error:
+        raise DetectorError(f"{class_name(detector)} cannot be copied: copy.deepcopy raised {error}") from error
 
 
 def called(detector: Detector, method: str, episodes: Episodes, **also: Any) -> Any:
     """Call "fit", which gives the detector, or "score"; whatever it raises becomes a DetectorError."""
     try:
-        result = getattr(detector, method)(episodes, **also)
-    except BenchError:
-        raise
-    except Exception as error:
-        raise DetectorError(f"{type(detector).__name__}.{method} failed: {type(error).__name__}: {error}") from error
+        result = ask(lambda: getattr(detector, method)(episodes, **also))
+    except Raised as error:
+        raise DetectorError(f"{class_name(detector)}.{method} failed: {error}") from error
     return detector if method == "fit" else result
 
 
 def as_scores(detector: Detector, episodes: Episodes) -> np.ndarray:
     """What a fitted detector says of public episodes, checked: see :meth:`Fitted.score`."""
-    return checked(np.asarray(called(detector, "score", episodes)), episodes, type(detector).__name__)
+    name, returned = class_name(detector), called(detector, "score", episodes)
+    try:
+        scores = score_array(returned)
+    except DetectorError as error:
+        raise DetectorError(f"{name}.score {error}") from error
+    return checked(scores, episodes, name)
 
 
 def checked(scores: np.ndarray, episodes: Episodes, name: str) -> np.ndarray:
@@ -133,7 +153,7 @@ def checked(scores: np.ndarray, episodes: Episodes, name: str) -> np.ndarray:
     if scores.shape not in shapes:
         raise DetectorError(f"{name}.score returned shape {scores.shape}; expected (episode, step) {shapes[0]} or "
                             f"(episode, step, agent) {shapes[1]}")
-    if not np.issubdtype(scores.dtype, np.number) or np.iscomplexobj(scores):
+    if scores.dtype.kind not in "iuf":
         raise DetectorError(f"{name}.score returned {scores.dtype}; expected real numbers")
     played = episodes.mask if scores.ndim == 2 else episodes.alive & episodes.mask[..., None]
     bad = int((~np.isfinite(scores[played])).sum())

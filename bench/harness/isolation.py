@@ -16,9 +16,10 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from bench.contracts import NEEDS, POLICIES, Detector, Episodes
+from bench.contracts.calls import class_name
 from bench.errors import BenchError
 from bench.harness.build import build, is_shipped
-from bench.harness.host import Host, InProcess, checked, shown
+from bench.harness.host import Host, InProcess, checked, shown, usable
 from bench.harness.own_process import OwnProcess
 from bench.harness.wire import packed
 from bench.marl.team import Team
@@ -84,8 +85,10 @@ def hosted(cfg: DictConfig, config: dict[str, Any], detector: Detector | None) -
     Raises BenchError where a system has no such processes, or the detector cannot be made.
     """
     if not own_process(cfg, ours=detector is None and is_shipped(config["detector"])):
-        return nullcontext(InProcess(build(cfg.detector, "detector") if detector is None else detector))
-    name = type(detector).__name__ if detector is not None else str(cfg.detector["_target_"]).rpartition(".")[2]
+        made = build(cfg.detector, "detector") if detector is None else detector
+        usable(made)
+        return nullcontext(InProcess(made))
+    name = class_name(detector) if detector is not None else str(cfg.detector["_target_"]).rpartition(".")[2]
     node = OmegaConf.to_container(cfg.detector, resolve=True) if detector is None else detector
     return Elsewhere(OwnProcess(node, name, build(cfg.limits, "limits")))
 

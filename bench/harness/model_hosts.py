@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench.contracts import RECORDABLE, SHOWN, Battles, Episodes, needed
-from bench.errors import BenchError, DetectorError
+from bench.contracts.calls import Raised, ask
+from bench.errors import DetectorError
 from bench.harness.own_process import OwnProcess
 from bench.harness.wire import packed
 from bench.marl.team import Team
@@ -45,11 +46,9 @@ class ModelInProcess:
 
     def _call(self, method: str, *given: Any) -> Any:
         try:
-            return getattr(self._detector, method)(*given)
-        except BenchError:
-            raise
-        except Exception as error:
-            raise DetectorError(f"{self._name}.{method} failed: {type(error).__name__}: {error}") from error
+            return ask(lambda: getattr(self._detector, method)(*given))
+        except Raised as error:
+            raise DetectorError(f"{self._name}.{method} failed: {error}") from error
 
 
 class ModelElsewhere:

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.teams import load_team
+from bench.artifacts.written import plain
 from bench.contracts import RECORDABLE, ModelFigures
 from bench.errors import BenchError, DetectorError
 from bench.harness.build import build, check, option
@@ -81,7 +82,7 @@ class Examiner:
     """
 
     def __init__(self, cfg: DictConfig, dev: Sequence[Model]) -> None:
-        config: dict[str, Any] = options.plain(cfg.model_detector)
+        config: dict[str, Any] = plain(cfg.model_detector)
         self.name = _name(config)
         self.host = self._hosted(cfg, config)
         self.kind = self.host.kind
@@ -189,4 +190,4 @@ def _name(config: dict[str, Any]) -> str:
 
 
 def _shipped() -> dict[str, dict[str, Any]]:
-    return {name: options.plain(option("model_detector", name)) for name in options.names("model_detector")}
+    return {name: plain(option("model_detector", name)) for name in options.names("model_detector")}

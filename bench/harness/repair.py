@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, locked, write_atomic
+from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
@@ -39,8 +40,8 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     battles: Battles = build(cfg.env, "environment")
     checkpoint, clean = backdoored_team(cfg, cfg.attack, battles, stage, say), clean_team(cfg, battles, stage, say)
     attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
-    key = config_hash([options.plain(cfg.repair), checkpoint.sha256, clean.sha256,
-                       options.plain(cfg.attack.trigger), battles.spec.version,
+    key = config_hash([plain(cfg.repair), checkpoint.sha256, clean.sha256,
+                       plain(cfg.attack.trigger), battles.spec.version,
                        cfg.budget.fit_battles, cfg.budget.test_battles, BENCHMARK])
     path = Path(cfg.out) / "repairs" / f"{checkpoint.name}-{repair.name}-{key}.csv"
     n = cfg.budget.test_battles

@@ -12,10 +12,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from bench import options
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
+from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.build import build, check
@@ -46,7 +46,7 @@ class Checkpoint:
 def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
     """Everything that a clean team depends on."""
     return {"env": battles.spec.id, "env_version": battles.spec.version, "seed": int(cfg.seed),
-            "algo": options.plain(cfg.algo)}
+            "algo": plain(cfg.algo)}
 
 
 def clean_name(cfg: DictConfig, battles: Battles) -> str:
@@ -76,7 +76,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
 def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> dict[str, Any]:
     """Everything that a backdoored team depends on, but for the clean team's weights."""
-    return {"clean": clean_recipe(cfg, battles), "attack": options.plain(attack_cfg)}
+    return {"clean": clean_recipe(cfg, battles), "attack": plain(attack_cfg)}
 
 
 def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> str:

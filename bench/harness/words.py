@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import options, plugins, siblings
 from bench.artifacts.files import config_hash
+from bench.artifacts.written import plain, unspelled
 from bench.errors import BenchError
 from bench.harness.build import describe, option
 
@@ -25,7 +26,7 @@ def words_of_config(config: Mapping[str, Any]) -> list[str]:
     over as an object, or if a class other than the detector's is not that of the choice.
     """
     try:
-        wanted = {name: value for name, value in config.items() if name != "benchmark_version"}
+        wanted = {name: unspelled(value) for name, value in config.items() if name != "benchmark_version"}
         words = _choices(wanted)
         for causes in (CAUSES, ("",)):
             differing = dict(_differing("", _composed(words), wanted))
@@ -78,7 +79,7 @@ def _choices(config: Mapping[str, Any]) -> list[str]:
 def _nearest(group: str, node: Mapping[str, Any], names: list[str] | None = None) -> str:
     """The option that needs the fewest values changed to be the node, and none taken away; its view is another's."""
     def distance(name: str) -> tuple[int, int]:
-        found: Any = options.plain(option(group, name))
+        found: Any = plain(option(group, name))
         known, wanted = ({key: value for key, value in side.items() if key != "view"} for side in (found, node))
         away = [where for where, _ in _differing("", wanted, known) if where.startswith("++")]
         return len(away), len([*_differing("", known, wanted)])
@@ -87,7 +88,7 @@ def _nearest(group: str, node: Mapping[str, Any], names: list[str] | None = None
 
 
 def _composed(words: list[str]) -> Any:
-    return options.plain(compose("config", plugins.words(words)))
+    return plain(compose("config", plugins.words(words)))
 
 
 def _differing(path: str, known: Any, wanted: Any) -> Iterator[tuple[str, Any]]:
@@ -111,4 +112,4 @@ def _literal(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\") if value.endswith("\\") or "\\'" in value else value
         return "'" + escaped.replace("'", "\\'") + "'"
-    return json.dumps(value)
+    return str(value) if isinstance(value, float) else json.dumps(value)  # inf and nan go by these names

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from bench import options
 from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
+from bench.artifacts.written import plain
 from bench.contracts import DEFENDERS, RELEASE, Estimate, Figures, Response, Result, Row
 from bench.errors import BenchError
 from bench.reporting.schema import BY_NAME, RENAMED, RESPONSE, validated
@@ -128,7 +129,7 @@ def _view(node: Any) -> str | None:
     if not isinstance(node, dict):
         return None
     known = (name for name in options.names("view")
-             if options.plain(OmegaConf.create(options.text("view", name))) == node)  # type: ignore[arg-type]
+             if plain(OmegaConf.create(options.text("view", name))) == node)  # type: ignore[arg-type]
     return next(known, str(node.get("_target_", "")).rsplit(".", 1)[-1] or None)
 
 

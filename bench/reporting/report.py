@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from bench import options
+from bench.artifacts.written import unspelled
 from bench.contracts import DEFENDERS, Curves, Result
 from bench.reporting.charts import charts
 from bench.reporting.html import template
@@ -53,7 +54,7 @@ def report(result: Result, curves: Sequence[Curves] | None, words: Sequence[str]
         what={group: options.summary(group, name) if name in options.names(group) else ""
               for group, name in (("attack", result.attack), ("detector", result.detector))},
         command=None if words is None else "python -m bench run " + shlex.join(words),
-        config=OmegaConf.to_yaml(OmegaConf.create(result.config)))
+        config=OmegaConf.to_yaml(OmegaConf.create(unspelled(result.config))))
 
 
 def _title(row: dict[str, Any]) -> str:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import threading
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.base import BaseEstimator
 
+from bench.artifacts.written import written
 from bench.conformance import check_detector, outcomes
 from bench.conformance.checks import CHECKS
-from bench.conformance.episodes import AGENTS, ENEMIES, OBSERVATION, clean, policy, wild
-from bench.contracts import NEVER
+from bench.conformance.episodes import AGENTS, ENEMIES, OBSERVATION, clean, policies, policy, wild
+from bench.contracts import NEVER, needed
 from bench.envs.smax import SmaxBattles
 from bench.errors import DetectorError
+from bench.harness.host import InProcess, usable
 from detectors import EnemyMoves
 from detectors.views.observation import EAST, UNSEEN, WEST
 
@@ -298,3 +305,217 @@ def test_battles_are_laid_out_as_smaxs(battles: SmaxBattles):
     assert np.abs(odd.observation).max() > 5 > np.abs(episodes.observation).max()
     assert np.array_equal(odd.mask, episodes.mask)
     assert NEVER not in odd.action
+
+
+class Plain:
+    """Learns nothing."""
+
+    def fit(self, episodes):
+        return self
+
+    def score(self, episodes):
+        return np.abs(episodes.observation.astype(np.float32)).mean(-1)
+
+
+def raises(error):
+    def method(self, *given, **named):
+        raise error
+
+    return method
+
+
+def returns(change):
+    return lambda self, episodes: change(Plain.score(self, episodes), episodes)
+
+
+class Own(BaseException):
+    """No Exception."""
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class Metaclass(type):
+    @property
+    def __name__(cls):
+        raise RuntimeError("no name")
+
+    def __getattr__(cls, name):
+        raise RuntimeError(f"no {name}")
+
+
+class Uncallable(type):
+    def __call__(cls, *given, **named):
+        raise KeyboardInterrupt
+
+
+class Hostile:
+    """As an array, or as the name of a need."""
+
+    def __array__(self, *given, **named):
+        sys.exit(1)
+
+    def __eq__(self, other):
+        raise RuntimeError("not comparable")
+
+    __hash__ = None
+    __repr__ = __str__ = raises(RuntimeError("no text"))
+
+
+class Slots:
+    __slots__ = ("mean_",)
+
+    def fit(self, episodes):
+        self.mean_ = float(Plain.score(self, episodes).mean())
+        return self
+
+    def score(self, episodes):
+        return np.abs(Plain.score(self, episodes) - self.mean_)
+
+
+class Lock(Plain):
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+class LateLock(Plain):
+    def fit(self, episodes):
+        self.lock_ = threading.Lock()
+        return self
+
+
+class Holds(Plain):
+    def __init__(self, held=threading.Lock()):  # noqa: B008
+        self.held = held
+
+
+class Network(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def fit(self, episodes):
+        return self
+
+    def score(self, episodes):
+        return self.layer(torch.from_numpy(Plain.score(self, episodes))[..., None])[..., 0].abs()
+
+
+class Infinite(Plain):
+    def __init__(self, limit=float("inf")):
+        self.limit = limit
+
+
+class Sometimes(Plain):
+    """Scores agents, but whole steps if asked about a single battle."""
+
+    def score(self, episodes):
+        scores = super().score(episodes)
+        return scores if len(episodes) > 1 else scores.max(-1)
+
+
+def odd(name, kind=type, base=Plain, **namespace):
+    return kind(name, (base,), namespace)
+
+
+ODD = [
+    odd("Raises", __init__=raises(ValueError("no"))), odd("Exits", __init__=raises(SystemExit(3))),
+    odd("Empty", __init__=raises(ValueError())), odd("Asserts", __init__=raises(AssertionError)),
+    odd("NeedsWords", __init__=lambda self, words: None), odd("NoCopy", __deepcopy__=raises(SystemExit(1))),
+    odd("NoAttribute", __getattr__=raises(RuntimeError("none"))), odd("Nothing", __getattribute__=raises(Own("none"))),
+    odd("Interrupts", fit=raises(KeyboardInterrupt())), odd("Leaves", score=raises(SystemExit("bye"))),
+    odd("Base", fit=raises(Own("mine"))), odd("Silent", score=raises(Mute())),
+    odd("Lines", score=raises(ValueError("[/red] [bold]one\n\n  two"))), odd("NoFit", fit=None),
+    odd("NoScore", score=3), odd("Property", fit=property(raises(RuntimeError("no")))),
+    odd("Asks", needs=property(raises(KeyboardInterrupt()))), odd("Generates", needs=property(lambda self: iter("ab"))),
+    odd("Compares", needs=(Hostile(),)), odd("Unequal", __eq__=raises(RuntimeError("no")), __hash__=None),
+    odd("Speechless", __repr__=raises(SystemExit("no"))), odd("Classless", __class__=property(raises(Own("no")))),
+    odd("Lost", __dict__=property(raises(RuntimeError("no dict")))), odd("Unsigned", __signature__=3),
+    odd("Nameless", Metaclass), odd("Uncalled", Uncallable), Slots, Lock, LateLock, Holds, Network, Infinite, Sometimes]
+SCORES = {
+    "None": lambda s, e: None, "text": lambda s, e: "abc", "texts": lambda s, e: np.full(s.shape, "a"),
+    "objects": lambda s, e: s.astype(object), "ragged": lambda s, e: [list(s[i, :n]) for i, n in enumerate(e.length)],
+    "a generator": lambda s, e: (part for part in s), "a dictionary": lambda s, e: {"scores": s},
+    "a class": lambda s, e: Plain, "no array": lambda s, e: Hostile(), "complex": lambda s, e: s * 1j,
+    "bool": lambda s, e: s > 1, "durations": lambda s, e: s.astype("m8[s]"), "one more axis": lambda s, e: s[..., None],
+    "records": lambda s, e: np.zeros(s.shape, [("a", "f4")]), "masked": lambda s, e: np.ma.array(s, mask=s >= 0),
+    "overflow": lambda s, e: s.astype(float) * 1e308 * 1e9, "unmasked": lambda s, e: np.ma.array(s),
+    "tensor": lambda s, e: torch.from_numpy(s), "lists": lambda s, e: s.tolist(), "half": lambda s, e: s.astype("f2"),
+    "frame": lambda s, e: pd.DataFrame(s.max(-1)), "unsigned": lambda s, e: (s * 100).astype(np.uint8)}
+ODD += [odd(name, score=returns(change)) for name, change in SCORES.items()]
+FINE = {"Slots", "Infinite", "Unequal", "Classless", "unmasked", "tensor", "lists", "half", "frame", "unsigned"}
+
+
+def run_alike(detector):
+    """What a run asks of a detector, of an object."""
+    usable(detector)
+    written(detector)
+    needed(detector)
+    one = InProcess(detector).fit(clean([12, 9, 14], seed=1), SimpleNamespace(policies=policies))
+    for lengths in ([8, 6], [5]):
+        one.score(clean(lengths, seed=2))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("kind", ODD, ids=lambda kind: type.__dict__["__name__"].__get__(kind))
+def test_an_odd_detector_ends_in_a_table_and_a_run_in_one_line(kind):
+    """Whatever passes the checks is run; whatever does not has a reason, and never an exception of its own."""
+    name = type.__dict__["__name__"].__get__(kind)
+    found = outcomes(kind)
+    assert [outcome.check for outcome in found] == list(CHECKS)
+    failed = [outcome for outcome in found if outcome.status == "failed"]
+    assert all(outcome.message and "\n" not in outcome.message for outcome in failed)
+    assert (not failed) == (name in FINE), failed
+    if failed and failed[0].check == "constructor" and failed[1:] == [] and found[1].status == "not run":
+        return  # there is nothing to run
+    try:
+        run_alike(kind())
+    except DetectorError as error:
+        assert failed, f"the checks pass, and a run refuses: {error}"
+        assert "\n" not in str(error)
+    else:
+        assert not failed or name in ("Unsigned", "LateLock", "Sometimes", "Speechless"), failed
+
+
+@pytest.mark.parametrize(("thing", "message"), [
+    (np, "no method 'fit'"), (len, "no method 'fit'"), (5, "no method 'fit'"), (None, "no method 'fit'"),
+    (Plain, r"Plain is a class; hand over an object of it: Plain\(\)")])
+def test_what_is_no_detector_at_all(thing, message):
+    if thing is not Plain:
+        assert any(outcome.status == "failed" for outcome in outcomes(thing))
+    with pytest.raises(DetectorError, match=message):
+        usable(thing)
+
+
+def test_reasons_say_what_to_do():
+    reasons = {kind: "; ".join(o.message for o in outcomes(kind) if o.status == "failed") for kind in (
+        Lock, LateLock, Network, Sometimes)}
+    assert "copy.deepcopy raised TypeError: cannot pickle '_thread.lock'" in reasons[Lock]
+    assert "copy.deepcopy of the fitted detector raised TypeError" in reasons[LateLock]
+    assert "make one in fit, as net_" in reasons[Network]
+    assert "Use tensor.detach().numpy() instead" in reasons[Network]
+    assert "scores of agents at one time and of whole steps at another" in reasons[Sometimes]
+
+
+def test_ctrl_c_is_still_ctrl_c():
+    class Waits(Plain):
+        def fit(self, episodes):
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ValueError("interrupted")
+
+    import signal
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            outcomes(Waits)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -4,16 +4,21 @@ import numpy as np
 import pyod.models.copod
 import pyod.models.ecod
 import pytest
+from omegaconf import OmegaConf
 from pyod.models.cof import COF
 from pyod.models.hbos import HBOS
-from sklearn.base import BaseEstimator
-from sklearn.ensemble import IsolationForest
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import all_estimators
 
 from bench import options
-from bench.errors import DetectorError
+from bench.errors import BenchError, DetectorError
 from bench.harness.build import build, option
 from detectors import Hidden, Outlier, Pooled, Step, Window
 from detectors.ecdf import COPOD, ECOD
@@ -152,3 +157,76 @@ def test_an_autoencoder_learns_what_is_common(make_episodes):
     test.observation[:] = rng.permuted(test.observation, axis=-1)
     off_plane = detector.score(test.public())
     assert np.median(off_plane) > 5 * np.median(on_plane)
+
+
+class Answers(BaseEstimator):
+    """Gives what it is told to."""
+
+    def __init__(self, answer=None, wants=None):
+        self.answer = answer
+        self.wants = wants
+
+    def fit(self, X, y=None):
+        if self.wants:
+            raise ModuleNotFoundError(f"No module named '{self.wants}'", name=self.wants)
+        self.rng_ = np.random.default_rng(0)
+        return self
+
+    def decision_function(self, X):
+        return self.answer(self, X)
+
+
+class Unclonable(Answers):
+    def __init__(self, answer=None, wants=None):
+        self.answer = [answer]
+        self.wants = wants
+
+
+def leave(self, X):
+    raise SystemExit("bye")
+
+
+@pytest.mark.parametrize(("estimator", "message"), [
+    (LocalOutlierFactor(), "LocalOutlierFactor without novelty=true judges only what it was fitted to; set .*=true"),
+    (make_pipeline(PCA(2), LocalOutlierFactor()), "LocalOutlierFactor without novelty=true"),
+    (IsolationForest, "clone raised TypeError: .*instance of scikit-learn estimator instead of a class"),
+    (None, "clone raised TypeError"), (Unclonable(3), "Unclonable: clone raised RuntimeError"),
+    (KMeans(2), "KMeans has neither score_samples nor decision_function: it is no outlier estimator"),
+    (RandomForestClassifier(), "RandomForestClassifier: fit raised ValueError: .*requires y"),
+    (IsolationForest(max_samples=np.inf), "IsolationForest: fit raised InvalidParameterError"),
+    (Answers(wants="tqdm.auto"), "^Answers: it needs the package tqdm, which is not installed: pip install tqdm$"),
+    (Answers(lambda self, X: self.rng_.random(len(X))), "^Answers scores at random: the same samples, scored twice"),
+    (Answers(lambda self, X: X[:, 0] - X[:, 0].mean()), r"^Answers\(.*\) scores a sample by the others"),
+    (Answers(lambda self, X: X), r"Answers.decision_function returned shape \(27, 21\) for 27 samples"),
+    (Answers(lambda self, X: None), r"returned shape \(\) for 27 samples"),
+    (Answers(lambda self, X: X[:, 0] * np.nan), "^Answers gives 27 of 27 samples .* a score that is not finite"),
+    (Answers(leave), "Answers: decision_function raised SystemExit: bye")], ids=lambda value: str(value)[:30])
+def test_what_is_no_outlier_estimator_is_refused_with_the_reason(estimator, message, make_episodes):
+    with pytest.raises(DetectorError, match=message):
+        Outlier(estimator).fit(make_episodes([9, 9, 9], agents=1).public())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [kind for _, kind in all_estimators() if issubclass(kind, OutlierMixin)])
+@pytest.mark.parametrize("piped", [False, True])
+def test_every_outlier_estimator_of_scikit_learn(kind, piped, make_episodes):
+    estimator = kind(novelty=True) if kind is LocalOutlierFactor else kind()
+    detector = Outlier(make_pipeline(SimpleImputer(), PCA(3), estimator) if piped else estimator)
+    scores = detector.fit(make_episodes([20] * 10, seed=1).public()).score(make_episodes([9], seed=2).public())
+    assert len(np.unique(scores)) > 5
+
+
+@pytest.mark.parametrize(("target", "message"), [
+    ("pyod.models.knn.KNM", r"unknown name in pyod.models.knn 'KNM'; allowed: KNN \(did you mean 'KNN'\?\)$"),
+    ("pyod.models.knnn.KNN", r"unknown name in pyod.models 'knnn'; allowed: .*\(did you mean 'knn'\?\)$"),
+    ("sklearn.svm.OneClasSVM", r"unknown name in sklearn.svm 'OneClasSVM'; .*\(did you mean 'OneClassSVM'\?\)$"),
+    ("pyod.models.knn.Anything", "pyod.models.knn has no Anything$"), ("nowhere.Forest", "No module named 'nowhere'$"),
+    ("needy_package.Forest", "needy_package.Forest: it needs the package no_such_one, .*: pip install no_such_one$"),
+    ("leaving_package.Forest", "importing leaving_package raised SystemExit: 3$"),
+    ("sklearn.svm", "Expected a callable target")])
+def test_an_estimator_that_is_not_to_be_had(target, message, tmp_path, monkeypatch):
+    (tmp_path / "needy_package.py").write_text("import no_such_one.part\n")
+    (tmp_path / "leaving_package.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BenchError, match=f"^cannot make detector .*Outlier: .*{message}"):
+        build(OmegaConf.merge(option("detector", "pyod"), {"estimator": {"_target_": target}}), "detector")

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench import options
+from bench.artifacts.written import plain
 from bench.errors import BenchError
 from bench.harness.build import check, describe, option
 from detectors import NGram, Outlier, Window
@@ -44,7 +45,7 @@ def test_what_a_detector_is_called(composed, words, name):
     config, called = describe(cfg, None)
     assert called == name
     assert "view" not in config
-    assert config["detector"].get("view") == (cfg.get("view") and options.plain(cfg.view))
+    assert config["detector"].get("view") == (cfg.get("view") and plain(cfg.view))
 
 
 @pytest.mark.parametrize("words", ["detector=bigram view=window", "~detector +detector._target_=my.Detector view=own",

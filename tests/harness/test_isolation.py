@@ -112,7 +112,7 @@ def test_the_future_is_not_known_and_nothing_is_remembered(name, battles):
     ("Interrupts", r"Interrupts\.fit failed: KeyboardInterrupt"),
     ("KillsItself", r"KillsItself\.score ended its process \(SIGKILL\)"),
     ("Crashes", r"Crashes\.score ended its process \(SIGSEGV\)"),
-    ("Unmakeable", r"Unmakeable\.__init__ failed: .*SystemExit"),
+    ("Unmakeable", r"cannot make detector hostile\.Unmakeable: SystemExit: 3"),
     ("Nowhere", r"cannot make detector hostile\.Nowhere"),
     ("KillsItsMaker", r"KillsItsMaker\.score failed: PermissionError"),
     ("ReadsItsMaker", r"ReadsItsMaker\.score failed: PermissionError"),

@@ -19,14 +19,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from bench import BENCHMARK, __version__, options, plugins, siblings
+from bench import BENCHMARK, __version__, compat, options, plugins, siblings
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "record", "view", "cells", "show", "row", "model_detector", "holdout", "repair", "result", "jaxmarl", "race")
+          "record", "view", "cells", "show", "row", "model_detector", "holdout", "repair", "result", "jaxmarl", "race",
+          "plugin")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -37,10 +38,24 @@ def build(cfg: DictConfig, kind: str) -> Any:
     BenchError : it cannot be found or made; says why in one line.
     """
     try:
-        return instantiate(cfg, _convert_="all")
+        with compat.only(targets(cfg)):
+            return instantiate(cfg, _convert_="all")
     except (HydraException, OmegaConfBaseException, ImportError) as error:
         target = str(cfg.get("_target_", cfg))
         raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}") from error
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every class and function that a configuration node names, in its own words: all that is made of it."""
+    if OmegaConf.is_dict(node) or isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+            if str(node["_target_"]).startswith("hydra.utils.get_"):  # names something by a value
+                yield str(node.get("path"))
+        node = list(node.values())
+    if OmegaConf.is_list(node) or isinstance(node, list):
+        for part in node:
+            yield from targets(part)
 
 
 def _reason(error: BaseException, what: str) -> BenchError:
@@ -168,6 +183,12 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
     for name in loader.get_group_options(group, config_name="config", overrides=path):
         if name not in options.names(group):
             yield name, options.plain(compose("config", [f"{group}={name}", *path])[group])
+
+
+def own_options(group: str) -> dict[str, Any]:
+    """The options of a group, and their values, that are in folders which the user named (``--config-dir DIR``)."""
+    offered = plugins.detectors() if group == "detector" else {}
+    return {name: node for name, node in _added(group) if name not in offered}
 
 
 def packages() -> dict[str, str]:

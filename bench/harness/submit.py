@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import shlex
 from pathlib import Path
 
@@ -15,32 +13,32 @@ from bench.artifacts import shipped, zoo
 from bench.artifacts.files import config_hash, read_json
 from bench.contracts import Result
 from bench.errors import BenchError
-from bench.harness import Say, Stage
+from bench.harness import Say, Stage, gate
 from bench.harness.build import describe
 from bench.harness.reproduce import compare, measured_again, rows_of
-from bench.harness.words import targets, words_of_config
+from bench.harness.words import words_of_config
 from bench.reporting.curves import add_curves
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 from bench.reporting.ranking import current
 from bench.reporting.schema import validated
 
-VIEWS = "detectors."  # where a detector's parts may come from that are no estimators
 # What a row says besides figures, and must say of the cell measured here as well.
 FACTS = ("env_version", "clean_sha256", "checkpoint_sha256", "trigger_kind", "agents_poisoned", "poison_rate",
          "kind", "view", "defender", "response", "n_response", "n_fit", "n_calibration", "n_normal", "n_triggered")
 
 
 def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage,
-           say: Say) -> tuple[pd.DataFrame, Result]:
+           say: Say, trusted: frozenset[str] = frozenset()) -> tuple[pd.DataFrame, Result]:
     """Measure a result's cell again and add what is found, rows and curves, to a leaderboard: of the submitted figures
     none is taken over. Returns the figures compared, and the result measured here.
 
-    ``what`` names the result in errors. Raises BenchError, and adds nothing, if it is not acceptable or if a figure
-    measured here and one of the result do not lie in each other's intervals, or one of ``FACTS`` differs.
+    ``what`` names the result in errors, ``trusted`` the packages whose detectors it may be about. Raises BenchError,
+    and adds nothing, if it is not acceptable or if a figure measured here and one of the result do not lie in each
+    other's intervals, or one of ``FACTS`` differs.
     """
+    words = words_of(result, what, trusted)
     rows = accepted(result, what)
     _check_sizes(result, what, leaderboard)
-    words = words_of(result, what)
     say(f"python -m bench run {shlex.join(words)}")
     again, curves = measured_again(words, out, stage, say)
     now = rows_of(again).set_index("row_id", drop=False)
@@ -113,26 +111,16 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     return rows
 
 
-def words_of(result: Result, what: str) -> list[str]:
-    """The words that measure the result's cell. Raises BenchError if its detector is not to be had here."""
-    for target in targets(result.config.get("detector")):
-        _check_class(target, what)
-    words = words_of_config(result.config)
+def words_of(result: Result, what: str, trusted: frozenset[str] = frozenset()) -> list[str]:
+    """The words that measure the result's cell. Raises BenchError if its configuration does not pass the gate, or its
+    detector is not to be had here."""
+    try:
+        words = words_of_config(result.config, trusted)
+        gate.import_classes(result.config["detector"], trusted)
+    except BenchError as error:
+        raise type(error)(f"{what}: {error}") from None
     name = describe(compose("config", plugins.words(words)), None)[1]
     if name != result.detector:
         raise BenchError(f"{what}: its detector '{result.detector}' is called '{name}' here; install the package that "
                          "offers it, or give --config-dir")
     return words
-
-
-def _check_class(target: str, what: str) -> None:
-    """A detector is somebody's code, and is run; but nothing is called that is not a class that learns, or one of this
-    benchmark's."""
-    module, _, name = target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise BenchError(f"{what}: its detector {target} cannot be imported here ({error}); install its package, or "
-                         "run this in its folder") from None
-    if not inspect.isclass(found) or not (hasattr(found, "fit") or target.startswith(VIEWS)):
-        raise BenchError(f"{what}: {target} is no detector or estimator: it is no class with fit")

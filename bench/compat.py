@@ -14,5 +14,12 @@ VERSION: dict[str, str] = {"version_base": "1.3"} if _WHITELIST is None else {} 
 
 def only(targets: Iterable[str]) -> AbstractContextManager[Any]:
     """Within it ``hydra.utils.instantiate`` makes nothing but what is named here. Hydra 1.3 cannot be told so: there
-    it makes what the node names, and refuses a list of its own."""
-    return nullcontext() if _WHITELIST is None else _WHITELIST(list(targets), reset=True)
+    it makes what the node names, and refuses a list of its own.
+
+    A class may be defined in another module of its package than the one that it is named by.
+    """
+    if _WHITELIST is None:
+        return nullcontext()
+    named = list(targets)
+    packages = {f"{target.partition('.')[0]}.*" for target in named if "." in target}
+    return _WHITELIST([*named, *sorted(packages - {"hydra.*"})], reset=True)

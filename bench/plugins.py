@@ -16,6 +16,7 @@ from bench import options, siblings
 from bench.errors import BenchError, shown
 
 GROUP = "marl_backdoor_bench.detectors"
+_registered: dict[str, str] = {}  # name -> class of the options that Hydra has been told of
 _TARGET = re.compile(r"(?:\+\+)?detector\._target_=(.*)")
 
 
@@ -84,6 +85,9 @@ def register() -> None:
     from hydra.core.config_store import ConfigStore
 
     for name, point in detectors().items():
+        if _registered.get(name) == target(point):  # Hydra 1.4 warns of what is stored twice
+            continue
+        _registered[name] = target(point)
         ConfigStore.instance().store(name, {"_target_": target(point)}, "detector", provider=package(point))
 
 

@@ -13,10 +13,8 @@ from typing import Any
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from bench import BENCHMARK, __version__, compat, options, plugins, siblings
@@ -40,7 +38,7 @@ def build(cfg: DictConfig, kind: str) -> Any:
     try:
         with compat.only(targets(cfg)):
             return instantiate(cfg, _convert_="all")
-    except (HydraException, OmegaConfBaseException, ImportError) as error:
+    except Exception as error:  # whatever a class raises; Hydra 1.3 wraps it, 1.4 does not
         target = str(cfg.get("_target_", cfg))
         raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}") from error
 

@@ -51,6 +51,6 @@ def _require_scalar(value: Any, where: str, endless: bool) -> None:
                              "${...}")
     elif isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         if abs(value) > GREATEST:
-            raise BenchError(f"{where} is {shown(f'{value:.3g}')}; allowed: numbers up to {GREATEST:,}")
+            raise BenchError(f"{where} is {shown(value)}; allowed: numbers up to {GREATEST:,}")
     elif not isinstance(value, float) or not endless:
         raise BenchError(f"{where} is {shown(value)}; allowed are finite numbers, text, true, false and null")

@@ -19,6 +19,8 @@ import numpy as np
 
 from bench.errors import BenchError, unknown
 
+LONGEST = 1_000  # characters; formulas come with strangers' results as well
+DEEPEST = 50  # of and, or, not within one another
 FEATURES = ("dx", "dy", "distance")
 RELATIONS: dict[type[ast.cmpop], Callable] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq}
@@ -43,15 +45,18 @@ class Formula:
     _node: Node = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise BenchError(f"a formula is text; this one is of type {type(self.text).__name__}")
+        if len(self.text) > LONGEST:
+            raise BenchError(f"a formula has {len(self.text):,} characters; allowed: up to {LONGEST:,}")
         try:
             tree = ast.parse(self.text.strip(), mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             where = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
             raise BenchError(f"formula '{self.text}' does not parse{where}") from None
-        try:
-            object.__setattr__(self, "_node", self._parse(tree))
-        except RecursionError:
-            raise BenchError("a formula is nested too deeply") from None
+        if _depth(tree) > DEEPEST:
+            raise BenchError(f"a formula is nested {_depth(tree)} deep; allowed: up to {DEEPEST}")
+        object.__setattr__(self, "_node", self._parse(tree))
 
     def __call__(self, features: np.ndarray, known: int) -> Truth:
         """Whether the formula can be true and must be true, when only steps 0 .. known-1 have been seen.
@@ -96,7 +101,10 @@ class Formula:
             sign, tree = -1.0, tree.operand
         if isinstance(tree, ast.Constant) and isinstance(tree.value, int | float) \
                 and not isinstance(tree.value, bool):
-            number = sign * tree.value
+            try:
+                number = sign * float(tree.value)
+            except OverflowError:
+                raise self._error(tree, "the number is too great") from None
             return (lambda _: np.asarray(number)), -1
         if isinstance(tree, ast.Name) and tree.id in FEATURES:
             raise self._error(tree, f"say at which step, for example {tree.id}[0]")
@@ -113,6 +121,12 @@ class Formula:
     def _error(self, tree: ast.expr, why: str) -> BenchError:
         part = ast.get_source_segment(self.text.strip(), tree) or self.text
         return BenchError(f"formula '{self.text}': '{part}': {why}")
+
+
+def _depth(tree: ast.expr) -> int:
+    """How many of and, or and not stand within one another, this one included."""
+    inner = tree.values if isinstance(tree, ast.BoolOp) else [tree.operand] if isinstance(tree, ast.UnaryOp) else []
+    return bool(inner) + max(map(_depth, inner), default=0)
 
 
 def _joined(join: Callable, nodes: list[Node]) -> Node:

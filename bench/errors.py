@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 120  # characters of a value that an error shows
+
 
 class BenchError(Exception):
     """A mistake in what the user gave, or in the world around the program; printed as one line, exit code 2."""
@@ -14,6 +16,13 @@ class DetectorError(BenchError):
     """A detector broke its contract: shape, NaN, labels, an exception of its own."""
 
 
+def shown(value: object) -> str:
+    """A value from anywhere, short and fit for a terminal."""
+    text = str(value)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:
     """The error for a name that is not among the allowed ones, with the nearest of them.
 
@@ -21,6 +30,7 @@ def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:
     "unknown map '8n'; allowed: 3m, 8m (did you mean '8m'?)"
     """
     names = [str(name) for name in allowed]
-    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    text = str(value)
+    near = difflib.get_close_matches(text[:LONGEST], names, n=1, cutoff=0.5)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return BenchError(f"unknown {kind} '{value}'; allowed: {', '.join(names)}{hint}")
+    return BenchError(f"unknown {kind} '{shown(text)}'; allowed: {', '.join(names)}{hint}")

@@ -6,13 +6,17 @@ No heavy import: ``--help`` lists the former.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, packages_distributions
+from importlib.util import find_spec
+from typing import Any
 
 from bench import options, siblings
-from bench.errors import BenchError
+from bench.errors import BenchError, shown
 
 GROUP = "marl_backdoor_bench.detectors"
+_registered: dict[str, str] = {}  # name -> class of the options that Hydra has been told of
 _TARGET = re.compile(r"(?:\+\+)?detector\._target_=(.*)")
 
 
@@ -48,11 +52,42 @@ def origin(named: str) -> str:
                  if target(point) == named), "")
 
 
+def trusted(named: Any) -> frozenset[str]:
+    """The top-level modules of the packages of ``plugin=[NAME, ...]``, named as they are installed or imported, whose
+    classes a file may name. Nothing is imported.
+
+    Raises BenchError for a package that is not here, or that no detector can come from.
+    """
+    found: set[str] = set()
+    for name in [] if named is None else [named] if isinstance(named, str) else list(named):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", name, re.ASCII):
+            raise BenchError(f"plugin is {shown(name)}; allowed: names of installed packages, plugin=[NAME, ...]")
+        own = {top for top, owners in packages_distributions().items() if _same(name, owners)}
+        own |= {point.module.partition(".")[0] for point in entry_points(group=GROUP)
+                if point.dist is not None and _same(name, [point.dist.name])}
+        if name.isidentifier() and find_spec(name) is not None:
+            own.add(name)
+        if not own:
+            raise BenchError(f"plugin={name}: no package of this name is installed here, and no module is to be found")
+        for top in own & {*sys.stdlib_module_names, *siblings.NAMES, "bench"}:
+            raise BenchError(f"plugin={name}: {top} is Python's or this benchmark's own, and no plug-in")
+        found |= own
+    return frozenset(found)
+
+
+def _same(name: str, distributions: Sequence[str]) -> bool:
+    """Whether a distribution is called so, as pip compares names."""
+    return any(re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", name).lower() for one in distributions)
+
+
 def register() -> None:
     """Make every entry point an option of the group ``detector``, which imports nothing of its package yet."""
     from hydra.core.config_store import ConfigStore
 
     for name, point in detectors().items():
+        if _registered.get(name) == target(point):  # Hydra 1.4 warns of what is stored twice
+            continue
+        _registered[name] = target(point)
         ConfigStore.instance().store(name, {"_target_": target(point)}, "detector", provider=package(point))
 
 

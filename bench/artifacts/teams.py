@@ -61,7 +61,7 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
         spec, algo = _SPEC.validate_python(about["env"]), about["algo"]
     except (KeyError, ValidationError):
         raise BenchError(f"{base}.json is no description of a team") from None
-    if algo not in MIXERS:
+    if not isinstance(algo, str) or algo not in MIXERS:
         raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)
     sizes = (spec.n_agents, spec.n_enemies, spec.observation_size, spec.state_size, spec.n_actions)
     if not all(0 < size <= LARGEST for size in sizes):

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import plugins
+from bench import compat, plugins
 from bench.errors import BenchError
 from bench.marl.process import single_thread_environment, tune
 from bench.options import said
@@ -56,7 +56,7 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
-            hydra.main(version_base="1.3", config_path="pkg://bench.conf", config_name="config")(guarded)()
+            hydra.main(config_path="pkg://bench.conf", config_name="config", **compat.VERSION)(guarded)()
     except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, UserWarning) as error:
         raise said(error) from error
     if len(errors) > 1:

@@ -8,9 +8,10 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from bench import plugins
 from bench.errors import BenchError
 
-OWN = ("row=", "out=", "leaderboard=")  # words that are this command's and not the cell's
+OWN = ("row=", "out=", "leaderboard=", "plugin=")  # words that are this command's and not the cell's
 
 
 def main(cfg: DictConfig) -> None:
@@ -27,7 +28,8 @@ def main(cfg: DictConfig) -> None:
     if cfg.row is None:
         raise BenchError("no row is named; give the row_id of a row of the leaderboard")
     row = find(read_leaderboard(shipped.to_read(Path(cfg.leaderboard))), str(cfg.row))
-    words = words_of(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)])
+    words = words_of(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)],
+                     plugins.trusted(cfg.plugin))
     remark(f"python -m bench run {shlex.join(words)}")
     found = compare(row, measure_again(words, str(cfg.row), Path(cfg.out), bar, remark))
     console.print(compared(found))

@@ -22,6 +22,7 @@ def main(cfg: DictConfig) -> None:
     from bench.envs import make_battles
     from bench.errors import BenchError
     from bench.harness.build import build, check
+    from bench.harness.gate import claims
     from bench.harness.teams import measure, recall
     from bench.harness.zoo import chosen
     from bench.reporting.progress import bar, console
@@ -44,9 +45,7 @@ def main(cfg: DictConfig) -> None:
         loaded = {base: team for base, team in loaded.items() if attacks[base] in only}
     for base, (team, about) in loaded.items():
         # A trigger named by the checkpoint itself is not built: checkpoints come from strangers.
-        if not isinstance(about.get("measured"), dict) or not isinstance(about.get("recipe"), dict):
-            raise BenchError(f"{base}.json holds no measured figure to compare with: is the team finished?")
-        attacked = about["recipe"].get("attack") or {}
+        attacked, measured = claims(about, f"{base}.json")
         known = attacked.get("trigger") == plain(cfg.attack.trigger)
         if attacked and not known:
             console.print(f"{base.name}: made with another trigger than attack={cfg.attack.name}; measured without it")
@@ -56,9 +55,12 @@ def main(cfg: DictConfig) -> None:
         with bar(f"measuring {base.name}") as progress:
             figures = measure(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)
         for figure, now in figures.items():
-            stored = about["measured"][figure]
-            inside = stored["low"] <= now.value <= stored["high"]
-            table.add_row(base.name, figure, f"{stored['value']:.3f} ({stored['low']:.3f} to {stored['high']:.3f})",
+            if figure not in measured:
+                raise BenchError(f"{base}.json holds no measured {figure} to compare with")
+            stored = measured[figure]
+            assert now.value is not None
+            inside = stored.low <= now.value <= stored.high
+            table.add_row(base.name, figure, f"{stored.value:.3f} ({stored.low:.3f} to {stored.high:.3f})",
                           f"{now.value:.3f}" + ("" if inside else "  outside"), style="" if inside else "red")
             if not inside:
                 wrong.append(f"{base.name}: {figure} is {now.value:.3f}")

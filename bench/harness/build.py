@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
-from bench import BENCHMARK, __version__, options, plugins
+from bench import BENCHMARK, __version__, compat, options, plugins
 from bench.artifacts.written import plain, written
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.contracts.calls import Raised, absent, ask, said, shown
@@ -31,7 +31,7 @@ ISOLATIONS = (None, "process", "none")  # whether a detector has a process of it
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
           "record", "view", "cells", "show", "row", "model_detector", "isolation", "limits",
-          "referee", "holdout", "repair", "result", "jaxmarl", "race")
+          "referee", "plugin", "holdout", "repair", "result", "jaxmarl", "race")
 
 
 def build(cfg: DictConfig, kind: str) -> Any:
@@ -42,10 +42,24 @@ def build(cfg: DictConfig, kind: str) -> Any:
     BenchError : it cannot be found or made; says why in one line. DetectorError if a detector's own code is at fault.
     """
     try:
-        return ask(lambda: instantiate(cfg, _convert_="all"))
+        with compat.only(targets(cfg)):
+            return ask(lambda: instantiate(cfg, _convert_="all"))
     except Raised as error:
         target = str(cfg.get("_target_", cfg))
         raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}", cfg) from error
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every class and function that a configuration node names, in its own words: all that is made of it."""
+    if OmegaConf.is_dict(node) or isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+            if str(node["_target_"]).startswith("hydra.utils.get_"):  # names something by a value
+                yield str(node.get("path"))
+        node = list(node.values())
+    if OmegaConf.is_list(node) or isinstance(node, list):
+        for part in node:
+            yield from targets(part)
 
 
 def _reason(error: BaseException, what: str, cfg: DictConfig) -> BenchError:
@@ -164,17 +178,6 @@ def is_shipped(detector: dict[str, Any]) -> bool:
     return all(name in known or name.startswith("detectors.") for name in targets(detector))
 
 
-def targets(node: Any) -> Iterator[str]:
-    """Every class that a configuration node names."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for part in node:
-            yield from targets(part)
-
-
 @cache  # a leaderboard asks for the names of a thousand cells
 def _shipped_detectors() -> dict[str, Any]:
     return {name: plain(option("detector", name)) for name in options.names("detector")}
@@ -195,6 +198,12 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
     for name in loader.get_group_options(group, config_name="config", overrides=path):
         if name not in options.names(group):
             yield name, plain(compose("config", [f"{group}={name}", *path])[group])
+
+
+def own_options(group: str) -> dict[str, Any]:
+    """The options of a group, and their values, that are in folders which the user named (``--config-dir DIR``)."""
+    offered = plugins.detectors() if group == "detector" else {}
+    return {name: node for name, node in _added(group) if name not in offered}
 
 
 def packages() -> dict[str, str]:

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import BENCHMARK, plugins
+from bench import BENCHMARK, compat, plugins
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
@@ -85,7 +85,7 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         made = cast("Detector | None", detector)
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
-    with initialize_config_module("bench.conf", version_base="1.3"):
+    with initialize_config_module("bench.conf", **compat.VERSION):
         try:
             cfg = compose("config", plugins.words(words), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from bench import plugins
 from bench.contracts import NEEDS, POLICIES, Detector, Episodes
 from bench.contracts.calls import class_name
 from bench.errors import BenchError
@@ -90,7 +91,7 @@ def hosted(cfg: DictConfig, config: dict[str, Any], detector: Detector | None) -
         return nullcontext(InProcess(made))
     name = class_name(detector) if detector is not None else str(cfg.detector["_target_"]).rpartition(".")[2]
     node = OmegaConf.to_container(cfg.detector, resolve=True) if detector is None else detector
-    return Elsewhere(OwnProcess(node, name, build(cfg.limits, "limits")))
+    return Elsewhere(OwnProcess(node, name, build(cfg.limits, "limits"), packages=plugins.trusted(cfg.plugin)))
 
 
 def own_process(cfg: DictConfig, ours: bool) -> bool:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Self
 
 import numpy as np
@@ -47,15 +47,17 @@ class OwnProcess:
     what : the detector's configuration, plain values with ``_target_``; or the detector itself, which is copied.
     name : what it is called in errors.
     role : "detector" or "model detector".
+    packages : those that the user named, whose classes have to be their own.
 
     Raises
     ------
     DetectorError : the detector is an object that cannot be sent to another process.
     """
 
-    def __init__(self, what: Any, name: str, limits: Limits, role: str = "detector") -> None:
+    def __init__(self, what: Any, name: str, limits: Limits, role: str = "detector",
+                 packages: Iterable[str] = ()) -> None:
         self.name, self.limits = name, limits
-        self._first: tuple[dict[str, Any], dict[str, np.ndarray]] = {"role": role}, {}
+        self._first: tuple[dict[str, Any], dict[str, np.ndarray]] = {"role": role, "packages": list(packages)}, {}
         if isinstance(what, dict):
             self._first[0]["node"] = what
         else:

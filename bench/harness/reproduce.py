@@ -14,6 +14,7 @@ from omegaconf import open_dict
 from bench import BENCHMARK, plugins
 from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
+from bench.harness import gate
 from bench.harness.cell import Say, Stage, run
 from bench.harness.sweep import chosen, grid, hash_of, read
 from bench.reporting.curves import ENDING, curves_of_cell, wanted
@@ -35,18 +36,16 @@ def find(frame: pd.DataFrame, row_id: str) -> pd.Series:
     return row
 
 
-def words_of(row: pd.Series, given: Sequence[str]) -> list[str]:
+def words_of(row: pd.Series, given: Sequence[str], trusted: frozenset[str] = frozenset()) -> list[str]:
     """The words of the command that measures the row's cell: those that make a configuration with its hash.
 
     Tried are the row's own choices, with the ``given`` words added, and the cells of the shipped sweep.
-    Raises BenchError if it is none of them.
+    Raises BenchError if it is none of them, or the row does not pass the gate.
     """
-    _, name, opponent = str(row["env"]).split("/")
-    choices = {key: str(row[key]) for key in ("attack", "algo", "detector", "seed")}
+    cell = gate.cell(row, trusted)
+    choices = {key: cell[key] for key in ("attack", "algo", "detector", "seed")}
     sweep = read(compose("config", ["sweep=shipped"]).sweep)
-    rarer = {key: row[key] for key in ("defender", "response") if pd.notna(row.get(key))}
-    plain = [*(f"{key}={value}" for key, value in (choices | rarer).items()), f"env.map={name}",
-             f"env.opponent={opponent}"]
+    plain = [f"{key}={value}" for key, value in cell.items()]
     candidates = [[*plain, *given]]
     try:
         cells = grid(chosen(sweep, choices))

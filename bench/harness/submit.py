@@ -2,64 +2,111 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
+import math
+import secrets
 import shlex
 from pathlib import Path
 
 import pandas as pd
 from hydra import compose
+from scipy.stats import norm
 
 from bench import BENCHMARK, plugins
 from bench.artifacts import shipped, zoo
-from bench.artifacts.files import config_hash, read_json
+from bench.artifacts.files import config_hash, read_json, sha256, write_atomic
 from bench.contracts import Result
 from bench.errors import BenchError
 from bench.harness.build import describe
 from bench.harness.cell import Say, Stage
-from bench.harness.reproduce import compare, measured_again, rows_of
-from bench.harness.words import targets, words_of_config
+from bench.harness.reproduce import measured_again, rows_of
+from bench.harness.words import quoted, words_of_config
 from bench.reporting.curves import add_curves
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 from bench.reporting.ranking import current
 from bench.reporting.schema import validated
 
-VIEWS = "detectors."  # where a detector's parts may come from that are no estimators
 # What a row says besides figures, and must say of the cell measured here as well.
 FACTS = ("env_version", "clean_sha256", "checkpoint_sha256", "trigger_kind", "agents_poisoned", "poison_rate",
          "kind", "view", "defender", "response", "n_response", "n_fit", "n_calibration", "n_normal", "n_triggered")
 
+SAME = ["row_detector", "team", "triggered"]  # what tells a cell's rows apart
+NOW = "_measured_now"
+Z, CHANCE = norm.isf(0.025), 0.01
+
 
 def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage,
-           say: Say) -> tuple[pd.DataFrame, Result]:
-    """Measure a result's cell again and add what is found, rows and curves, to a leaderboard: of the submitted figures
-    none is taken over. Returns the figures compared, and the result measured here.
+           say: Say, trusted: frozenset[str] = frozenset()) -> tuple[pd.DataFrame, Result]:
+    """Measure a result's cell again, in battles that nobody knows, and add what is found, rows and curves, to a
+    leaderboard: of the submitted figures none is taken over. Returns the figures compared, and the result measured
+    here.
 
-    ``what`` names the result in errors. Raises BenchError, and adds nothing, if it is not acceptable or if a figure
-    measured here and one of the result do not lie in each other's intervals, or one of ``FACTS`` differs.
+    Parameters
+    ----------
+    what : the result's name, for errors.
+    out : the secret that the battles are drawn by is kept below it, so that the rows can be made again.
+    trusted : packages whose detectors the result may be about. They are imported by the detector's own process alone.
+
+    Raises
+    ------
+    BenchError : the result is not acceptable, a figure differs by more than chance would have it
+        (:func:`compared`), or one of ``FACTS`` differs; then nothing is added.
     """
+    words = words_of(result, what, trusted)
     rows = accepted(result, what)
     _check_sizes(result, what, leaderboard)
-    words = words_of(result, what)
+    secret = _fresh_secret(out)
+    words += ["isolation=process", f"referee={quoted(str(secret))}",
+              *([f"plugin=[{','.join(sorted(trusted))}]"] if trusted else [])]
     say(f"python -m bench run {shlex.join(words)}")
     again, curves = measured_again(words, out, stage, say)
-    now = rows_of(again).set_index("row_id", drop=False)
-    if sorted(now.index) != sorted(rows["row_id"]):
+    now = rows_of(again)
+    if sorted(map(tuple, now[SAME].to_numpy())) != sorted(map(tuple, rows[SAME].to_numpy())):
         raise BenchError(f"{what}: measured again, the cell has other rows")
-    both = []
-    for _, row in rows.iterrows():
-        _check_facts(row, now.loc[row["row_id"]], what)
-        there, back = compare(row, now.loc[row["row_id"]]), compare(now.loc[row["row_id"]], row)
-        name = f"{row['row_detector']}, {row['team']}{'' if row['triggered'] else ' without trigger'}"
-        both += [part.assign(figure=f"{name}: " + part["figure"]) for part in (there, back[~back["inside"]])]
-    found = pd.concat(both, ignore_index=True)
-    outside = sorted(set(found.loc[~found["inside"], "figure"]))
+    pairs = rows.merge(now, on=SAME, suffixes=("", NOW))
+    for _, pair in pairs.iterrows():
+        _check_facts(pair, what)
+    found = compared(pairs)
+    outside = found.loc[~found["inside"], "figure"].tolist()
     if outside:
-        raise BenchError(f"{what}: measured again, {len(outside)} figures fall outside their intervals: "
-                         f"{'; '.join(outside[:3])}{' ...' if len(outside) > 3 else ''}")
+        raise BenchError(f"{what}: measured again in other battles, {len(outside)} figures differ by more than chance "
+                         f"would have it: {'; '.join(outside[:3])}{' ...' if len(outside) > 3 else ''}")
     add_rows(shipped.to_write(leaderboard), again)
     add_curves(leaderboard, curves)
+    say(f"the battles were drawn by the secret in {secret}: whoever has it can make these rows again")
     return found, again
+
+
+def compared(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Figures of rows and of the same ones measured in other battles: ``figure``, ``stored``, ``now``, and whether they
+    are as near as chance has them (``inside``).
+
+    Two independent estimates of one figure, from as many battles each, differ by more than z times the root of two
+    standard errors with a chance of 1 % in all figures together (Bonferroni). The error is that of the interval
+    measured here, at least one battle's worth: a submitter could draw any interval. A figure that one side lacks is
+    left out, as a delay is where fewer than half of the battles are caught.
+    """
+    lines = []
+    names = [low.removesuffix("_low") for low in map(str, pairs) if low.endswith("_low") and f"{low}{NOW}" in pairs]
+    for _, pair in pairs.iterrows():
+        row = f"{pair['row_detector']}, {pair['team']}{'' if pair['triggered'] else ' without trigger'}"
+        for name in names:
+            stored, now, low, high = (pair[column] for column in (
+                name, f"{name}{NOW}", f"{name}_low{NOW}", f"{name}_high{NOW}"))
+            if not any(map(pd.isna, (stored, now, low, high))):
+                error = math.sqrt(2) * max((high - low) / (2 * Z), 1 / max(pair["n_triggered"], 1))
+                lines.append({"figure": f"{row}: {name}", "stored": stored, "now": now, "error": error})
+    found = pd.DataFrame(lines)
+    limit = norm.isf(CHANCE / 2 / max(len(found), 1))
+    return found.assign(inside=(found["stored"] - found["now"]).abs() <= limit * found["error"])
+
+
+def _fresh_secret(out: Path) -> Path:
+    """A file with a secret that nobody has seen."""
+    secret = secrets.token_hex(32)
+    path = out.absolute() / "referee" / f"{sha256(secret.encode())[:12]}.secret"
+    write_atomic(path, f"{secret}\n".encode())
+    path.chmod(0o600)
+    return path
 
 
 def _check_sizes(result: Result, what: str, leaderboard: Path) -> None:
@@ -74,9 +121,9 @@ def _check_sizes(result: Result, what: str, leaderboard: Path) -> None:
             raise BenchError(f"{what} is of {n:,} battles for {purpose}; the leaderboard's results are of {usual[0]:,}")
 
 
-def _check_facts(row: pd.Series, now: pd.Series, what: str) -> None:
+def _check_facts(pair: pd.Series, what: str) -> None:
     for name in FACTS:
-        said, found = row[name], now[name]
+        said, found = pair[name], pair[f"{name}{NOW}"]
         if pd.isna(said) != pd.isna(found) or (pd.notna(said) and said != found):
             raise BenchError(f"{what}: {name} is {said}; measured again, it is {found}")
 
@@ -113,26 +160,15 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     return rows
 
 
-def words_of(result: Result, what: str) -> list[str]:
-    """The words that measure the result's cell. Raises BenchError if its detector is not to be had here."""
-    for target in targets(result.config.get("detector")):
-        _check_class(target, what)
-    words = words_of_config(result.config)
+def words_of(result: Result, what: str, trusted: frozenset[str] = frozenset()) -> list[str]:
+    """The words that measure the result's cell. Raises BenchError if its configuration does not pass the gate, or its
+    detector is not to be had here."""
+    try:
+        words = words_of_config(result.config, trusted)
+    except BenchError as error:
+        raise type(error)(f"{what}: {error}") from None
     name = describe(compose("config", plugins.words(words)), None)[1]
     if name != result.detector:
         raise BenchError(f"{what}: its detector '{result.detector}' is called '{name}' here; install the package that "
                          "offers it, or give --config-dir")
     return words
-
-
-def _check_class(target: str, what: str) -> None:
-    """A detector is somebody's code, and is run; but nothing is called that is not a class that learns, or one of this
-    benchmark's."""
-    module, _, name = target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise BenchError(f"{what}: its detector {target} cannot be imported here ({error}); install its package, or "
-                         "run this in its folder") from None
-    if not inspect.isclass(found) or not (hasattr(found, "fit") or target.startswith(VIEWS)):
-        raise BenchError(f"{what}: {target} is no detector or estimator: it is no class with fit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,51 +15,38 @@ from bench import options, plugins, siblings
 from bench.artifacts.files import config_hash
 from bench.artifacts.written import plain, unspelled
 from bench.errors import BenchError
+from bench.harness import gate
 from bench.harness.build import describe, option
 
 CAUSES = ("budget.", "attack.victim")  # values that others follow: once they are set, these need no word
 
 
-def words_of_config(config: Mapping[str, Any]) -> list[str]:
-    """The words of ``python -m bench run`` that make a configuration: its choices, and every value that is not theirs.
+def words_of_config(config: Mapping[str, Any], trusted: frozenset[str] = frozenset()) -> list[str]:
+    """The words of ``python -m bench run`` that make a configuration: its choices, and every value that is not theirs,
+    but for the secret that private battles were drawn by.
 
-    Nothing of the configuration is built. Raises BenchError if no words make it, as with a detector that was handed
-    over as an object, or if a class other than the detector's is not that of the choice.
+    Nothing of the configuration is built. Raises BenchError if it does not pass the gate, and NotHere if no words make
+    it, as with a detector that was handed over as an object.
     """
     try:
-        wanted = {name: unspelled(value) for name, value in config.items() if name != "benchmark_version"}
+        read = unspelled(config)
+    except (RecursionError, TypeError) as error:
+        raise BenchError(f"the configuration is none: {type(error).__name__}") from None
+    gate.check(read, trusted)
+    drawn = {"referee": config["referee"]} if "referee" in config else {}  # by a secret, which no word has
+    try:
+        wanted = {name: value for name, value in read.items() if name not in ("benchmark_version", "referee")}
         words = _choices(wanted)
         for causes in (CAUSES, ("",)):
             differing = dict(_differing("", _composed(words), wanted))
-            _refuse_classes(differing)
             words += [f"{name}={_literal(value)}" for name, value in differing.items() if name.startswith(causes)]
         cfg = compose("config", plugins.words(words))
-        if config_hash(describe(cfg, None)[0]) == config_hash(dict(config)):
+        if config_hash(describe(cfg, None)[0] | drawn) == config_hash(dict(config)):
             return words
-    except (HydraException, OmegaConfBaseException, AttributeError, KeyError, TypeError):
+    except (HydraException, OmegaConfBaseException, AttributeError, KeyError, TypeError, ValueError):
         pass
-    raise BenchError("no command of this version makes the result's configuration; was its detector handed over as an "
-                     "object, or does an option come from a folder of its own (--config-dir)?")
-
-
-def targets(node: Any) -> Iterator[str]:
-    """Every class that a configuration node names."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for part in node:
-            yield from targets(part)
-
-
-def _refuse_classes(differing: Mapping[str, Any]) -> None:
-    """Raise BenchError for a value that would have another class than a detector's made."""
-    for name, value in differing.items():
-        named = [str(value)] if name.endswith("_target_") else [*targets(value)]
-        if named and not name.lstrip("+").startswith(("detector.", "view.")):
-            raise BenchError(f"{name} names the class {named[0]}; in a result only the detector's classes may be "
-                             "others than those of its options")
+    raise gate.NotHere(f"{gate.NO_COMMAND}; was its detector handed over as an object, or does an option come from a "
+                       "folder of its own (--config-dir)?")
 
 
 def _choices(config: Mapping[str, Any]) -> list[str]:
@@ -110,6 +98,13 @@ def _literal(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_literal, value)) + "]"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\") if value.endswith("\\") or "\\'" in value else value
-        return "'" + escaped.replace("'", "\\'") + "'"
-    return str(value) if isinstance(value, float) else json.dumps(value)  # inf and nan go by these names
+        return quoted(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps(value)
+
+
+def quoted(text: str) -> str:
+    """A text as Hydra's grammar has it, whatever is in it."""
+    escaped = text.replace("\\", "\\\\") if text.endswith("\\") or "\\'" in text else text
+    return "'" + escaped.replace("'", "\\'") + "'"

@@ -24,7 +24,7 @@ import psutil
 
 from bench.contracts import Episodes, besides, needed
 from bench.errors import BenchError
-from bench.harness.host import as_scores, called
+from bench.harness.host import as_scores, called, usable
 from bench.harness.wire import Wire, unpacked
 
 SUBREAPER, DEATH_SIGNAL, NO_NEW_PRIVILEGES = 36, 1, 38  # Linux's prctl.h
@@ -71,8 +71,10 @@ def _made(request: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
         from omegaconf import OmegaConf
 
         from bench.harness.build import build
+        from bench.harness.gate import import_classes
 
-        detector = build(OmegaConf.create(request["node"]), "detector")
+        import_classes(request["node"], frozenset(request["packages"]))
+        detector = build(OmegaConf.create(request["node"]), request["role"])
     if "torch" in sys.modules:
         from bench.marl.process import tune
 
@@ -82,6 +84,7 @@ def _made(request: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
 
 def _about(detector: Any, role: str) -> Answer:
     if role == "detector":
+        usable(detector)
         return {"needs": needed(detector)}, {}
     from bench.harness.model_hosts import described
 

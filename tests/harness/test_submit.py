@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra import initialize_config_module
 
 import bench
 from bench.__main__ import main
@@ -19,12 +21,24 @@ from bench.reporting.curves import read_gathered
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 
 OWN_DETECTOR = """
+import subprocess
+from subprocess import Popen
+
+
 class Stands:
     def fit(self, episodes):
         return self
 
     def score(self, episodes):
         return (episodes.action == 4).astype(float)
+
+
+def helps():
+    return Stands()
+
+
+class Helper:
+    pass
 """
 
 
@@ -46,7 +60,8 @@ def own(made, tmp_path, monkeypatch):
     """A copy of the result, and the words that submit it to a leaderboard of the test's own."""
     monkeypatch.syspath_prepend(made.parents[1])
     shutil.copy(f"{made}.json", tmp_path / "mine.json")
-    return tmp_path / "mine", ["submit", f"{tmp_path}/mine.json", f"out={tmp_path}", f"leaderboard={tmp_path}/l.csv"]
+    return tmp_path / "mine", ["submit", f"{tmp_path}/mine.json", f"out={tmp_path}", f"leaderboard={tmp_path}/l.csv",
+                               "plugin=somebodys"]
 
 
 def refused(capsys, words) -> str:
@@ -64,7 +79,12 @@ def test_a_result_is_measured_again_and_added(own, capsys):
     assert "python -m bench run algo=vdn attack=spatiotemporal control=null" in said.err
     assert "detector._target_=somebodys.Stands" in said.err
     result, frame = read_result(base), read_leaderboard(base.with_name("l.csv"))
-    assert frame["row_id"].tolist() == [row["row_id"] for row in result_rows(result)]
+    theirs = result_rows(result)
+    assert frame["row_detector"].tolist() == [row["row_detector"] for row in theirs]
+    assert not set(frame["row_id"]) & {row["row_id"] for row in theirs}, "they are of other battles"
+    (secret,) = base.parent.glob("referee/*.secret")
+    assert secret.stat().st_mode & 0o077 == 0
+    assert set(frame["referee"]) == {hashlib.sha256(secret.read_text().strip().encode()).hexdigest()}
     assert result.date not in set(frame["date"]), "the rows are those measured here"
     assert list(read_gathered(base.with_name("l.csv"))) == frame["row_id"].head(1).tolist()
 
@@ -78,9 +98,11 @@ def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
     def submitted(rows):
         submitting.submit(replace(true, rows=rows), "mine", tmp_path / "l.csv", tmp_path, silent, print)
 
-    for claim in (Estimate(0.99, 0.98, 1.0), Estimate(0.99, 0.0, 1.0), Estimate(None)):
+    away = phases["before"].auroc.value
+    away += 0.99 if away < 0.5 else -0.99  # so few battles tell little
+    for claim in (Estimate(away, away, away), Estimate(away, -9.0, 9.0)):
         better = replace(true.rows[0], phases=phases | {"before": replace(phases["before"], auroc=claim)})
-        with pytest.raises(BenchError, match="1 figures fall outside their intervals: Stands, backdoored: be"):
+        with pytest.raises(BenchError, match="in other battles, 1 figures differ by more than chance .*: Stands, backdoored: be"):
             submitted([better, *true.rows[1:]])
     with pytest.raises(BenchError, match="mine: measured again, the cell has other rows"):
         submitted(true.rows[:1])
@@ -111,8 +133,9 @@ def test_what_is_added_is_what_was_measured_here(made, tmp_path, monkeypatch):
     assert (row["date"], row["runtime_s"]) == (true.date, true.runtime_s)
 
 
-def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_path):
+def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_path, monkeypatch):
     true = read_result(made)
+    monkeypatch.setattr(submitting, "words_of", lambda *_: [])
     add_rows(tmp_path / "l.csv", replace(true, sizes=true.sizes | {"fit": 9}, config_hash="other"))
     with pytest.raises(BenchError, match="mine is of 8 battles for fit; the leaderboard's results are of 9"):
         submitting.submit(true, "mine", tmp_path / "l.csv", tmp_path, silent, print)
@@ -137,17 +160,21 @@ def test_what_is_not_acceptable_is_refused(made, changes, message):
 
 
 @pytest.mark.parametrize(("node", "message"), [
-    ({"_target_": "nowhere.Detector"}, r"its detector nowhere\.Detector cannot be imported here \(No module named"),
-    ({"_target_": "Detector"}, "its detector Detector cannot be imported here"),
+    ({"_target_": "nowhere.Detector"}, r"only if you say that you trust it, plugin=\[nowhere\]"),
+    ({"_target_": "somebodys.gone.Stands"}, r"cannot be imported here \(No module named 'somebodys.gone'"),
     ({"_target_": "somebodys.Other"}, r"cannot be imported here \(module 'somebodys' has no attribute 'Other'\)"),
-    ({"_target_": "os.system", "command": "true"}, r"os\.system is no detector or estimator"),
+    ({"_target_": "somebodys.Popen", "args": "true"}, r"somebodys\.Popen is no class of somebodys"),
+    ({"_target_": "somebodys.subprocess.Popen", "args": "true"}, r"cannot be imported here \(No module named"),
+    ({"_target_": "somebodys.helps"}, r"somebodys\.helps is no class of somebodys"),
+    ({"_target_": "somebodys.Helper"}, r"somebodys\.Helper is no detector: it is no class with fit and score"),
+    ({"_target_": "os.system", "command": "true"}, r"detector names the class os\.system; in a file only"),
     ({"_target_": "somebodys.Stands", "part": {"_target_": "subprocess.Popen", "args": "true"}},
-     r"subprocess\.Popen is no detector or estimator")])
+     r"detector\.part names the class subprocess\.Popen; in a file only")])
 @pytest.mark.usefixtures("own")
 def test_a_detector_that_cannot_be_had_is_refused(made, node, message):
     true = read_result(made)
-    with pytest.raises(BenchError, match=message):
-        submitting.words_of(replace(true, config=true.config | {"detector": node}), "mine")
+    with initialize_config_module("bench.conf", version_base="1.3"), pytest.raises(BenchError, match=message):
+        submitting.words_of(replace(true, config=true.config | {"detector": node}), "mine", frozenset({"somebodys"}))
 
 
 def test_refused_on_the_command_line(own, capsys):

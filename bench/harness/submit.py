@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import shlex
 from pathlib import Path
@@ -31,6 +32,7 @@ FACTS = ("env_version", "clean_sha256", "checkpoint_sha256", "trigger_kind", "ag
 
 SAME = ["row_detector", "team", "triggered"]  # what tells a cell's rows apart
 NOW = "_measured_now"
+UNCERTAIN = re.compile("_at_[15]fpr|^delay|alarms")
 Z, CHANCE = norm.isf(0.025), 0.01
 
 
@@ -83,10 +85,12 @@ def compared(pairs: pd.DataFrame) -> pd.DataFrame:
     Two independent estimates of one figure, from as many battles each, differ by more than z times the root of two
     standard errors with a chance of 1 % in all figures together (Bonferroni). The error is that of the interval
     measured here, at least one battle's worth: a submitter could draw any interval. A figure that one side lacks is
-    left out, as a delay is where fewer than half of the battles are caught.
+    left out, and so are alarms and delays: their intervals say nothing of the threshold, which comes from other battles
+    as well.
     """
     lines = []
-    names = [low.removesuffix("_low") for low in map(str, pairs) if low.endswith("_low") and f"{low}{NOW}" in pairs]
+    names = [low.removesuffix("_low") for low in map(str, pairs)
+             if low.endswith("_low") and not UNCERTAIN.search(low) and f"{low}{NOW}" in pairs]
     for _, pair in pairs.iterrows():
         row = f"{pair['row_detector']}, {pair['team']}{'' if pair['triggered'] else ' without trigger'}"
         for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bench.contracts import Estimate
 from bench.errors import BenchError
 from bench.harness import submit as submitting
 from bench.harness.cell import silent
+from bench.harness.own_process import Limits, OwnProcess
 from bench.reporting.curves import read_gathered
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 
@@ -92,18 +94,15 @@ def test_a_result_is_measured_again_and_added(own, capsys):
 def test_a_result_that_is_not_re_made_is_refused(made, tmp_path, monkeypatch):
     true = read_result(made)
     monkeypatch.setattr(submitting, "measured_again", lambda *_: (true, {}))
-    phases = true.rows[0].phases
     monkeypatch.setattr(submitting, "words_of", lambda *_: [])
 
     def submitted(rows):
         submitting.submit(replace(true, rows=rows), "mine", tmp_path / "l.csv", tmp_path, silent, print)
 
-    away = phases["before"].auroc.value
-    away += 0.99 if away < 0.5 else -0.99  # so few battles tell little
-    for claim in (Estimate(away, away, away), Estimate(away, -9.0, 9.0)):
-        better = replace(true.rows[0], phases=phases | {"before": replace(phases["before"], auroc=claim)})
-        with pytest.raises(BenchError, match="in other battles, 1 figures differ by more than chance .*: Stands, backdoored: be"):
-            submitted([better, *true.rows[1:]])
+    for claim in (Estimate(0.99, 0.98, 1.0), Estimate(0.99, 0.0, 1.0)):
+        better = replace(true, figures=replace(true.figures, win_triggered=claim))
+        with pytest.raises(BenchError, match="in other battles, 6 figures differ by more than chance .*win_triggered"):
+            submitting.submit(better, "mine", tmp_path / "l.csv", tmp_path, silent, print)
     with pytest.raises(BenchError, match="mine: measured again, the cell has other rows"):
         submitted(true.rows[:1])
     for change, message in (
@@ -161,12 +160,6 @@ def test_what_is_not_acceptable_is_refused(made, changes, message):
 
 @pytest.mark.parametrize(("node", "message"), [
     ({"_target_": "nowhere.Detector"}, r"only if you say that you trust it, plugin=\[nowhere\]"),
-    ({"_target_": "somebodys.gone.Stands"}, r"cannot be imported here \(No module named 'somebodys.gone'"),
-    ({"_target_": "somebodys.Other"}, r"cannot be imported here \(module 'somebodys' has no attribute 'Other'\)"),
-    ({"_target_": "somebodys.Popen", "args": "true"}, r"somebodys\.Popen is no class of somebodys"),
-    ({"_target_": "somebodys.subprocess.Popen", "args": "true"}, r"cannot be imported here \(No module named"),
-    ({"_target_": "somebodys.helps"}, r"somebodys\.helps is no class of somebodys"),
-    ({"_target_": "somebodys.Helper"}, r"somebodys\.Helper is no detector: it is no class with fit and score"),
     ({"_target_": "os.system", "command": "true"}, r"detector names the class os\.system; in a file only"),
     ({"_target_": "somebodys.Stands", "part": {"_target_": "subprocess.Popen", "args": "true"}},
      r"detector\.part names the class subprocess\.Popen; in a file only")])
@@ -175,6 +168,22 @@ def test_a_detector_that_cannot_be_had_is_refused(made, node, message):
     true = read_result(made)
     with initialize_config_module("bench.conf", version_base="1.3"), pytest.raises(BenchError, match=message):
         submitting.words_of(replace(true, config=true.config | {"detector": node}), "mine", frozenset({"somebodys"}))
+
+
+@pytest.mark.parametrize(("node", "message"), [
+    ({"_target_": "somebodys.gone.Stands"}, r"cannot be imported here \(No module named 'somebodys.gone'"),
+    ({"_target_": "somebodys.Other"}, r"cannot be imported here \(module 'somebodys' has no attribute 'Other'\)"),
+    ({"_target_": "somebodys.Popen", "args": "true"}, r"somebodys\.Popen is no class of somebodys"),
+    ({"_target_": "somebodys.subprocess.Popen", "args": "true"}, r"cannot be imported here \(No module named"),
+    ({"_target_": "somebodys.helps"}, r"somebodys\.helps is no class of somebodys"),
+    ({"_target_": "somebodys.Helper"}, r"somebodys\.Helper is no detector: it is no class with fit and score")])
+def test_what_a_trusted_package_offers_must_be_its_own(made, node, message):
+    """Seen by the detector's process, before anything is made; this one imports nothing of the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(made.parents[1])
+        with pytest.raises(BenchError, match=message):
+            _ = OwnProcess(node, "Stands", Limits(), packages=["somebodys"]).about
+        assert "somebodys" not in sys.modules
 
 
 def test_refused_on_the_command_line(own, capsys):

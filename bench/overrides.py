@@ -26,7 +26,7 @@ def prepared(words: Sequence[str]) -> list[str]:
     Raises BenchError for a name that the configuration does not have, and for a value that is missing.
     """
     sweep = not {"-m", "--multirun"}.isdisjoint(words)
-    return [_prepared(word, sweep) if re.match(r"~|=|[^-].*=", word, re.DOTALL) else word for word in words]
+    return [_prepared(word, sweep) if re.match(r"~[^/]|=|[^-].*=", word, re.DOTALL) else word for word in words]
 
 
 def _prepared(word: str, sweep: bool) -> str:
@@ -138,7 +138,7 @@ def _node(path: str, words: list[str]) -> Any:
     from omegaconf import OmegaConf
 
     ready = GlobalHydra.instance().is_initialized()
-    given = [word for word in words if re.match(r"~|[^-].*=", word, re.DOTALL)]
+    given = [word for word in words if re.match(r"~[^/]|[^-].*=", word, re.DOTALL)]
     with contextlib.nullcontext() if ready else initialize_config_module(options.FOLDER, version_base="1.3"):
         try:
             node = OmegaConf.select(compose("config", given), path)

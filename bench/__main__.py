@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
+import textwrap
+from collections.abc import Mapping
 
-from bench import __version__, options, plugins
+from bench import __version__, options, plugins, terminal
 from bench.errors import BenchError, unknown
 
 COMMANDS = {
@@ -35,13 +36,14 @@ SUBJECTS = {  # commands whose first word may be their subject alone: the word -
     "zoo": lambda word: f"zoo={word}",
     "check": lambda word: f"detector._target_={word}" if "." in word else f"detector={word}",
     "repair": lambda word: f"repair={word}",
-    "race": lambda word: f"jaxmarl={_quoted(word)}",
-    "reproduce": lambda word: f"row={_quoted(word)}",  # quoted: an id may look like a number
-    "submit": lambda word: f"result={_quoted(word)}",
-    "report": lambda word: f"result={_quoted(word)}",
+    "race": lambda word: f"jaxmarl={options.quoted(word)}",
+    "reproduce": lambda word: f"row={options.quoted(word)}",  # quoted: an id may look like a number
+    "submit": lambda word: f"result={options.quoted(word)}",
+    "report": lambda word: f"result={options.quoted(word)}",
 }
 SHIPPED = ["out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv"]  # of the shipped leaderboard
 RACE = ["env.opponent=closest"]  # SMAX's default opponent
+WIDTH = 120  # of the help
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
           "model_detector": "model detectors", "env": "environments", "algo": "algorithms", "budget": "budgets",
           "response": "responses to alarms", "repair": "repairs", "sweep": "sweeps"}
@@ -77,15 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what was last written", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     return 0
-
-
-def _quoted(word: str) -> str:
-    """A word as Hydra takes it for a text, whatever is in it."""
-    return "'" + word.replace("'", "\\'") + "'"
 
 
 def _choice(word: str) -> str:
@@ -96,18 +90,25 @@ def _choice(word: str) -> str:
     return "show=true" if word == "--show" else word
 
 
+def _entries(what: Mapping[str, str]) -> list[str]:
+    """Lines of names and what they are, none longer than WIDTH."""
+    return [line for name, text in what.items()
+            for line in textwrap.wrap(text, WIDTH, initial_indent=f"  {name:<21} ", subsequent_indent=" " * 24,
+                                      break_long_words=False, break_on_hyphens=False)]
+
+
 def help_text() -> str:
-    """Commands, and the options of each group with the first line of their files."""
+    """Commands, and the options of each group with the comments that their files open with."""
     lines = ["usage: python -m bench COMMAND [GROUP=OPTION] [NAME=VALUE] ...", "",
              "Measures backdoor attacks on, and backdoor detectors for, cooperative multi-agent RL teams.", "",
              "commands (python -m bench COMMAND --cfg job shows all values):"]
-    lines += [f"  {name:<22}{what}" for name, what in COMMANDS.items()]
+    lines += _entries(COMMANDS)
     for group, title in GROUPS.items():
         lines += ["", f"{title} ({group}=...):"]
-        lines += [f"  {name:<22}{options.summary(group, name)}" for name in options.names(group)]
+        lines += _entries({name: options.summary(group, name) for name in options.names(group)})
         if group == "detector":
-            lines += [f"  {name:<22}{plugins.target(point)}, from the package {plugins.package(point)}"
-                      for name, point in sorted(plugins.detectors().items())]
+            lines += _entries({name: f"{plugins.target(point)}, from the package {plugins.package(point)}"
+                               for name, point in sorted(plugins.detectors().items())})
     lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix",
               "your own: python -m bench run detector._target_=PACKAGE.CLASS (or --config-dir DIR detector=NAME)"]
     return "\n".join(lines)
@@ -115,4 +116,5 @@ def help_text() -> str:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing that was started is left running
-    sys.exit(main())
+    terminal.settle()
+    sys.exit(terminal.ended(main()))

@@ -1,27 +1,30 @@
-"""The options of the configuration groups, and what is wrong with a choice among them: no heavy import, for --help."""
+"""The options of the configuration groups, and how a value is written: no heavy import, for --help."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import resources
+from itertools import takewhile
 
-from bench.errors import BenchError, unknown
+FOLDER = "bench.conf"  # the package that holds them
 
 
 def names(group: str) -> list[str]:
     """The options of a group."""
-    files = (file.name for file in resources.files("bench.conf").joinpath(group).iterdir())
+    files = (file.name for file in resources.files(FOLDER).joinpath(group).iterdir())
     return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 def text(group: str, name: str) -> str:
     """An option's file."""
-    return resources.files("bench.conf").joinpath(group, f"{name}.yaml").read_text()
+    return resources.files(FOLDER).joinpath(group, f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def summary(group: str, name: str) -> str:
-    """What an option is: the comment that its file opens with."""
-    return text(group, name).splitlines()[0].lstrip("# ")
+    """What an option is: the comment that its file opens with, all lines of it."""
+    comment = takewhile(lambda line: line.startswith("#"), text(group, name).splitlines())
+    return " ".join(line.lstrip("# ") for line in comment)
 
 
 def target(group: str, name: str) -> str | None:
@@ -32,23 +35,21 @@ def target(group: str, name: str) -> str | None:
 
 def default(group: str) -> str:
     """The option that is taken where none is chosen."""
-    defaults = resources.files("bench.conf").joinpath("config.yaml").read_text()
+    defaults = resources.files(FOLDER).joinpath("config.yaml").read_text(encoding="utf-8")
     found = re.search(rf"^  - {group}: *(\S+)", defaults, re.MULTILINE)
     assert found is not None, f"conf/config.yaml has no default of {group}"
     return found[1]
 
 
-def said(error: BaseException) -> BenchError:
-    """What Hydra says is wrong with the words of a configuration, in one line with the nearest allowed name."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, BenchError):
-        cause = cause.__cause__
-    if cause is not None:
-        return cause
-    allowed = getattr(error, "options", None)  # of hydra.errors.MissingConfigException
-    if allowed:
-        group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
-        return unknown(group, name, allowed)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return BenchError("; ".join(line for line in lines[:3] if not line.startswith("See https"))
-                      or type(error).__name__)
+@cache
+def top() -> list[str]:
+    """The names that a word of the configuration may begin with: its groups and its own values, and Hydra's."""
+    folder = resources.files(FOLDER)
+    own = re.findall(r"^(\w+):", folder.joinpath("config.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    groups = [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("_")]
+    return sorted({*groups, *own} - {"defaults"})
+
+
+def quoted(value: str) -> str:
+    """A text as Hydra's grammar has it, whatever is in it."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"

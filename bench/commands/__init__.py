@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import compat, plugins
 from bench.errors import BenchError
 from bench.marl.process import single_thread_environment, tune
-from bench.options import said
+from bench.overrides import explained, prepared
 
 _OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
 
@@ -33,8 +33,9 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     single_thread_environment()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
     plugins.register()
+    words = plugins.words(prepared(words))
     # Overrides come first and together: between flags argparse refuses them.
-    sys.argv = ["python -m bench", *sorted(plugins.words(words), key=lambda word: not _OVERRIDE.match(word))]
+    sys.argv = ["python -m bench", *sorted(words, key=lambda word: not _OVERRIDE.match(word))]
     errors: list[BenchError] = []
 
     @functools.wraps(job)
@@ -57,8 +58,8 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
             hydra.main(config_path="pkg://bench.conf", config_name="config", **compat.VERSION)(guarded)()
-    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, UserWarning) as error:
-        raise said(error) from error
+    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, OSError, UserWarning) as error:
+        raise explained(error, words) from error
     if len(errors) > 1:
         raise BenchError(f"{len(errors)} runs of the sweep failed")
     if errors:

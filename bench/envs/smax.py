@@ -18,7 +18,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -133,18 +133,8 @@ class SmaxBattles:
             raise unknown("map", map, MAP_NAME_TO_SCENARIO)
         if opponent not in OPPONENTS:
             raise unknown("opponent", opponent, OPPONENTS)
-        limit = EPISODE_LIMITS[map]
-        enemies = _OrderedSkirmishers if opponent == "skirmish" else _OrderedEnemies
-        self._smax = smax = enemies(
-            scenario=MAP_NAME_TO_SCENARIO[map], attack_mode="closest" if opponent == "skirmish" else opponent,
-            time_per_step=TICK, walls_cause_death=False, max_steps=limit - 1)
-        core = smax._env
-        self.spec = EnvSpec(
-            id=f"smax/{map}/{opponent}", version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,
-            observation_size=smax.obs_size, state_size=smax.state_size, n_actions=core.num_ally_actions,
-            episode_limit=limit, sight_range=tuple(
-                float(core.unit_type_sight_ranges[t]) for t in np.asarray(core.scenario)[: smax.num_agents]),
-            map_size=(float(core.map_width), float(core.map_height)))
+        self._game = game = _game(map, opponent)
+        self._smax, self.spec = game.smax, game.spec
         self._state: Any = None
         self._seed = 0
         self._seen: dict[str, np.ndarray] = {}  # what the outside sees of the state
@@ -156,7 +146,7 @@ class SmaxBattles:
 
     def reset(self, seed: int, battles: np.ndarray) -> Step:
         self._seed, self._pending = seed, None
-        self._state, view = self._reset(seed, battles)
+        self._state, view = self._game.reset(seed, battles)
         return self._show(view)
 
     def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
@@ -164,8 +154,8 @@ class SmaxBattles:
             enemy_orders = np.full((len(actions), self.spec.n_enemies), -1)
         spare, source = self._pending or (self._state, np.full(len(actions), -1))
         self._pending = None
-        self._state, view = self._step(self._state, spare, source, actions.astype(np.int32),
-                                       enemy_orders.astype(np.int32))
+        self._state, view = self._game.step(self._state, spare, source, actions.astype(np.int32),
+                                            enemy_orders.astype(np.int32))
         return self._show(view)
 
     def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
@@ -173,7 +163,7 @@ class SmaxBattles:
         view = {name: value.copy() for name, value in self._seen.items()}
         for first in sorted({int(battle) // n * n for battle in battles}):
             if self._spare_is != (self._seed, first, n):  # made n at a time, since a lone reset costs as much as n
-                self._spare = self._reset(self._seed, np.arange(first, first + n))
+                self._spare = self._game.reset(self._seed, np.arange(first, first + n))
                 self._spare_is = (self._seed, first, n)
             state, seen = self._spare
             here = (battles >= first) & (battles < first + n)
@@ -231,13 +221,29 @@ class SmaxBattles:
 
         return call
 
-    # The same, compiled. A state is a dict of arrays with a leading battle axis.
+
+class _Game:
+    """A map and an opponent, compiled. A state is a dict of arrays with a leading battle axis."""
+
+    def __init__(self, map: str, opponent: str) -> None:
+        limit = EPISODE_LIMITS[map]
+        enemies = _OrderedSkirmishers if opponent == "skirmish" else _OrderedEnemies
+        self.smax = smax = enemies(
+            scenario=MAP_NAME_TO_SCENARIO[map], attack_mode="closest" if opponent == "skirmish" else opponent,
+            time_per_step=TICK, walls_cause_death=False, max_steps=limit - 1)
+        core = smax._env
+        self.spec = EnvSpec(
+            id=f"smax/{map}/{opponent}", version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,
+            observation_size=smax.obs_size, state_size=smax.state_size, n_actions=core.num_ally_actions,
+            episode_limit=limit, sight_range=tuple(
+                float(core.unit_type_sight_ranges[t]) for t in np.asarray(core.scenario)[: smax.num_agents]),
+            map_size=(float(core.map_width), float(core.map_height)))
 
     @cached_property
-    def _reset(self):
+    def reset(self):
         def one(seed, battle):
             key = jax.random.fold_in(jax.random.PRNGKey(seed), battle)
-            _, game = self._smax.reset(key)
+            _, game = self.smax.reset(key)
             return {"game": game, "key": key, "done": jnp.array(False), "won": jnp.array(False),
                     "reward": jnp.array(0.0)}
 
@@ -248,14 +254,14 @@ class SmaxBattles:
         return jax.jit(many)
 
     @cached_property
-    def _step(self):
+    def step(self):
         def one(state, actions, orders):
             before = state["game"]
             controller, _, taken = before.enemy_policy_state
             key = jax.random.fold_in(state["key"], before.state.step)
-            _, after, _, dones, _ = self._smax.step_env(
+            _, after, _, dones, _ = self.smax.step_env(
                 key, before.replace(enemy_policy_state=(controller, orders, taken)),
-                {name: actions[i] for i, name in enumerate(self._smax.agents)})
+                {name: actions[i] for i, name in enumerate(self.smax.agents)})
             reward, won = self._score(before.state, after.state)
             new = {"game": after, "key": state["key"], "done": dones["__all__"], "won": won, "reward": reward}
             masked = {**state, "reward": jnp.array(0.0)}  # a finished battle stands still
@@ -269,20 +275,20 @@ class SmaxBattles:
 
     def _score(self, before, after):
         """SMAC's reward, and whether the battle is won, from the states around one step."""
-        allies = self._smax.num_agents
-        full = self._smax._env.unit_type_health[after.unit_types][allies:]
+        allies = self.smax.num_agents
+        full = self.smax._env.unit_type_health[after.unit_types][allies:]
         damage = jnp.sum(before.unit_health[allies:] - after.unit_health[allies:])
         kills = jnp.sum(before.unit_alive[allies:]) - jnp.sum(after.unit_alive[allies:])
         won = ~jnp.any(after.unit_alive[allies:]) & jnp.any(after.unit_alive[:allies])
-        best = jnp.sum(full) + 10 * self._smax.num_enemies + 200
+        best = jnp.sum(full) + 10 * self.smax.num_enemies + 200
         return (damage + 10 * kills + 200 * won) * MAX_RETURN / best, won
 
     def _see(self, state):
         """What the outside sees of one battle, named as in :class:`bench.contracts.Step`."""
-        game, core = state["game"], self._smax._env
-        observation = self._smax.get_obs(game)
-        available = self._smax.get_avail_actions(game)
-        names = self._smax.agents
+        game, core = state["game"], self.smax._env
+        observation = self.smax.get_obs(game)
+        available = self.smax.get_avail_actions(game)
+        names = self.smax.agents
         units = game.state
         return {
             "observation": jnp.stack([observation[a] for a in names]),
@@ -291,7 +297,7 @@ class SmaxBattles:
             "reward": state["reward"], "done": state["done"], "won": state["won"],
             "alive": units.unit_alive, "position": units.unit_positions,
             "health": units.unit_health / core.unit_type_health[units.unit_types],
-            "sight": core.unit_type_sight_ranges[units.unit_types][: self._smax.num_agents],
+            "sight": core.unit_type_sight_ranges[units.unit_types][: self.smax.num_agents],
             "enemy_actions": game.enemy_policy_state[2],
         }
 
@@ -299,12 +305,17 @@ class SmaxBattles:
     def _state_scale(self) -> np.ndarray:
         """Brings the world state to [0, 1], which a mixer needs: positions are in map units, types are numbers, and the
         cooldowns of units that do not shoot fall below zero without end."""
-        core = self._smax._env
+        core = self.smax._env
         unit = np.ones(len(core.own_features), np.float32)
         longest = np.asarray(core.unit_type_weapon_cooldowns).max() + 2 * TICK
         unit[1:4] = core.map_width, core.map_height, longest
         teams = np.ones(core.num_agents, np.float32)
         return np.concatenate([np.tile(unit, core.num_agents), teams, teams * (core.unit_type_bits - 1)])
+
+
+@cache  # what is compiled stays in memory as long as the process lives: once a game, not once for every use of it
+def _game(map: str, opponent: str) -> _Game:
+    return _Game(map, opponent)
 
 
 def _strong(value):

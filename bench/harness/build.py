@@ -223,7 +223,7 @@ def git_sha() -> str | None:
 
     def ask(*words: str) -> str:
         done = subprocess.run([git, "-C", str(root), *words, *code], capture_output=True,  # noqa: S603
-                              text=True, check=False)
+                              encoding="utf-8", errors="replace", check=False)
         return done.stdout.strip()
 
     revision = ask("log", "-1", "--format=%H")

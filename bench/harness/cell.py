@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import BENCHMARK, compat, plugins
+from bench import BENCHMARK, compat, plugins, terminal
 from bench.artifacts.episodes import episodes_written, write_episodes
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
@@ -48,7 +48,7 @@ from bench.marl.play import play
 from bench.marl.process import tune
 from bench.marl.team import Team
 from bench.metrics.attack import loss_rate, poisoned_share, rate
-from bench.options import said
+from bench.overrides import explained, prepared
 from bench.reporting.leaderboard import add_rows
 
 FLOORS = ("constant", "random", "episode_length")
@@ -61,7 +61,7 @@ def silent(_: str):
 
 
 def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ...] = (), stage: Stage = silent,
-             say: Say = print, **choices: Any) -> Result:
+             say: Say = terminal.say, **choices: Any) -> Result:
     """Measure a detector against an attack; the same as ``python -m bench run``.
 
     Parameters
@@ -85,18 +85,19 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         made = cast("Detector | None", detector)
     words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
+    words = plugins.words(prepared(words))
     with initialize_config_module("bench.conf", **compat.VERSION):
         try:
-            cfg = compose("config", plugins.words(words), return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise said(error) from error
+            cfg = compose("config", words, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise explained(error, words) from error
         HydraConfig.instance().set_config(cfg)  # as the command line does it
         with open_dict(cfg):
             del cfg["hydra"]
         return run(cfg, stage, say=say, detector=made)
 
 
-def run(cfg: DictConfig, stage: Stage, *, say: Say = print, detector: Detector | None = None,
+def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Detector | None = None,
         memory: Memory | None = None) -> Result:
     """One cell: an attack, a detector, a result on disk. A result of the same teams that is there is read instead.
 

@@ -24,8 +24,9 @@ def run_all(jobs: Sequence[list[str]], done: Callable[[int, str | None], None]) 
     def run(number: int) -> str | None:
         core = cores.get()
         try:
-            process = subprocess.Popen([sys.executable, "-m", "bench", *jobs[number]], text=True,  # noqa: S603
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            process = subprocess.Popen([sys.executable, "-m", "bench", *jobs[number]],  # noqa: S603
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
+                                       errors="replace", env=os.environ | {"PYTHONIOENCODING": "utf-8"})
             running[number] = process
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(process.pid, {core})

@@ -149,7 +149,7 @@ def our_curve(folder: Path) -> list[Point]:
             continue
         return [Point(row["steps"], row["win_rate"]) for row in curve]
     for file in (folder / "teams").glob("*.json"):
-        about = json.loads(file.read_text())
+        about = json.loads(file.read_text(encoding="utf-8"))
         if "curve" in about:
             return [Point(row["steps"], row["win_rate"]) for row in about["curve"]]
     return []
@@ -157,7 +157,7 @@ def our_curve(folder: Path) -> list[Point]:
 
 def _whole_lines(file: Path) -> list[str]:
     """The lines of a file that are written to their ends."""
-    return file.read_text().split("\n")[:-1] if file.exists() else []
+    return file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
 
 
 def lap(name: str, seed: int, folder: Path, race: Race, progress: Progress, start: Start) -> Lap:
@@ -166,8 +166,9 @@ def lap(name: str, seed: int, folder: Path, race: Race, progress: Progress, star
     Raises BenchError if it fails.
     """
     command, environment, read = start
-    cold = {"JAX_COMPILATION_CACHE_DIR": str(folder / "jax"), "JAX_PLATFORMS": "cpu"}  # nothing is compiled yet
-    with open(folder / "output.txt", "w+", encoding="utf-8") as output:
+    cold = {"JAX_COMPILATION_CACHE_DIR": str(folder / "jax"), "JAX_PLATFORMS": "cpu",  # nothing is compiled yet
+            "PYTHONIOENCODING": "utf-8"}
+    with open(folder / "output.txt", "w+", encoding="utf-8", errors="replace") as output:
         began = time.perf_counter()
         process = subprocess.Popen(command, env=os.environ | cold | environment, cwd=folder, stdout=output,  # noqa: S603
                                    stderr=subprocess.STDOUT)
@@ -204,7 +205,7 @@ def _watch(process: subprocess.Popen, read: Callable[[], list[Point]], race: Rac
 def cpu_seconds(process: int) -> float | None:
     """Processor time that a running process has taken, or None where the system does not say (only Linux does)."""
     try:
-        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        words = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     except OSError:
         return None
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

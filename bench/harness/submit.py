@@ -12,7 +12,7 @@ import pandas as pd
 from hydra import compose
 from scipy.stats import norm
 
-from bench import BENCHMARK, plugins
+from bench import BENCHMARK, options, plugins
 from bench.artifacts import shipped, zoo
 from bench.artifacts.files import config_hash, read_json, sha256, write_atomic
 from bench.contracts import Result
@@ -20,7 +20,7 @@ from bench.errors import BenchError
 from bench.harness.build import describe
 from bench.harness.cell import Say, Stage
 from bench.harness.reproduce import measured_again, rows_of
-from bench.harness.words import quoted, words_of_config
+from bench.harness.words import words_of_config
 from bench.reporting.curves import add_curves
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
 from bench.reporting.ranking import current
@@ -57,7 +57,7 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path, stage: Stage
     rows = accepted(result, what)
     _check_sizes(result, what, leaderboard)
     secret = _fresh_secret(out)
-    words += ["isolation=process", f"referee={quoted(str(secret))}",
+    words += ["isolation=process", f"referee={options.quoted(str(secret))}",
               *([f"plugin=[{','.join(sorted(trusted))}]"] if trusted else [])]
     say(f"python -m bench run {shlex.join(words)}")
     again, curves = measured_again(words, out, stage, say)

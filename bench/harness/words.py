@@ -98,13 +98,8 @@ def _literal(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_literal, value)) + "]"
     if isinstance(value, str):
-        return quoted(value)
+        return options.quoted(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return json.dumps(value)
 
-
-def quoted(text: str) -> str:
-    """A text as Hydra's grammar has it, whatever is in it."""
-    escaped = text.replace("\\", "\\\\") if text.endswith("\\") or "\\'" in text else text
-    return "'" + escaped.replace("'", "\\'") + "'"

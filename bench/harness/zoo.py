@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench.artifacts import zoo
 from bench.contracts import Battles, Progress
@@ -41,7 +42,7 @@ def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
     found: dict[str, Place] = {}
     for settings in grid(sweep):
         command = [*sweep.words, *words, *(f"{name}={value}" for name, value in settings.items())]
-        cell = compose("config", command)
+        cell = _composed(command)
         battles = _battles(str(OmegaConf.to_yaml(cell.env)))
         for attack, name, verb in (("clean", clean_name(cell, battles), "train"),
                                    (cell.attack.name, backdoored_name(cell, cell.attack, battles), "inject")):
@@ -58,6 +59,24 @@ def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
     for name in sorted(only - attacks):
         raise BenchError(f"the zoo has no attack '{name}'; it has {', '.join(sorted(attacks))}")
     return only
+
+
+def _composed(command: Sequence[str]) -> DictConfig:
+    """``compose("config", command)`` without its cost for every algorithm and seed: nothing but what is resolved later
+    depends on either, so that they are put into what is composed once."""
+    late = {name: value for name, _, value in (word.partition("=") for word in command) if name in ("algo", "seed")}
+    cell = copy.deepcopy(_once(*(word for word in command if word.partition("=")[0] not in late)))
+    with open_dict(cell):
+        if "algo" in late:
+            cell.algo = _once(f"algo={late['algo']}").algo
+        if "seed" in late:
+            cell.seed = int(late["seed"])
+    return cell
+
+
+@cache
+def _once(*words: str) -> DictConfig:
+    return compose("config", list(words))
 
 
 @cache

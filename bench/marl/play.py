@@ -18,6 +18,7 @@ from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Ste
 from bench.marl.team import Team, greedy
 
 SLOTS = 64  # one size for everything: every size of batch is compiled anew
+GROWTH = 16  # steps by which what is recorded of a slot's battle grows
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,17 @@ class Player:
         return np.where(self.rng.random(action.shape) < epsilon, anything, action)
 
     def _write(self, row: dict[str, np.ndarray]) -> None:
+        at = np.where(self._idle, 0, self._time)  # what an idle slot shows is never read
+        steps = int(at.max()) + 1
         for name, value in row.items():
-            if name not in self._columns:
-                limit = self.battles.spec.episode_limit
-                self._columns[name] = np.zeros((len(value), limit, *value.shape[1:]), _DTYPES[name])
-            self._columns[name][self._slot, np.minimum(self._time, self._columns[name].shape[1] - 1)] = value
+            column = self._columns.get(name)
+            if column is None:
+                column = np.zeros((len(value), 0, *value.shape[1:]), _DTYPES[name])
+            if column.shape[1] < steps:  # grown as battles last: few of them come near the limit of a large map
+                more = np.zeros((len(value), steps + GROWTH - column.shape[1], *value.shape[1:]), column.dtype)
+                column = np.concatenate([column, more], 1)
+            self._columns[name] = column
+            column[self._slot, at] = value
 
     def _collect(self, slots: np.ndarray) -> dict[str, np.ndarray]:
         length = self._time[slots].max()

@@ -14,40 +14,62 @@ from bench.contracts import Episodes, Labels
 class Replay:
     """A ring of at most ``capacity`` episodes of up to ``episode_limit`` steps.
 
-    Memory is claimed as it is written: pages behind the end of short episodes are never touched.
+    Only steps that were played are kept, one row each, in memory that grows with them: on most maps battles are far
+    shorter than their limit, and a whole buffer at the limit of a large map would fill tens of GiB.
     """
 
     def __init__(self, capacity: int, episode_limit: int) -> None:
-        self.capacity, self.limit = capacity, episode_limit
+        self.capacity = capacity
         self.size = self._at = 0
-        self._columns: dict[str, np.ndarray] = {}
+        self._episodes: dict[str, np.ndarray] = {}  # columns (episode, ...)
+        self._steps: dict[str, np.ndarray] = {}  # columns (row, ...); row 0 stays empty: it is what padding shows
+        self._rows = np.zeros((capacity, episode_limit), np.int64)  # (episode, step) its row; 0 if it was not played
+        self._free = np.zeros(0, np.int64)  # rows of episodes that were written over
+        self._used = 1
 
     def add(self, episodes: Episodes) -> None:
         """Store episodes, over the oldest ones where the ring is full."""
         episodes = episodes[-self.capacity:]
-        n, length = episodes.mask.shape
+        n = len(episodes)
         if n == 0:
             return
-        rows = (self._at + np.arange(n)) % self.capacity
+        places = (self._at + np.arange(n)) % self.capacity
+        rows = self._claim(places, episodes.mask)
         for name, value in _flat(episodes).items():
-            if name not in self._columns:
-                shape = (self.limit, *value.shape[2:]) if value.ndim > 1 else ()
-                self._columns[name] = np.zeros((self.capacity, *shape), value.dtype)
-            if value.ndim > 1:
-                self._columns[name][rows, :length] = value
-            else:
-                self._columns[name][rows] = value
-        for name in ("mask", "trigger"):
-            self._columns[name][rows, length:] = False
+            if value.ndim == 1:
+                self._episodes.setdefault(name, np.zeros(self.capacity, value.dtype))[places] = value
+                continue
+            if name not in self._steps:
+                self._steps[name] = np.zeros((0, *value.shape[2:]), value.dtype)
+            column = self._steps[name]
+            if len(column) < self._used:  # in place: a large array is moved in memory by no copy
+                column.resize((self._used + self._used // 8, *column.shape[1:]), refcheck=False)
+            column[rows] = value[episodes.mask]
         self._at = (self._at + n) % self.capacity
         self.size = min(self.size + n, self.capacity)
 
+    def _claim(self, places: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The rows of the played steps (``mask``) of episodes that go to these places of the ring."""
+        before = self._rows[places]
+        free = np.concatenate([self._free, before[before > 0]])
+        steps = int(mask.sum())
+        new = np.arange(self._used, self._used + max(0, steps - len(free)))
+        self._used += len(new)
+        rows, self._free = np.concatenate([free[:steps], new]), free[steps:]
+        table = np.zeros((len(places), self._rows.shape[1]), np.int64)
+        table[:, : mask.shape[1]][mask] = rows
+        self._rows[places] = table
+        return rows
+
     def sample(self, n: int, rng: np.random.Generator) -> Episodes:
         """``n`` episodes drawn with replacement, cut to the longest of them."""
-        rows = rng.integers(self.size, size=n)
-        length = int(self._columns["mask"][rows].sum(1).max())
-        return _record({name: _take(value[:, :length] if value.ndim > 1 else value, rows)
-                        for name, value in self._columns.items()})
+        places = rng.integers(self.size, size=n)
+        rows = self._rows[places]
+        rows = rows[:, : int((rows > 0).sum(1).max())]
+        columns = {name: value[places] for name, value in self._episodes.items()}
+        columns |= {name: _take(value, rows.ravel()).reshape(*rows.shape, *value.shape[1:])
+                    for name, value in self._steps.items()}
+        return _record(columns)
 
 
 def by_length(episodes: Episodes, parts: int) -> list[Episodes]:

@@ -36,7 +36,7 @@ def replay(title: str, normal: Episodes, triggered: Episodes, battle: int, victi
         "box": [round(float(v), 2) for v in (*low, *high)],
         "phases": [[begin - trigger_length, begin, "#f2b90f", "the trigger is shown"],
                    [begin, begin + duration, "#d0453a", "the attack period"]]}
-    page = resources.files("bench.reporting").joinpath("replay.html").read_text()
+    page = resources.files("bench.reporting").joinpath("replay.html").read_text(encoding="utf-8")
     return page.replace("/*DATA*/null", json.dumps(data, separators=(",", ":")).replace("</", "<\\/")).encode()
 
 

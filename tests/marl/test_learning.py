@@ -96,6 +96,31 @@ def test_replay_is_a_ring_of_whole_episodes(make_episodes):
     assert drawn == known - {first.observation[0, :4].tobytes()}
 
 
+def test_what_is_sampled_does_not_depend_on_where_it_is_kept(make_episodes):
+    """The draws are those of a list of episodes, and so is every value; padding is empty."""
+    replay, kept, draws = Replay(7, 12), [], np.random.default_rng(0)
+    for seed in range(12):
+        added = make_episodes(draws.integers(1, 13, size=4).tolist(), seed=seed)
+        replay.add(added)
+        kept = (kept + [added[i: i + 1] for i in range(4)])
+        start = max(0, len(kept) - 7)
+        ring = {i % 7: kept[i] for i in range(start, len(kept))}
+        sample = replay.sample(5, np.random.default_rng(seed))
+        places = np.random.default_rng(seed).integers(replay.size, size=5)
+        for row, place in enumerate(places):
+            n = int(ring[place].length[0])
+            assert sample.length[row] == n
+            assert np.array_equal(sample.observation[row, :n], ring[place].observation[0, :n])
+            assert not sample.observation[row, n:].any()
+            assert sample.labels.won[row] == ring[place].labels.won[0]
+
+
+def test_a_replay_takes_what_is_played(make_episodes):
+    replay = Replay(5_000, 180)
+    replay.add(make_episodes([20, 20], agents=27, features=738))
+    assert sum(column.nbytes for column in replay._steps.values()) < 10e6
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3, 9])
 def test_parts_of_like_length_hold_every_episode_once_and_no_step_less(make_episodes, parts):
     whole = make_episodes([4, 9, 2, 7, 2])

@@ -1,0 +1,148 @@
+"""The words of a configuration, NAME=VALUE, before Hydra reads them, and what is wrong with one that it refuses.
+
+Hydra knows neither which names there are to be nor that some values are paths; its advice ("to append, use +") leads
+users of a benchmark astray, for a value that is added changes nothing but the configuration's hash.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench import compat, options
+from bench.errors import BenchError, unknown
+
+# Values that are taken as they are typed.
+PATHS = ("out", "leaderboard", "holdout", "team", "result", "jaxmarl", "referee")
+LONGEST = 255  # bytes of a file's name, on nearly every system
+_WORD = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
+_NO_WORD = "is no NAME=VALUE of a configuration"
+
+
+def prepared(words: Sequence[str]) -> list[str]:
+    """The words as Hydra has to be told them: paths quoted, "~" in them expanded. Flags and what follows them stay.
+
+    Raises BenchError for a name that the configuration does not have, and for a value that is missing.
+    """
+    sweep = not {"-m", "--multirun"}.isdisjoint(words)
+    return [_prepared(word, sweep) if re.match(r"~[^/]|=|[^-].*=", word, re.DOTALL) else word for word in words]
+
+
+def _prepared(word: str, sweep: bool) -> str:
+    sign, name, value = _split(word)
+    top = re.split(r"[.@/:]", name)[0]
+    if not name:
+        raise BenchError(f"'{word}' {_NO_WORD}")
+    if top not in (known := options.top()):
+        raise unknown("option or value", name, known)
+    if value == "" and sign != "~":
+        raise BenchError(f"{name} is empty; a value is needed (null for none, where none is allowed)")
+    if name not in PATHS or value is None or value == "null" or (sweep and "," in value):
+        return word
+    return f"{sign}{name}={options.quoted(_path(name, value))}"
+
+
+def _path(name: str, value: str) -> str:
+    """A path as it was meant: without quotes of Hydra's, "~" being the home folder. BenchError for one that cannot be.
+    """
+    mark = value[0]
+    if mark in "'\"" and len(value) > 1 and value[-1] == mark:
+        value = re.sub(rf"(\\+)({mark}|$)", lambda found: found[1][: len(found[1]) // 2] + found[2], value[1:-1])
+    value = os.path.expanduser(value)
+    inner = re.sub(r"(?<!\\)\$\{(\w+)\}", lambda found: "" if found[1] in options.top() else found[0], value)
+    if re.search(r"(?<!\\)\$\{", inner):
+        raise BenchError(f"{name} is '{value}', where ${{NAME}} stands for another value of the configuration; write "
+                         "\\${ for the characters themselves")
+    for part in value.split("/"):
+        if (length := len(os.fsencode(part))) > LONGEST:
+            raise BenchError(f"{name} has a part of {length} bytes, '{part[:30]}...'; allowed: {LONGEST} at most")
+    if odd := next((letter for letter in value if not letter.isprintable() and not "\udc80" <= letter <= "\udcff"), ""):
+        raise BenchError(f"{name} is {value!r}; allowed: paths without {odd!r}")
+    return value
+
+
+def _split(word: str) -> tuple[str, str, str | None]:
+    """A word's sign ("+", "++", "~" or none), name, and value if it has one."""
+    found = _WORD.fullmatch(word)
+    assert found is not None
+    return found["sign"] or "", found["name"], found["value"]
+
+
+def explained(error: BaseException, words: Iterable[str] = ()) -> BenchError:
+    """What is wrong with the words of a configuration that Hydra refused, in one line with the nearest allowed name."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, BenchError):
+        cause = cause.__cause__
+    if cause is not None:
+        return cause
+    allowed = getattr(error, "options", None)  # of hydra.errors.MissingConfigException
+    if allowed:
+        group, _, name = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
+        return unknown(group, name, allowed)
+    text = str(error)
+    if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$|\n| requires)", text):
+        return BenchError(f"{found[1]} gives several values; -m runs one after the other: python -m bench run -m "
+                          f"{found[1]} (for a single value that has commas, quote it: NAME=\"'a,b'\")")
+    if found := re.match(r"Could not (?:override|delete from config\.) '([^']+)'", text):
+        return _unknown(found[1], words)
+    if found := re.match(r"Could not append to config. An item is already at '([^']+)'|Multiple values for ([^.]+)\.",
+                         text):
+        name = found[1] or found[2]
+        return BenchError(f"+{name}=...: there is a value '{name}' already; leave the + away")
+    if type(error).__name__ in ("OverrideParseException", "HydraException") or "LexerNoViableAlt" in text:
+        return _unreadable(text, words)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return BenchError("; ".join(lines[:3]) or type(error).__name__)
+
+
+def _unreadable(text: str, words: Iterable[str]) -> BenchError:
+    """The error for a word that is not written as Hydra's grammar has it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    for word in words:
+        try:
+            OverridesParser.create().parse_override(word)
+        except HydraException:
+            sign, name, value = _split(word)
+            if not value:
+                return BenchError(f"'{word}' {_NO_WORD}")
+            return BenchError(f"the value of '{word}' cannot be read; with special characters it has to be quoted: "
+                              f"\"{sign}{name}={options.quoted(value)}\"")
+    return BenchError("; ".join(line.strip() for line in text.splitlines()[:2]))
+
+
+def _unknown(name: str, words: Iterable[str]) -> BenchError:
+    """The error for a dotted name that the configuration does not have, with the names that are there in its place."""
+    if "@" in name:
+        return unknown("option", name, ["attack", "attack@control"])
+    parent, _, _ = name.rpartition(".")
+    if not parent:
+        return BenchError(f"there is no value '{name}'")
+    hint = ""
+    if parent.split(".")[0] == "detector":
+        hint = f"; a parameter of the class that its option does not set is added by +{name}=VALUE"
+    node = _node(parent, [word for word in words if _split(word)[1] != name])
+    if not isinstance(node, Mapping):
+        return BenchError(f"there is no value '{name}'{hint}")
+    return BenchError(f"{unknown('value', name, [f'{parent}.{key}' for key in node])}{hint}")
+
+
+def _node(path: str, words: list[str]) -> Any:
+    """What the words of a command line have at a dotted name, None if that cannot be said."""
+    import contextlib
+
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    ready = GlobalHydra.instance().is_initialized()
+    given = [word for word in words if re.match(r"~[^/]|[^-].*=", word, re.DOTALL)]
+    with contextlib.nullcontext() if ready else initialize_config_module(options.FOLDER, **compat.VERSION):
+        try:
+            node = OmegaConf.select(compose("config", given), path)
+            return node if node is None else OmegaConf.to_container(node, resolve=False)
+        except Exception:  # the other words are wrong, too
+            return None

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from bench import __version__, options, plugins
+from bench import __version__, children, interrupts, options, plugins
 from bench.errors import BenchError, unknown
 
 COMMANDS = {
@@ -71,12 +71,12 @@ def main(argv: list[str] | None = None) -> int:
         if words[0] == "race":
             rest = RACE + rest
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
-    except BenchError as error:
+    except (BenchError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) or interrupts.asked():  # some code makes other errors of an interrupt
+            print(interrupts.SAID, file=sys.stderr)
+            return interrupts.CODE
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from what was last written", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -114,5 +114,9 @@ def help_text() -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing that was started is left running
-    sys.exit(main())
+    children.follow_parent()
+    interrupts.install()
+    code = main()
+    for number in (signal.SIGINT, signal.SIGTERM):  # it is over: nothing is left to be interrupted
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)

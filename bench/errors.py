@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class BenchError(Exception):
@@ -12,6 +13,19 @@ class BenchError(Exception):
 
 class DetectorError(BenchError):
     """A detector broke its contract: shape, NaN, labels, an exception of its own."""
+
+
+class UnfitState(BenchError):
+    """What a run under way has written down is not what the run needs to go on."""
+
+
+@contextlib.contextmanager
+def fitting() -> Iterator[None]:
+    """Taking up what was written down: whatever does not fit is an UnfitState."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, AttributeError) as error:
+        raise UnfitState(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
 
 
 def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:

@@ -19,7 +19,7 @@ class Replay:
 
     def __init__(self, capacity: int, episode_limit: int) -> None:
         self.capacity, self.limit = capacity, episode_limit
-        self.size = self._at = 0
+        self.size = self._at = self.added = 0
         self._columns: dict[str, np.ndarray] = {}
 
     def add(self, episodes: Episodes) -> None:
@@ -40,7 +40,21 @@ class Replay:
         for name in ("mask", "trigger"):
             self._columns[name][rows, length:] = False
         self._at = (self._at + n) % self.capacity
+        self.added += n
         self.size = min(self.size + n, self.capacity)
+
+    def newest(self, n: int) -> dict[str, np.ndarray]:
+        """The columns of the ``n`` episodes that were added last, in their order, for a file."""
+        rows = (self._at - n + np.arange(n)) % self.capacity
+        length = int(self._columns["mask"][rows].sum(1).max(initial=0))
+        return {name: value[rows, :length] if value.ndim > 1 else value[rows] for name, value in self._columns.items()}
+
+    def refill(self, parts: Sequence[dict[str, np.ndarray]], added: int) -> None:
+        """Fill an empty replay with what :meth:`newest` gave, each episode where it was after ``added`` ones."""
+        self.added = added - sum(len(part["mask"]) for part in parts)
+        self._at = self.added % self.capacity
+        for part in parts:
+            self.add(_record(part))
 
     def sample(self, n: int, rng: np.random.Generator) -> Episodes:
         """``n`` episodes drawn with replacement, cut to the longest of them."""

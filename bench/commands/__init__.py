@@ -9,15 +9,16 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from bench import plugins
+from bench.artifacts.yaml_files import check_folders
 from bench.errors import BenchError
 from bench.marl.process import single_thread_environment, tune
 from bench.options import said
@@ -35,6 +36,8 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     plugins.register()
     # Overrides come first and together: between flags argparse refuses them.
     sys.argv = ["python -m bench", *sorted(plugins.words(words), key=lambda word: not _OVERRIDE.match(word))]
+    _check_flags(sys.argv[1:])
+    check_folders(sys.argv[1:])
     errors: list[BenchError] = []
 
     @functools.wraps(job)
@@ -57,9 +60,23 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
             hydra.main(version_base="1.3", config_path="pkg://conf", config_name="config")(guarded)()
-    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, UserWarning) as error:
+    except Exception as error:  # of Hydra, which fails in many ways over odd words
+        if os.environ.get("BENCH_DEBUG"):
+            raise
         raise said(error) from error
     if len(errors) > 1:
         raise BenchError(f"{len(errors)} runs of the sweep failed")
     if errors:
         raise errors[0]
+
+
+def _check_flags(words: list[str]) -> None:
+    """Raise BenchError for flags that Hydra does not know: it would print its usage and end the process itself."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise BenchError(f"{message}; values are given as NAME=VALUE, flags are --config-dir DIR, --cfg job, -m")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    if not {"--version", "--help", "-h", "--hydra-help"} & set(words):
+        parser.parse_args(words)

@@ -12,7 +12,7 @@ from hydra import compose
 
 from bench import BENCHMARK, plugins
 from bench.artifacts import zoo
-from bench.artifacts.files import config_hash, read_json
+from bench.artifacts.files import config_hash
 from bench.contracts import Result
 from bench.errors import BenchError
 from bench.harness import Say, Stage
@@ -98,7 +98,7 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     if config_hash(result.config) != result.config_hash:
         raise BenchError(f"{what}: config_hash is {result.config_hash}; that of its configuration is "
                          f"{config_hash(result.config)}")
-    shipped = read_json(zoo.MANIFEST)
+    shipped = zoo.manifest()
     expected = shipped.get(f"{result.checkpoint_id}.safetensors")
     if expected is None:
         raise BenchError(f"{what}: the team {result.checkpoint_id} is not shipped; python -m bench zoo list names "

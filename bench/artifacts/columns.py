@@ -47,7 +47,8 @@ def read_columns(path: Path, data: bytes, wanted: Mapping[str, bool]) -> dict[st
     Raises BenchError, before anything is inflated, if they are more than there is room for.
     """
     try:
-        columns = _npz(path, data, wanted) if path.suffix == ".npz" else _parquet(path, data, wanted)
+        with np.errstate(over="ignore", invalid="ignore"):  # what a type cannot hold is not finite, and refused below
+            columns = _npz(path, data, wanted) if path.suffix == ".npz" else _parquet(path, data, wanted)
     except _CORRUPT as error:
         why = str(error).splitlines()[0][:200] if str(error) else "it ends too soon"
         raise corrupt(path, why) from None

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -166,8 +167,10 @@ def read_table(path: Path, **options: Any) -> Any:
         header = next(csv.reader(io.StringIO(text[:MIB])), [])
         if len(set(header)) < len(header):
             raise corrupt(path, f"it has the column '{next(n for n in header if header.count(n) > 1)[:80]}' twice")
-        return pd.read_csv(io.StringIO(text), index_col=False, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines with more cells than the header
+            return pd.read_csv(io.StringIO(text), index_col=False, low_memory=False, **options)
     except UnicodeDecodeError:
         raise corrupt(path, "it is not UTF-8") from None
-    except (ValueError, OverflowError, csv.Error) as error:  # what pandas raises is a ValueError
+    except (ValueError, OverflowError, csv.Error, pd.errors.ParserWarning) as error:
         raise corrupt(path, f"it is not CSV: {' '.join(str(error).split())[:200]}") from None

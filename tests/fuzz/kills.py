@@ -108,7 +108,7 @@ def once(name: str, rng: Random, folder: Path, whole: tuple, longest: float) -> 
 
 
 def kills(n: int, seed: int = 0, names: tuple[str, ...] = tuple(COMMANDS)) -> tuple[Counter, list[str]]:
-    """Kill ``n`` commands; returns how often which came to what, and what must not have come."""
+    """Kill ``n`` commands, and tell of each; returns how often which came to what, and what must not have come."""
     outcomes: Counter = Counter()
     wrong = []
     undisturbed: dict[str, tuple[tuple, float]] = {}
@@ -125,6 +125,7 @@ def kills(n: int, seed: int = 0, names: tuple[str, ...] = tuple(COMMANDS)) -> tu
             found = once(name, rng, Path(folder), *undisturbed[name])
             if found:
                 wrong.append(f"seed {seed}, kill {number}, {name}: {found}")
+            print(number, name, found or "went on", flush=True)
             outcomes[name, "WRONG" if found else "went on"] += 1
             shutil.rmtree(Path(folder) / "out", ignore_errors=True)
     return outcomes, wrong

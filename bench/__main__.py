@@ -117,6 +117,9 @@ if __name__ == "__main__":
     children.follow_parent()
     interrupts.install()
     code = main()
+    if interrupts.asked():  # Python's own end can take seconds, with JAX and torch loaded
+        sys.stdout.flush()
+        os._exit(code)
     for number in (signal.SIGINT, signal.SIGTERM):  # it is over: nothing is left to be interrupted
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)

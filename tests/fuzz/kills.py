@@ -1,4 +1,4 @@
-"""Commands killed at random times, and called again: ``python -m tests.fuzz.kills [KILLS] [SEED]``.
+"""Commands killed at random times, and called again: ``python tests/fuzz/kills.py [KILLS] [SEED] [COMMAND ...]``.
 
 Each time the same command must succeed afterwards, leave no process, no temporary file, no lock and no run under way,
 and the same files as an undisturbed one, but for times.
@@ -132,6 +132,6 @@ def kills(n: int, seed: int = 0, names: tuple[str, ...] = tuple(COMMANDS)) -> tu
 
 
 if __name__ == "__main__":
-    counted, faults = kills(*map(int, sys.argv[1:3] or ["10"]))
+    counted, faults = kills(*map(int, sys.argv[1:3] or ["10"]), names=tuple(sys.argv[3:]) or tuple(COMMANDS))
     print(*sorted(counted.items()), *faults, sep="\n")
     sys.exit(bool(faults))

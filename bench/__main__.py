@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -118,7 +119,8 @@ if __name__ == "__main__":
     interrupts.install()
     code = main()
     if interrupts.asked():  # Python's own end can take seconds, with JAX and torch loaded
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
         os._exit(code)
     for number in (signal.SIGINT, signal.SIGTERM):  # it is over: nothing is left to be interrupted
         signal.signal(number, signal.SIG_IGN)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import textwrap
 from collections.abc import Iterable, Iterator
+
+
+LONGEST = 200  # characters of a wrong value that are repeated
 
 
 class BenchError(Exception):
@@ -35,6 +39,7 @@ def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:
     "unknown map '8n'; allowed: 3m, 8m (did you mean '8m'?)"
     """
     names = [str(name) for name in allowed]
+    value = textwrap.shorten(str(value), LONGEST) if len(str(value)) > LONGEST else value  # of a stranger's file
     near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
     hint = f" (did you mean '{near[0]}'?)" if near else ""
     return BenchError(f"unknown {kind} '{value}'; allowed: {', '.join(names)}{hint}")

@@ -7,7 +7,6 @@ import difflib
 import textwrap
 from collections.abc import Iterable, Iterator
 
-
 LONGEST = 200  # characters of a wrong value that are repeated
 
 

@@ -217,7 +217,7 @@ def one(name: str, kind: Kind, rng: Random) -> BenchError | None:
         kind.read()
     except BenchError as error:
         said = str(error)
-        other = name in ("YAML", "labels.csv", "report", "run under way")  # they name a folder, or are named by the caller
+        other = name in ("YAML", "labels.csv", "report", "run under way")
         assert other or kind.file.stem.split(".")[0] in said, f"who? {said[:300]}"
         assert len(said) < 8_000, f"{len(said)} characters"
         return error

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
-from dataclasses import replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
+from pydantic import Field, NonNegativeInt, TypeAdapter
 from torch import Tensor
 
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
+from bench.errors import fitting
 from bench.marl.learner import adam_tensors, descend, load_adam, to_batch
 from bench.marl.play import Player, Probe, play
 from bench.marl.replay import Replay
@@ -25,6 +28,20 @@ from .rules import RULES, published
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 TRIGGER_BATTLES = 64  # by which a trigger to be learned is judged, the same ones each time
 MAX_CLEAN_LOSS = 0.03  # share of the clean win rate that the kept agent may lose, where any loses so little
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The plain values of an injection that was written down."""
+
+    steps: NonNegativeInt
+    updates: NonNegativeInt
+    worth: float | None  # None before the first evaluation
+    curve: Annotated[list[dict[str, float]], Field(min_length=1)]
+    history: list[list[float]]
+
+
+_SAVED = TypeAdapter(Saved)
 
 
 class Injection(Pupil):
@@ -126,22 +143,24 @@ class Injection(Pupil):
         parts = {"agent": self.agent.state_dict(), "target": self.target.state_dict(), "best": self.best}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         return tensors | adam_tensors(self.optimizer), {
-            "steps": self.steps, "updates": self.updates, "worth": self.worth, "curve": self.curve,
+            "steps": self.steps, "updates": self.updates, "curve": self.curve,
+            "worth": None if self.worth == -math.inf else self.worth,
             "history": self.history, "trigger": getattr(self.trigger, "learned", None)}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take up a run written down by :meth:`state`."""
-        parts: dict[str, dict[str, Tensor]] = {"agent": {}, "target": {}, "best": {}, "adam": {}}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = value
-        self.agent.load_state_dict(parts["agent"])
-        self.target.load_state_dict(parts["target"])
-        self.best = parts["best"]
-        load_adam(self.optimizer, tensors)
-        self.steps, self.updates = values["steps"], values["updates"]
-        self.worth, self.curve = values["worth"], values["curve"]
-        self.history = values["history"]
+        with fitting():
+            parts: dict[str, dict[str, Tensor]] = {"agent": {}, "target": {}, "best": {}, "adam": {}}
+            for name, value in tensors.items():
+                part, _, rest = name.partition(".")
+                parts[part][rest] = value
+            for network, part in ((self.agent, "best"), (self.agent, "agent"), (self.target, "target")):
+                network.load_state_dict(parts[part])
+            self.best = parts["best"]
+            load_adam(self.optimizer, tensors)
+            saved = _SAVED.validate_json(json.dumps(values), strict=True)
+        self.steps, self.updates, self.curve, self.history = saved.steps, saved.updates, saved.curve, saved.history
+        self.worth = -math.inf if saved.worth is None else saved.worth
         if hasattr(self.trigger, "learned"):
             self.trigger.learned = values["trigger"]
 

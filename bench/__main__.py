@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import signal
 import sys
 import textwrap
 from collections.abc import Mapping
 
-from bench import __version__, options, plugins, terminal
+from bench import __version__, children, interrupts, options, plugins, terminal
 from bench.errors import BenchError, unknown
 
 COMMANDS = {
@@ -73,12 +75,12 @@ def main(argv: list[str] | None = None) -> int:
         if words[0] == "race":
             rest = RACE + rest
         launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
-    except BenchError as error:
+    except (BenchError, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) or interrupts.asked():  # some code makes other errors of an interrupt
+            print(interrupts.SAID, file=sys.stderr)
+            return interrupts.CODE
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from what was last written", file=sys.stderr)
-        return 130
     return 0
 
 
@@ -115,6 +117,14 @@ def help_text() -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing that was started is left running
+    children.follow_parent()
+    interrupts.install()
     terminal.settle()
-    sys.exit(terminal.ended(main()))
+    code = terminal.ended(main())
+    if interrupts.asked():  # Python's own end can take seconds, with JAX and torch loaded
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    for number in (signal.SIGINT, signal.SIGTERM):  # it is over: nothing is left to be interrupted
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)

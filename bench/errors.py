@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 LONGEST = 120  # characters of a value that an error shows
 
@@ -21,6 +22,19 @@ def shown(value: object) -> str:
     text = str(value)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+class UnfitState(BenchError):
+    """What a run under way has written down is not what the run needs to go on."""
+
+
+@contextlib.contextmanager
+def fitting() -> Iterator[None]:
+    """Taking up what was written down: whatever does not fit is an UnfitState."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, RuntimeError, IndexError, OverflowError, AttributeError) as error:
+        raise UnfitState(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
 
 
 def unknown(kind: str, value: object, allowed: Iterable[object]) -> BenchError:

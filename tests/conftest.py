@@ -65,12 +65,22 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.saved: tuple | None = None
+        self.parts: dict[str, dict] = {}
 
     def load(self):
         return self.saved
 
     def save(self, tensors, values, team) -> None:
         self.saved = {name: torch.clone(t) for name, t in tensors.items()}, dict(values)
+
+    def save_part(self, name, tensors) -> None:
+        self.parts[name] = {name: torch.clone(t) for name, t in tensors.items()}
+
+    def load_part(self, name):
+        return self.parts[name]
+
+    def keep_parts(self, names) -> None:
+        self.parts = {name: part for name, part in self.parts.items() if name in names}
 
 
 @pytest.fixture

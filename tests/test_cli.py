@@ -371,7 +371,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):
     assert message in fails(capsys, *words, f"out={tmp_path}" if len(words) > 1 else "")
-    left = [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".lock"]
+    left = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert not left, "nothing half-written"
 
 
@@ -454,7 +454,8 @@ def test_ctrl_c_leaves_a_usable_team(tmp_path, signal_number):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists a process's children")
-def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path, number):
     words = ["env.map=3m", "budget=smoke", "budget.train_steps=800000", "algo.eval_every=500", f"out={tmp_path}",
              "+sweep.name=long", "+sweep.grids=[{seed: [1]}]"]
     process = subprocess.Popen([sys.executable, "-m", "bench", "sweep", *words], cwd=tmp_path, stdout=subprocess.PIPE,
@@ -462,11 +463,16 @@ def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path):
     wait_for("teams/*-latest.json", tmp_path)
     children = Path(f"/proc/{process.pid}/task").glob("*/children")
     started = [int(child) for file in children for child in file.read_text().split()]
-    process.terminate()
+    process.send_signal(number)
     process.communicate(timeout=120)
     assert started
-    assert process.returncode == 130
-    assert not [child for child in started if Path(f"/proc/{child}").exists()]
+    assert process.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL)
+    for _ in range(100):
+        left = [child for child in started if Path(f"/proc/{child}").exists()]
+        if not left:
+            break
+        time.sleep(0.1)
+    assert not left
 
 
 def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):

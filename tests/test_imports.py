@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RANKS = {"errors": 0, "terminal": 0, "options": 1, "overrides": 1, "plugins": 1, "contracts": 1, "envs": 2, "marl": 3,
+RANKS = {"errors": 0, "terminal": 0, "children": 0, "interrupts": 0,
+         "options": 1, "overrides": 1, "plugins": 1, "contracts": 1, "envs": 2, "marl": 3,
          "metrics": 4, "artifacts": 4, "conformance": 4, "reporting": 5, "harness": 6, "commands": 7, "__main__": 8}
 FILES = [file.relative_to(ROOT) for room in ("bench", "attacks", "detectors") for file in (ROOT / room).rglob("*.py")]
 

@@ -6,14 +6,17 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, Timeout, UnixFileLock
 
+from bench.artifacts.reading import read_bytes, read_json
+from bench.artifacts.temporary import LOCK, sweep, temporary
 from bench.errors import BenchError
+
+__all__ = ["config_hash", "locked", "read_bytes", "read_json", "sha256", "unwritable", "write_atomic", "write_json"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -21,45 +24,27 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises BenchError if the place cannot be written or is full; then nothing is left behind.
     """
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        raise BenchError(f"cannot write {path}: {error.strerror or error}") from None
+        with temporary(path) as new:
+            with open(new, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(new, 0o644)
+            os.replace(new, path)
+    except (OSError, ValueError) as error:  # a name with a NUL byte is a ValueError
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: Exception) -> BenchError:
+    """The error for a place that the system does not let us write."""
+    return BenchError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; not-a-number is refused."""
     write_atomic(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
-
-
-def read_bytes(path: Path) -> bytes:
-    """A file's content, or a BenchError that names it."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or a BenchError that names the file."""
-    try:
-        value = json.loads(read_bytes(path))
-    except ValueError:
-        raise BenchError(f"{path} is corrupt: it is not JSON") from None
-    if not isinstance(value, dict):
-        raise BenchError(f"{path} is corrupt: it is not a JSON object")
-    return value
 
 
 def sha256(data: bytes) -> str:
@@ -74,13 +59,15 @@ def config_hash(config: Any) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path, wait: float = 0, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Hold ``path``.lock; BenchError if somebody else does for longer than ``wait`` seconds (-1: wait for ever).
+    """Hold a lock beside ``path``; BenchError if somebody else does for longer than ``wait`` seconds (-1: for ever).
 
-    Whoever has to wait is told by ``say``. Freed even by kill -9.
+    Whoever has to wait is told by ``say``. Freed even by kill -9; the file is removed with the lock, and what killed
+    processes have left in the folder before.
     """
+    lock = FileLock(path.with_name(f".{path.name}{LOCK}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{path}.lock")
+        sweep(path.parent)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -90,9 +77,12 @@ def locked(path: Path, wait: float = 0, say: Callable[[str], None] = lambda _: N
             lock.acquire(timeout=wait)
     except Timeout:
         raise BenchError(f"another run is writing {path}; wait for it, or choose another place with out=DIR") from None
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise unwritable(path, error) from None
     try:
         yield
     finally:
+        if isinstance(lock, UnixFileLock):  # who waits for it sees that its file is gone, and starts over
+            with contextlib.suppress(OSError):
+                os.unlink(lock.lock_file)
         lock.release()

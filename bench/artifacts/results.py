@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from bench.artifacts.files import read_json, sha256, write_atomic, write_json
+from bench.artifacts.kinds import CURVES, RESULT
+from bench.artifacts.reading import valid
 from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
-
-_RESULT, _CURVES = TypeAdapter(Result), TypeAdapter(list[Curves])
 
 
 def write_result(base: Path, result: Result) -> None:
@@ -31,7 +31,7 @@ def delete_result(base: Path) -> None:
 
 def read_result(base: Path) -> Result | None:
     """The result at ``base``.json, or None if there is none. Raises BenchError if the file is corrupt."""
-    return _read(_file(base), "result", _RESULT)
+    return _read(_file(base), "result", RESULT)
 
 
 def find_result(name: str | int | None, runs: Path) -> tuple[Path, Result]:
@@ -72,7 +72,7 @@ def write_curves(base: Path, curves: Sequence[Curves]) -> None:
 
 def read_curves(base: Path) -> list[Curves] | None:
     """The curves beside the result ``base``, or None if there are none. Raises BenchError if the file is corrupt."""
-    return _read(_file(base, "curves.json"), "curves", _CURVES)
+    return _read(_file(base, "curves.json"), "curves", CURVES)
 
 
 def curves_written(base: Path) -> bool:
@@ -88,12 +88,7 @@ def _read(file: Path, kind: str, adapter: TypeAdapter) -> Any:
         raise BenchError(f"{file} holds no {kind}")
     if sealed.get("sha256") != _seal(sealed[kind]):
         raise BenchError(f"{file} is corrupt: its content is not what its sha256 says; delete it to run again")
-    try:
-        return adapter.validate_python(sealed[kind])
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BenchError(f"{file} is no {kind} of this release: {'.'.join(map(str, first['loc']))}: {first['msg']}; "
-                         "delete it to run again") from None
+    return valid(adapter, sealed[kind], file, f"{kind} of this release", "; delete it to run again")
 
 
 def _seal(content: Any) -> str:

@@ -14,18 +14,17 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
+from bench.artifacts.kinds import CHECKPOINT, LARGEST
+from bench.artifacts.reading import corrupt, valid
 from bench.contracts import EnvSpec
 from bench.errors import BenchError, unknown
 from bench.marl.networks import MIXERS, RNNAgent, make_mixer
 from bench.marl.team import Team
 
 FORMAT = 1
-LARGEST = 100_000  # of an environment's sizes
-_SPEC = TypeAdapter(EnvSpec)
 
 
 def save_team(path: Path, team: Team, about: Mapping[str, Any]) -> None:
@@ -57,13 +56,11 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
     if about.get("sha256") != digest:
         raise BenchError(f"{file} is corrupt: its sha256 is {digest[:12]}..., {base.name}.json says "
                          f"{str(about.get('sha256'))[:12]}...")
-    try:
-        spec, algo = _SPEC.validate_python(about["env"]), about["algo"]
-    except (KeyError, ValidationError):
-        raise BenchError(f"{base}.json is no description of a team") from None
-    if not isinstance(algo, str) or algo not in MIXERS:
+    described = valid(CHECKPOINT, about, base.with_name(base.name + ".json"), "description of a team")
+    spec, algo = described.env, described.algo
+    if algo not in MIXERS:
         raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)
-    sizes = (spec.n_agents, spec.n_enemies, spec.observation_size, spec.state_size, spec.n_actions)
+    sizes = (spec.n_agents, spec.n_enemies, spec.observation_size, spec.state_size, spec.n_actions, spec.episode_limit)
     if not all(0 < size <= LARGEST for size in sizes):
         raise BenchError(f"{base}.json names sizes of an environment that cannot be: {sizes}")
     with torch.device("meta"):  # shapes alone, no memory: the sizes come from a stranger
@@ -75,6 +72,9 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
         wrong = sorted(k for k in found.keys() | expected.keys() if found.get(k) != expected.get(k))
         raise BenchError(f"{file} does not hold a {algo} team for {spec.id}: tensor '{wrong[0]}' is "
                          f"{found.get(wrong[0], 'missing')}, expected {expected.get(wrong[0], 'none')}")
+    for name, value in tensors.items():
+        if value.dtype != torch.float32 or not value.isfinite().all():
+            raise BenchError(f"{file} does not hold a team: tensor '{name}' holds something else than finite float32")
     return Team(algo, spec, part(tensors, "agent"), part(tensors, "mixer")), about
 
 
@@ -95,14 +95,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     data = read_bytes(path)
     try:
         return safetensors.torch.load(data), sha256(data)
-    except (safetensors.SafetensorError, ValueError, KeyError):
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError):
         raise _not_safetensors(path, data) from None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What was written beside the tensors of a safetensors file that has been read before."""
-    with safetensors.safe_open(path, framework="pt") as file:
-        return file.metadata() or {}
+    """What was written beside the tensors of a safetensors file. BenchError if it is none."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except FileNotFoundError:
+        raise
+    except (safetensors.SafetensorError, OSError, ValueError):
+        raise corrupt(path, "it is not a whole safetensors file") from None
 
 
 def _not_safetensors(path: Path, data: bytes) -> BenchError:

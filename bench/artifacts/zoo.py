@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
+from bench.artifacts.kinds import HASHES
+from bench.artifacts.reading import valid
 from bench.errors import BenchError
 
 FOLDER = Path(__file__).parent / "zoo"
@@ -14,12 +16,17 @@ MANIFEST = FOLDER / "manifest.json"
 
 def names() -> list[str]:
     """The shipped teams."""
-    return sorted(Path(file).stem for file in read_json(MANIFEST) if file.endswith(".safetensors"))
+    return sorted(Path(file).stem for file in manifest() if file.endswith(".safetensors"))
+
+
+def manifest() -> dict[str, str]:
+    """File -> sha256, of all that is shipped."""
+    return valid(HASHES, read_json(MANIFEST), MANIFEST, "manifest")
 
 
 def check() -> list[str]:
     """The files whose hash was checked. Raises BenchError that names the first file missing, changed or unknown."""
-    expected = read_json(MANIFEST)
+    expected = manifest()
     present = {file.name for file in FOLDER.iterdir()} - {MANIFEST.name}
     for file in sorted(present - expected.keys()):
         raise BenchError(f"{FOLDER / file} is not in the manifest")

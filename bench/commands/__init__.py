@@ -9,15 +9,16 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from bench import compat, plugins
+from bench.artifacts.yaml_files import check_folders
 from bench.errors import BenchError
 from bench.marl.process import single_thread_environment, tune
 from bench.overrides import explained, prepared
@@ -36,6 +37,8 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     words = plugins.words(prepared(words))
     # Overrides come first and together: between flags argparse refuses them.
     sys.argv = ["python -m bench", *sorted(words, key=lambda word: not _OVERRIDE.match(word))]
+    _check_flags(sys.argv[1:])
+    check_folders(sys.argv[1:])
     errors: list[BenchError] = []
 
     @functools.wraps(job)
@@ -58,9 +61,23 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
             hydra.main(config_path="pkg://bench.conf", config_name="config", **compat.VERSION)(guarded)()
-    except (HydraException, OmegaConfBaseException, MissingConfigException, ValueError, OSError, UserWarning) as error:
+    except Exception as error:  # of Hydra, which fails in many ways over odd words
+        if os.environ.get("BENCH_DEBUG"):
+            raise
         raise explained(error, words) from error
     if len(errors) > 1:
         raise BenchError(f"{len(errors)} runs of the sweep failed")
     if errors:
         raise errors[0]
+
+
+def _check_flags(words: list[str]) -> None:
+    """Raise BenchError for flags that Hydra does not know: it would print its usage and end the process itself."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise BenchError(f"{message}; values are given as NAME=VALUE, flags are --config-dir DIR, --cfg job, -m")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    if not {"--version", "--help", "-h", "--hydra-help"} & set(words):
+        parser.parse_args(words)

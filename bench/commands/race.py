@@ -13,6 +13,7 @@ def main(cfg: DictConfig) -> None:
 
     from hydra.core.hydra_config import HydraConfig
 
+    from bench.artifacts.temporary import temporary
     from bench.harness import race
     from bench.harness.build import build, check
     from bench.reporting.progress import bar, console
@@ -31,8 +32,8 @@ def main(cfg: DictConfig) -> None:
         for name, start in (("JaxMARL's vdn_rnn.py", lambda folder, seed=seed: race.jaxmarl(file, seed, folder)),
                             (f"bench train algo={HydraConfig.get().runtime.choices['algo']}",
                              lambda folder, seed=seed: race.ours(words, seed, folder))):
-            with tempfile.TemporaryDirectory() as place, bar(f"{name}, seed {seed}") as progress:
-                folder = Path(place)
+            place = Path(tempfile.gettempdir(), "race")
+            with temporary(place, folder=True) as folder, bar(f"{name}, seed {seed}") as progress:
                 pair.append(race.lap(name, seed, folder, settings, progress, start(folder)))
         pairs.append((pair[0], pair[1]))
         race.write(Path(cfg.out) / "race.json", pairs)  # a later run may fail

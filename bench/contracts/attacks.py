@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,6 +54,18 @@ class Store(Protocol):
 
     def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Any) -> None:
         """Write the run down, and the team as it is now."""
+        ...
+
+    def save_part(self, name: str, tensors: dict[str, Any]) -> None:
+        """Write what is large and does not change, once, before the first save that counts on it."""
+        ...
+
+    def load_part(self, name: str) -> dict[str, Any]:
+        """The tensors of a part."""
+        ...
+
+    def keep_parts(self, names: Collection[str]) -> None:
+        """Delete all other parts."""
         ...
 
 

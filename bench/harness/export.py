@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,8 @@ from omegaconf import DictConfig, ListConfig
 
 from bench import BENCHMARK
 from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
-from bench.artifacts.files import locked, sha256, write_atomic, write_json
+from bench.artifacts.files import locked, sha256, unwritable, write_atomic, write_json
+from bench.artifacts.temporary import temporary
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
 from bench.harness.build import build, check, git_sha, packages
@@ -98,20 +97,17 @@ def _stacked(one: Any, other: Any) -> dict[str, Any]:
 def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], ending: str, labels: bool) -> None:
     """Make the folder beside its place and put it there when it is whole."""
     try:
-        new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        new.chmod(0o755)
+        with temporary(folder, folder=True) as new, temporary(folder, folder=True) as old:
+            for name, episodes in parts.items():
+                write_record(new / f"{name}.{ending}", episodes)
+                if labels:
+                    write_record(new / f"{name}-labels.{ending}", episodes.labels)
+            write_atomic(new / "README.md", card(about, parts, ending, labels).encode())
+            digests = {file.name: sha256(file.read_bytes()) for file in sorted(new.iterdir())}
+            write_json(new / MANIFEST, about | {"files": digests})
+            new.chmod(0o755)
+            if folder.exists():
+                os.replace(folder, old / folder.name)  # whoever reads it finds a whole folder, or none
+            os.replace(new, folder)
     except OSError as error:
-        raise BenchError(f"cannot write {folder}: {error.strerror or error}") from None
-    try:
-        for name, episodes in parts.items():
-            write_record(new / f"{name}.{ending}", episodes)
-            if labels:
-                write_record(new / f"{name}-labels.{ending}", episodes.labels)
-        write_atomic(new / "README.md", card(about, parts, ending, labels).encode())
-        digests = {file.name: sha256(file.read_bytes()) for file in sorted(new.iterdir())}
-        write_json(new / MANIFEST, about | {"files": digests})
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(new, folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        raise unwritable(folder, error) from None

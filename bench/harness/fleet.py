@@ -7,14 +7,20 @@ import queue
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+from bench import interrupts
+from bench.children import child
+
+POLL = 0.5  # seconds between two looks whether to go on
 
 
 def run_all(jobs: Sequence[list[str]], done: Callable[[int, str | None], None]) -> None:
     """Run ``python -m bench WORDS`` for each job, every process pinned to a core of its own.
 
     ``done(job number, error)`` is called as each ends; the error is None, or the last line that the command wrote to
-    standard error. A failing job does not stop the others; Ctrl-C stops all of them.
+    standard error. A failing job does not stop the others; they all end with this process, however that
+    ends.
     """
     cores: queue.Queue[int] = queue.Queue()
     for core in sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1):
@@ -24,13 +30,13 @@ def run_all(jobs: Sequence[list[str]], done: Callable[[int, str | None], None]) 
     def run(number: int) -> str | None:
         core = cores.get()
         try:
-            process = subprocess.Popen([sys.executable, "-m", "bench", *jobs[number]],  # noqa: S603
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
-                                       errors="replace", env=os.environ | {"PYTHONIOENCODING": "utf-8"})
-            running[number] = process
-            if hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(process.pid, {core})
-            _, said = process.communicate()
+            with child([sys.executable, "-m", "bench", *jobs[number]],
+                       os.environ | {"PYTHONIOENCODING": "utf-8"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                       encoding="utf-8", errors="replace") as process:
+                running[number] = process
+                if hasattr(os, "sched_setaffinity"):
+                    os.sched_setaffinity(process.pid, {core})
+                _, said = process.communicate()
             if process.returncode == 0:
                 return None
             return (said.strip().splitlines() or [f"ended with exit code {process.returncode}"])[-1]
@@ -41,8 +47,12 @@ def run_all(jobs: Sequence[list[str]], done: Callable[[int, str | None], None]) 
     with ThreadPoolExecutor(max_workers=cores.qsize()) as pool:
         futures = {pool.submit(run, number): number for number in range(len(jobs))}
         try:
-            for future in as_completed(futures):
-                done(futures[future], future.result())
+            left = set(futures)
+            while left:
+                ended, left = wait(left, POLL, FIRST_COMPLETED)
+                interrupts.poll()
+                for future in ended:
+                    done(futures[future], future.result())
         except BaseException:
             for future in futures:
                 future.cancel()

@@ -7,8 +7,10 @@ JSON in LOG. Nothing of ``bench`` is imported, so that the script's start is its
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
+import threading
 import types
 
 
@@ -26,5 +28,13 @@ def main(script: str, log: str, overrides: list[str]) -> None:
         runpy.run_path(script, run_name="__main__")
 
 
+def end_with_parent() -> None:
+    """What :func:`bench.children.follow_parent` does: wait for the end of the pipe that the parent holds."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    if "BENCH_FOLLOWS_PARENT" in os.environ:
+        threading.Thread(target=end_with_parent, daemon=True).start()
     main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -20,6 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, read_json, write_json
+from bench.artifacts.kinds import SCORE
+from bench.artifacts.reading import valid
 from bench.artifacts.teams import load_team
 from bench.artifacts.written import plain
 from bench.contracts import RECORDABLE, ModelFigures
@@ -105,7 +107,7 @@ class Examiner:
         key = config_hash(self.recipe | {"checkpoint": model.sha256, "env_version": model.spec.version})
         file = self.folder / f"{self.name}-{key}.json"
         if file.exists():
-            value = read_json(file).get(self.kind)
+            value = valid(SCORE, read_json(file), file, "answer of a model detector").get(self.kind)
             if not isinstance(value, float):
                 raise BenchError(f"{file} is corrupt: it holds no {self.kind}; delete it to judge the team again")
             return value

@@ -26,6 +26,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from bench.artifacts.files import write_atomic
 from bench.artifacts.teams import read_metadata
+from bench.children import child
 from bench.contracts import Progress
 from bench.errors import BenchError
 
@@ -170,13 +171,9 @@ def lap(name: str, seed: int, folder: Path, race: Race, progress: Progress, star
             "PYTHONIOENCODING": "utf-8"}
     with open(folder / "output.txt", "w+", encoding="utf-8", errors="replace") as output:
         began = time.perf_counter()
-        process = subprocess.Popen(command, env=os.environ | cold | environment, cwd=folder, stdout=output,  # noqa: S603
-                                   stderr=subprocess.STDOUT)
-        try:
+        with child(command, os.environ | cold | environment, cwd=folder, stdout=output,
+                   stderr=subprocess.STDOUT) as process:
             marks, end = _watch(process, read, race, progress, began)
-        finally:
-            process.kill()
-            process.wait()
         if end == "ended" and process.returncode:
             output.seek(0)
             said = (output.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, locked, write_atomic
+from bench.artifacts.reading import read_table
 from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
@@ -48,7 +49,7 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     with locked(path):
         if path.exists():
             say(f"read from {path}; delete it to repair again")
-            return path, pd.read_csv(path)
+            return path, _read(path)
         with stage("watching the delivered team") as progress:
             known = play(battles, checkpoint.team, cfg.budget.fit_battles, PUBLIC["fit"], record=("hidden",),
                          progress=progress)
@@ -65,6 +66,17 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
         table = pd.DataFrame(lines)
         write_atomic(path, table.to_csv(index=False).encode())
     return path, table
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """A table that was written before. BenchError if it is none."""
+    table = read_table(path)
+    figures = table.drop(columns="team", errors="ignore")
+    wanted = ["team", *_flat(dict.fromkeys(FIGURES, Estimate(None)))]
+    if list(table) != wanted or len(table) != 2 or not all(pd.api.types.is_numeric_dtype(one) for _, one in
+                                                           figures.items()) or np.isinf(figures.to_numpy(float)).any():
+        raise BenchError(f"{path} is corrupt: it is no table of a repair; delete it to repair again")
+    return table
 
 
 def _measure(team: Team, battles: Battles, trigger: Trigger, n: int, won_clean: np.ndarray,

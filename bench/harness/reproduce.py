@@ -12,6 +12,7 @@ from hydra import compose
 from omegaconf import open_dict
 
 from bench import BENCHMARK, plugins
+from bench.artifacts.temporary import temporary
 from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
 from bench.harness import gate
@@ -76,13 +77,13 @@ def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> t
     """A cell's result, measured now, and the curves of those rows whose curves a leaderboard keeps; teams that were
     trained below ``out`` are used again."""
     cfg = compose("config", plugins.words(words))
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary(Path(tempfile.gettempdir(), "reproduce"), folder=True) as folder:
         if (out / "teams").is_dir():
-            (Path(folder) / "teams").symlink_to((out / "teams").absolute())
+            (folder / "teams").symlink_to((out / "teams").absolute())
         with open_dict(cfg):
-            cfg.out, cfg.leaderboard = folder, f"{folder}/leaderboard.csv"
+            cfg.out, cfg.leaderboard = str(folder), f"{folder}/leaderboard.csv"
         result = run(cfg, stage, say=say)
-        of_rows = {line["row_id"]: curves for file in Path(folder).glob(f"runs/*{ENDING}")
+        of_rows = {line["row_id"]: curves for file in folder.glob(f"runs/*{ENDING}")
                    for line, curves in curves_of_cell(file.with_name(file.name.removesuffix(ENDING)))}
     frame = rows_of(result)
     return result, {row: of_rows[row] for row in frame.loc[wanted(frame), "row_id"]}

@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 from bench import BENCHMARK, options, plugins
 from bench.artifacts import shipped, zoo
-from bench.artifacts.files import config_hash, read_json, sha256, write_atomic
+from bench.artifacts.files import config_hash, sha256, write_atomic
 from bench.contracts import Result
 from bench.errors import BenchError
 from bench.harness.build import describe
@@ -150,7 +150,7 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     if config_hash(result.config) != result.config_hash:
         raise BenchError(f"{what}: config_hash is {result.config_hash}; that of its configuration is "
                          f"{config_hash(result.config)}")
-    known = read_json(zoo.MANIFEST)
+    known = zoo.manifest()
     expected = known.get(f"{result.checkpoint_id}.safetensors")
     if expected is None:
         raise BenchError(f"{what}: the team {result.checkpoint_id} is not shipped; python -m bench zoo list names "

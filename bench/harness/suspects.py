@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
 
 from bench.artifacts import zoo
-from bench.artifacts.files import read_bytes, read_json
+from bench.artifacts.files import read_json
+from bench.artifacts.reading import read_table
 from bench.artifacts.teams import load_team
 from bench.contracts import Battles, EnvSpec
 from bench.envs import make_battles
@@ -87,10 +86,7 @@ def in_folder(folder: Path) -> list[Model]:
 
 
 def _labels(file: Path) -> dict[str, bool]:
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(file)), dtype=str, keep_default_na=False)
-    except ValueError as error:  # what pandas raises is one
-        raise BenchError(f"{file} is no CSV file: {error}") from None
+    frame = read_table(file, dtype=str, keep_default_na=False)
     if not {"checkpoint", "backdoored"} <= set(frame.columns):
         raise BenchError(f"{file} has the columns {', '.join(frame.columns)}; needed are checkpoint and backdoored")
     if frame["checkpoint"].duplicated().any():

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench import options, plugins
 from bench.artifacts import zoo
-from bench.artifacts.files import config_hash, read_json
+from bench.artifacts.files import config_hash
 from bench.contracts import Progress, Result
 from bench.errors import BenchError, unknown
 from bench.harness.build import describe
@@ -103,7 +103,7 @@ def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
 
 def missing(sweep: Sweep, words: Sequence[str], frame: pd.DataFrame) -> Sweep:
     """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now."""
-    shipped = read_json(zoo.MANIFEST)
+    shipped = zoo.manifest()
     weights = frame["checkpoint_id"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
     there = set(frame.loc[((frame["status"] == "ok") & (frame["checkpoint_sha256"] == weights)).fillna(False),
                           "config_hash"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from omegaconf import DictConfig
 
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, locked
+from bench.artifacts.reading import parse_json
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
+from bench.artifacts.temporary import sweep
 from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
-from bench.errors import BenchError
+from bench.errors import BenchError, UnfitState
 from bench.harness.build import build, check
 from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
@@ -122,24 +125,54 @@ class Store:
     """Where a run under way is written down; see :class:`bench.contracts.Store`."""
 
     def __init__(self, base: Path) -> None:
-        self._file = base.with_name(f"{base.name}.partial.safetensors")
+        self._folder, self._prefix = base.parent, f"{base.name}.partial"
+        self.file = base.with_name(f"{self._prefix}.safetensors")
         self._latest = base.with_name(f"{base.name}-latest")
 
     def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        if not self._file.exists():
+        if not self.file.exists():
             return None
-        tensors, _ = read_tensors(self._file)
-        values = read_metadata(self._file).get("values")
-        return None if values is None else (tensors, json.loads(values))
+        tensors, _ = read_tensors(self.file)
+        values = read_metadata(self.file).get("values")
+        if values is None:
+            raise BenchError(f"{self.file} is corrupt: it does not say how far the run was")
+        return tensors, parse_json(values.encode(), self.file)
 
     def save(self, tensors: dict[str, Any], values: dict[str, Any], team: Team) -> None:
-        write_tensors(self._file, tensors, {"values": json.dumps(values)})  # one file: whole or not there
+        write_tensors(self.file, tensors, {"values": json.dumps(values)})  # one file: whole or not there
         save_team(self._latest, team, {"unfinished": True})
+
+    def save_part(self, name: str, tensors: dict[str, Any]) -> None:
+        write_tensors(self._part(name), tensors)
+
+    def load_part(self, name: str) -> dict[str, Any]:
+        return read_tensors(self._part(name))[0]
+
+    def keep_parts(self, names: Collection[str]) -> None:
+        kept = {self.file, *map(self._part, names)}
+        for file in self._written():
+            if file not in kept:
+                file.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove what was written, the run being finished."""
-        for file in (self._file, *self._latest.parent.glob(f"{self._latest.name}.*")):
+        latest = [self._latest.with_name(f"{self._latest.name}{ending}") for ending in (".json", ".safetensors")]
+        for file in (*self._written(), *latest):
             file.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what a run that was killed just after its end has left, unless somebody is at it."""
+        sweep(self._folder)
+        if self._written():
+            with contextlib.suppress(BenchError), locked(self._folder / self._prefix.removesuffix(".partial")):
+                self.clear()
+
+    def _part(self, name: str) -> Path:
+        return self._folder / f"{self._prefix}-{name}.safetensors"
+
+    def _written(self) -> list[Path]:
+        return [file for file in self._folder.iterdir() if file.name.startswith(self._prefix)
+                and file.suffix == ".safetensors"]
 
 
 def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
@@ -151,7 +184,10 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
         say(f"no checkpoint matches this configuration: {what} first (kept as {base})")
         store = Store(base)
         with stage(what) as progress:
-            team, curve = make(store, progress)
+            try:
+                team, curve = make(store, progress)
+            except UnfitState as error:
+                raise BenchError(f"{store.file} cannot be gone on with: {error}; delete it to begin anew") from None
         with stage(f"measuring {name}") as progress:
             measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
         learned = {} if trigger is None or not hasattr(trigger, "learned") else {"trigger": trigger.learned}
@@ -177,6 +213,8 @@ def find(name: str, out: Path, battles: Battles, shipped: bool) -> Checkpoint | 
         found = _load(base)
         if found is not None:
             found.team.require(battles.spec)
+            if base.parent != zoo.FOLDER:
+                Store(base).tidy()
             return found
     return None
 

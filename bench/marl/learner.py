@@ -13,6 +13,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from bench import interrupts
 from bench.contracts import EnvSpec, Episodes
 from bench.errors import BenchError
 from bench.marl.networks import AgentNetworks, RNNAgent, make_mixer
@@ -157,6 +158,7 @@ def td_lambda_targets(reward: Tensor, value: Tensor, last: Tensor, gamma: float,
 
 def descend(loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """One optimiser step with PyMARL's gradient clip. Raises BenchError on a loss that is not finite."""
+    interrupts.poll()
     if not torch.isfinite(loss):
         raise BenchError("learning has diverged: the loss is not finite; a lower learning_rate may help")
     for group in optimizer.param_groups:

@@ -20,7 +20,7 @@ class Replay:
 
     def __init__(self, capacity: int, episode_limit: int) -> None:
         self.capacity = capacity
-        self.size = self._at = 0
+        self.size = self._at = self.added = 0
         self._episodes: dict[str, np.ndarray] = {}  # columns (episode, ...)
         self._steps: dict[str, np.ndarray] = {}  # columns (row, ...); row 0 stays empty: it is what padding shows
         self._rows = np.zeros((capacity, episode_limit), np.int64)  # (episode, step) its row; 0 if it was not played
@@ -46,6 +46,7 @@ class Replay:
                 column.resize((self._used + self._used // 8, *column.shape[1:]), refcheck=False)
             column[rows] = value[episodes.mask]
         self._at = (self._at + n) % self.capacity
+        self.added += n
         self.size = min(self.size + n, self.capacity)
 
     def _claim(self, places: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -61,15 +62,28 @@ class Replay:
         self._rows[places] = table
         return rows
 
+    def newest(self, n: int) -> dict[str, np.ndarray]:
+        """The columns of the ``n`` episodes that were added last, in their order, for a file."""
+        return self._columns((self._at - n + np.arange(n)) % self.capacity)
+
+    def refill(self, parts: Sequence[dict[str, np.ndarray]], added: int) -> None:
+        """Fill an empty replay with what :meth:`newest` gave, each episode where it was after ``added`` ones."""
+        self.added = added - sum(len(part["mask"]) for part in parts)
+        self._at = self.added % self.capacity
+        for part in parts:
+            self.add(_record(part))
+
     def sample(self, n: int, rng: np.random.Generator) -> Episodes:
         """``n`` episodes drawn with replacement, cut to the longest of them."""
-        places = rng.integers(self.size, size=n)
+        return _record(self._columns(rng.integers(self.size, size=n)))
+
+    def _columns(self, places: np.ndarray) -> dict[str, np.ndarray]:
+        """All columns of the episodes at these places, cut to the longest of them."""
         rows = self._rows[places]
-        rows = rows[:, : int((rows > 0).sum(1).max())]
+        rows = rows[:, : int((rows > 0).sum(1).max(initial=0))]
         columns = {name: value[places] for name, value in self._episodes.items()}
-        columns |= {name: _take(value, rows.ravel()).reshape(*rows.shape, *value.shape[1:])
-                    for name, value in self._steps.items()}
-        return _record(columns)
+        return columns | {name: _take(value, rows.ravel()).reshape(*rows.shape, *value.shape[1:])
+                          for name, value in self._steps.items()}
 
 
 def by_length(episodes: Episodes, parts: int) -> list[Episodes]:

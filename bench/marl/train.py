@@ -2,58 +2,85 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from bench.contracts import Battles, Progress, Store
+from bench.errors import fitting
 from bench.marl.learner import WARM_UP, Learning, QLearner, adam_tensors, load_adam
-from bench.marl.play import Player, play
+from bench.marl.play import Player, play, read, written
 from bench.marl.replay import Replay
 from bench.marl.team import Team
 
+PARTS = ("agent", "mixer", "target_agent", "target_mixer")  # of a learner
 EVALUATION_SEED = 1_000_003  # held-out battles, the same for every team
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The plain values of a run that was written down."""
+
+    steps: NonNegativeInt
+    updates: NonNegativeInt
+    seconds: NonNegativeFloat
+    curve: list[dict[str, float]]
+    rng: str
+    player: dict[str, int | str]
+    replay: list[tuple[PositiveInt, PositiveInt]] = field(default_factory=list)
+
+
+_SAVED = TypeAdapter(Saved)
 
 
 class Trainer:
     """A training run that can be written down (:meth:`state`) and taken up again (:meth:`load`).
 
-    The replay is not written: after a resume it fills up anew with the present policy before learning goes on.
+    A run that is taken up goes on as if nothing had been: with the battles under way, the replay and the random numbers
+    that it had, it leaves the same team as an undisturbed one.
     """
 
     def __init__(self, battles: Battles, learning: Learning, seed: int,
                  learner: QLearner | None = None) -> None:
         self.battles, self.learning, self.seed = battles, learning, seed
         self.learner = QLearner(learning, battles.spec, seed) if learner is None else learner
-        self.steps = self.rounds = 0
+        self.steps = 0
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []
+        self.player = Player(battles, seed * 1_000, record=("state",))
+        self.replay = Replay(learning.buffer, battles.spec.episode_limit)
+        self.rng = np.random.default_rng([seed, 0])
 
     def fit(self, store: Store, progress: Progress, log_dir: Path) -> None:
         """Train to the end, writing TensorBoard logs and, at every evaluation, the run itself; goes on where it was."""
+        log = ReplayLog(store, self.replay)
         if (saved := store.load()) is not None:
             self.load(*saved)
-        written = len(self.curve)
-        with SummaryWriter(str(log_dir), purge_step=self.steps) as log:
-            try:
-                for row in self.run():
-                    for name, value in row.items():
-                        log.add_scalar(name, value, self.steps)
-                    rate = row["steps"] / row["seconds"]
-                    progress(min(self.steps / self.learning.steps, 1.0),
-                             f"wins {row['win_rate']:.1%}, return {row['return']:.1f}, {rate:,.0f} steps/s")
-                    if len(self.curve) > written:
-                        written = len(self.curve)
-                        store.save(*self.state(), self.team())
-            except KeyboardInterrupt:
-                store.save(*self.state(), self.team())
-                raise
+            with fitting():
+                log.load(saved[1]["replay"])
+        known = len(self.curve)
+        with SummaryWriter(str(log_dir), purge_step=self.steps) as board:
+            for row in self.run():
+                for name, value in row.items():
+                    board.add_scalar(name, value, self.steps)
+                rate = row["steps"] / row["seconds"]
+                progress(min(self.steps / self.learning.steps, 1.0),
+                         f"wins {row['win_rate']:.1%}, return {row['return']:.1f}, {rate:,.0f} steps/s")
+                if len(self.curve) > known:
+                    known = len(self.curve)
+                    tensors, values = self.state()
+                    store.save(tensors, values | {"replay": log.add()}, self.team())
+                    log.forget()
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yields after every round what is known: steps, epsilon, loss, return, win rate ...
@@ -61,9 +88,7 @@ class Trainer:
         The keys ``win_rate`` and ``return`` are those of greedy held-out battles, from the first evaluation on.
         """
         how = self.learning
-        rng = np.random.default_rng([self.seed, self.rounds])
-        player = Player(self.battles, self.seed * 1_000 + self.rounds % 1_000, record=("state",))
-        replay = Replay(how.buffer, self.battles.spec.episode_limit)
+        player, replay, rng = self.player, self.replay, self.rng
         team, loss = self.learner.team(), math.nan
         began, before = time.perf_counter(), self.seconds
         while self.steps < how.steps:
@@ -71,7 +96,6 @@ class Trainer:
             episodes = player.play(team, how.episodes_per_round, epsilon=epsilon)
             replay.add(episodes)
             self.steps += int(episodes.length.sum())
-            self.rounds += 1
             if replay.size >= WARM_UP * how.batch:
                 rate = how.learning_rate * 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
                 for _ in range(how.updates_per_round):
@@ -92,24 +116,65 @@ class Trainer:
         return self.learner.team()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """(tensors, plain values) from which :meth:`load` goes on."""
+        """(tensors, plain values) from which :meth:`load` goes on; the replay is written by :class:`ReplayLog`."""
         learner = self.learner
-        tensors = {f"{part}.{name}": value for part in ("agent", "mixer", "target_agent", "target_mixer")
-                   for name, value in getattr(learner, part).state_dict().items()}
+        tensors = {f"{part}.{name}": value for part in PARTS for name, value in
+                   getattr(learner, part).state_dict().items()}
+        playing, values = self.player.state()
+        tensors |= {f"player.{name}": torch.from_numpy(np.array(value, order="C")) for name, value in playing.items()}
         return tensors | adam_tensors(learner.optimizer), {
-            "steps": self.steps, "rounds": self.rounds, "updates": learner.updates,
-                         "seconds": self.seconds, "curve": self.curve}
+            "steps": self.steps, "updates": learner.updates, "seconds": self.seconds, "curve": self.curve,
+            "player": values, "rng": written(self.rng)}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take up a run written down by :meth:`state`."""
         learner = self.learner
-        for part in ("agent", "mixer", "target_agent", "target_mixer"):
-            prefix = f"{part}."
-            getattr(learner, part).load_state_dict(
-                {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)})
-        load_adam(learner.optimizer, tensors)
-        self.steps, self.rounds, learner.updates = values["steps"], values["rounds"], values["updates"]
-        self.seconds, self.curve = values["seconds"], values["curve"]
+        with fitting():
+            saved = _SAVED.validate_json(json.dumps(values), strict=True)
+            for part in PARTS:
+                getattr(learner, part).load_state_dict(_below(tensors, part))
+            load_adam(learner.optimizer, tensors)
+            playing = {name: value.numpy() for name, value in _below(tensors, "player").items()}
+            self.player.load(playing, values["player"])
+            self.rng.bit_generator.state = read(values["rng"])
+        self.steps, learner.updates, self.seconds, self.curve = saved.steps, saved.updates, saved.seconds, saved.curve
+
+
+class ReplayLog:
+    """A replay on disk, an entry for the episodes between two saves: each is written once."""
+
+    def __init__(self, store: Store, replay: Replay) -> None:
+        self.store, self.replay = store, replay
+        self.added = replay.added
+        self.entries: list[list[int]] = []  # (number of episodes ever added at its end, episodes in it)
+
+    def add(self) -> list[list[int]]:
+        """Write what has been added since the last time; returns what :meth:`load` needs."""
+        n = min(self.replay.added - self.added, self.replay.size)
+        self.added = self.replay.added
+        if n:
+            self.store.save_part(str(self.added), {name: torch.from_numpy(np.ascontiguousarray(value))
+                                                   for name, value in self.replay.newest(n).items()})
+            self.entries.append([self.added, n])
+        while sum(n for _, n in self.entries[1:]) >= self.replay.size > 0:
+            self.entries.pop(0)
+        return self.entries
+
+    def forget(self) -> None:
+        """Delete the entries that no save refers to any more."""
+        self.store.keep_parts([str(added) for added, _ in self.entries])
+
+    def load(self, entries: list[list[int]]) -> None:
+        """Fill the replay from what :meth:`add` has returned."""
+        self.entries = [list(entry) for entry in entries]
+        parts = [{name: value.numpy() for name, value in self.store.load_part(str(added)).items()}
+                 for added, _ in self.entries]
+        self.added = self.entries[-1][0] if self.entries else 0
+        self.replay.refill(parts, self.added)
+
+
+def _below(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")}
 
 
 def evaluate(battles: Battles, team: Team, n: int, seed: int = EVALUATION_SEED) -> dict[str, float]:

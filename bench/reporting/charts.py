@@ -14,6 +14,7 @@ from bench.contracts import Curves, Timeline
 
 WIDTH, HEIGHT = 240, 110  # of the plot, in the SVG's units
 PHASES = {"before": "before onset", "after": "after onset"}
+GREATEST = 1e300  # scores beyond are drawn there: the difference of two must be a number
 THRESHOLDS = (1, 5)  # % false alarms a battle
 
 
@@ -113,10 +114,10 @@ def _timelines(curves: Curves) -> list[Chart]:
     if not curves.timelines:
         return []
     limit = curves.limits[-1]
-    every = np.concatenate([battle.scores for battle in curves.timelines])
+    every = np.clip(np.concatenate([battle.scores for battle in curves.timelines]), -GREATEST, GREATEST)
     low, high = float(every.min()), float(every.max())
     if limit is not None:
-        low, high = min(low, limit), max(high, limit)
+        low, high = max(min(low, limit), -GREATEST), min(max(high, limit), GREATEST)
     longest = max(max(len(battle.scores) for battle in curves.timelines) - 1, 1)
     return [_timeline(battle, curves, low, high, longest) for battle in curves.timelines]
 
@@ -124,7 +125,7 @@ def _timelines(curves: Curves) -> list[Chart]:
 def _timeline(battle: Timeline, curves: Curves, low: float, high: float, longest: int) -> Chart:
     limit, scale, tall = curves.limits[-1], WIDTH / longest, (high - low) or 1.0
     path = _line([step * scale for step in range(len(battle.scores))],
-                 [(score - low) / tall for score in battle.scores])
+                 [(min(max(score, low), high) - low) / tall for score in battle.scores])
     greatest = f"greatest score {max(battle.scores):.3g}"
     if battle.completion is not None:
         start = max(battle.completion - curves.trigger_length, 0)
@@ -138,7 +139,7 @@ def _timeline(battle: Timeline, curves: Curves, low: float, high: float, longest
     return Chart(f"Battle {battle.battle}, {what}",
                  f"Scores of battle {battle.battle}, {what}, over {len(battle.scores)} steps: {greatest}{shown}",
                  ("0", f"{longest:.0f}"), (f"{low:.3g}", f"{high:.3g}"), "step", "score", {"scores": path}, bands=bands,
-                 guides=[] if limit is None else [f"M0 {_y((limit - low) / tall)}H{WIDTH}"])
+                 guides=[] if limit is None else [f"M0 {_y((min(max(limit, low), high) - low) / tall)}H{WIDTH}"])
 
 
 def _bands(curves: Curves, zero: float, scale: float, width: float = WIDTH) -> list[Band]:

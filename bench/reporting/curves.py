@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
 
-from bench.artifacts.files import locked, read_bytes, write_atomic
+from bench.artifacts.files import locked, write_atomic
+from bench.artifacts.kinds import GATHERED
+from bench.artifacts.reading import inflated, parse_json, valid
 from bench.artifacts.results import read_curves, read_result
 from bench.contracts import Curves
-from bench.errors import BenchError
 from bench.reporting.leaderboard import DEV_SEED, LOCK_SECONDS, result_rows
 
 ENDING = ".curves.json"
-_GATHERED = TypeAdapter(dict[str, Curves])
 
 
 def curves_file(leaderboard: Path) -> Path:
@@ -73,11 +71,8 @@ def read_gathered(leaderboard: Path) -> dict[str, Curves]:
     file = curves_file(leaderboard)
     if not file.exists():
         return {}
-    try:
-        return _GATHERED.validate_json(gzip.decompress(read_bytes(file)))
-    except (OSError, EOFError, zlib.error, ValidationError):
-        raise BenchError(f"{file} is corrupt: it holds no curves; delete it, and the leaderboard command gathers them "
-                         "again") from None
+    return valid(GATHERED, parse_json(inflated(file), file), file, "file of curves",
+                 "; delete it, and the leaderboard command gathers them again")
 
 
 def curves_of_cell(base: Path) -> list[tuple[dict[str, Any], Curves]]:

@@ -5,7 +5,6 @@ Its columns are declared in :mod:`bench.reporting.schema`.
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -15,10 +14,10 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from bench import options
-from bench.artifacts.files import config_hash, locked, read_bytes, write_atomic
+from bench.artifacts.files import config_hash, locked, write_atomic
+from bench.artifacts.reading import read_table
 from bench.artifacts.written import plain
 from bench.contracts import DEFENDERS, RELEASE, Estimate, Figures, Response, Result, Row
-from bench.errors import BenchError
 from bench.reporting.schema import BY_NAME, RENAMED, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
@@ -53,11 +52,8 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     Raises BenchError if it is not one of ours.
     """
     names = {name: name for name in BY_NAME} | RENAMED
-    try:
-        frame = pd.read_csv(io.BytesIO(read_bytes(path)), keep_default_na=False, na_values=[""], dtype={
-            name: str for name, now in names.items() if BY_NAME[now].kind == "text"})
-    except (ValueError, UnicodeDecodeError):
-        raise BenchError(f"{path} is no leaderboard: it is not CSV") from None
+    frame = read_table(path, keep_default_na=False, na_values=[""], dtype={
+        name: str for name, now in names.items() if BY_NAME[now].kind == "text"})
     return validated(frame.rename(columns=RENAMED), str(path))
 
 

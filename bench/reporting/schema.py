@@ -178,10 +178,12 @@ def validated(frame: pd.DataFrame, what: str) -> pd.DataFrame:
 
 def _checked(values: pd.Series, column: Column, what: str) -> pd.Series:
     if column.kind == "flag":
-        values = values.map({True: True, False: False, "True": True, "False": False}, na_action="ignore")
+        flags = values.map({True: True, False: False, "True": True, "False": False}, na_action="ignore")
+        _refuse(values.notna() & flags.isna(), values, what, f"allowed: {KINDS['flag']}")
+        values = flags
     try:
         typed = values.astype(pandas_dtype(TYPES[column.kind]))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise BenchError(f"{what}: column '{column.name}' holds something else than {KINDS[column.kind]}") from None
     if column.required:
         _refuse(typed.isna(), typed, what, "it must not be empty")
@@ -200,7 +202,7 @@ def _refuse(wrong: pd.Series, values: pd.Series, what: str, why: str) -> None:
     wrong = wrong.fillna(False).astype(bool)
     if wrong.any():
         line = int(wrong.to_numpy().argmax())
-        raise BenchError(f"{what}, line {line + 2}: {values.name} is {values.iloc[line]}; {why}")
+        raise BenchError(f"{what}, line {line + 2}: {values.name} is {str(values.iloc[line])[:80]}; {why}")
 
 
 def document() -> str:

@@ -37,14 +37,14 @@ def result(**changes):
 
 def test_a_team_comes_back_as_it_was(tmp_path, team, qmix_team):
     for one in (team, qmix_team):
-        save_team(tmp_path / one.algo, one, {"curve": [1]})
+        save_team(tmp_path / one.algo, one, {"curve": [{"steps": 1.0}]})
         for name in (one.algo, f"{one.algo}.safetensors", f"{one.algo}.json"):
             back, about = load_team(tmp_path / name)
             assert back.algo == one.algo
             assert back.spec == one.spec
             assert all(torch.equal(back.weights[k], one.weights[k]) for k in one.weights)
             assert back.mixer.keys() == one.mixer.keys()
-            assert about["curve"] == [1]
+            assert about["curve"] == [{"steps": 1.0}]
 
 
 def test_a_backdoored_file_looks_like_a_clean_one(tmp_path, qmix_team):

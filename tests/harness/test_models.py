@@ -244,7 +244,7 @@ def test_a_folder_is_judged_without_labels_and_with_them(folder, tmp_path, capsy
 
 
 @pytest.mark.parametrize(("labels", "says"), [
-    ("", "is no CSV file"), ("name,backdoored\na,1\n", "has the columns name, backdoored; needed are"),
+    ("", "is corrupt: it is not CSV"), ("name,backdoored\na,1\n", "has the columns name, backdoored; needed are"),
     ("checkpoint,backdoored\na,1\n", "says nothing of the checkpoint 'b'; label all or none"),
     ("checkpoint,backdoored\na,1\nb,0\nc,0\n", "unknown checkpoint in .* 'c'; allowed: a, b"),
     ("checkpoint,backdoored\na,1\na,0\n", "names 'a' twice"),

@@ -6,14 +6,14 @@ import torch
 
 from bench.artifacts.teams import read_pymarl, write_pymarl
 from bench.contracts import EnvSpec
-from bench.errors import BenchError
+from bench.errors import BenchError, UnfitState
 from bench.marl import learner as learning_rules
 from bench.marl.learner import Learning, QLearner, td_lambda_targets
 from bench.marl.networks import QMixer, RNNAgent
 from bench.marl.play import Player
 from bench.marl.replay import Replay, by_length, join
 from bench.marl.team import Team
-from bench.marl.train import Trainer
+from bench.marl.train import ReplayLog, Trainer
 
 SPEC = EnvSpec("smax/3m/random", "v", 3, 3, 11, 20, 8, 60, (9.0,) * 3, (32.0, 32.0))
 
@@ -178,13 +178,48 @@ def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
     assert tensors.keys() == store.saved[0].keys()
     assert any(name.startswith("adam.") for name in tensors)
     assert all(torch.equal(tensors[name], store.saved[0][name]) for name in tensors)
-    assert values == store.saved[1]
+    assert values == {name: value for name, value in store.saved[1].items() if name != "replay"}
+    second = Trainer(battles, learning, 0)
     second.fit(store, lambda *_: None, tmp_path)
-    steps = [row["steps"] for row in second.curve]
-    assert steps == sorted(steps)
-    assert steps[0] < written < steps[-1]
-    assert second.steps >= 3_000
     assert list(tmp_path.glob("events.out.tfevents.*"))
+    undisturbed = Trainer(battles, learning, 0)
+    undisturbed.fit(type(store)(), lambda *_: None, tmp_path / "other")
+    assert without_times(second.curve) == without_times(undisturbed.curve)
+    assert all(torch.equal(value, second.team().weights[name]) for name, value in undisturbed.team().weights.items())
+
+
+def without_times(curve):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in curve]
+
+
+def test_a_ring_comes_back_as_it_was(make_episodes, store):
+    """Episodes that were overwritten are not written down for ever, and each is where it was."""
+    replay = Replay(10, 9)
+    log = ReplayLog(store, replay)
+    for seed, n in enumerate((4, 5, 3, 0, 12, 2)):
+        if n:
+            replay.add(make_episodes([3 + i % 6 for i in range(n)], seed=seed))
+        entries = log.add()
+        log.forget()
+        again = Replay(10, 9)
+        ReplayLog(store, again).load(entries)
+        one, other = (r.sample(30, np.random.default_rng(seed)) for r in (replay, again))
+        assert np.array_equal(one.observation[one.mask], other.observation[other.mask])
+        assert (replay.added, replay.size) == (again.added, again.size)
+        assert sum(len(part["mask"]) for part in store.parts.values()) < 20
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda t, v: v.pop("rng"), lambda t, v: v.update(steps="1"), lambda t, v: v.update(steps=-1),
+    lambda t, v: v.update(rng="{}"), lambda t, v: v.update(replay=[[9, 9]]), lambda t, v: v.update(player={}),
+    lambda t, v: t.pop("agent.fc1.weight"), lambda t, v: t.update({"player.time": torch.zeros(3)}),
+    lambda t, v: t.update({"adam.x": torch.zeros(3)}), lambda t, v: v.update(curve=[{"steps": "many"}])])
+def test_what_does_not_fit_is_not_gone_on_with(battles, store, tmp_path, spoil):
+    learning = Learning(steps=300, eval_every=300, eval_battles=16)
+    Trainer(battles, learning, 0).fit(store, lambda *_: None, tmp_path)
+    spoil(*store.saved)
+    with pytest.raises(UnfitState):
+        Trainer(battles, learning, 0).fit(store, lambda *_: None, tmp_path)
 
 
 def test_the_same_seed_trains_the_same_team(battles):

@@ -11,16 +11,13 @@ def main(cfg: DictConfig) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.conformance import outcomes, require, unmade
-    from bench.errors import DetectorError
+    from bench.conformance import require
+    from bench.conformance.apart import outcomes_apart
     from bench.harness.build import build, describe
     from bench.reporting.progress import console
 
     _, name = describe(cfg, None)
-    try:
-        found = outcomes(build(cfg.detector, "detector"))
-    except DetectorError as error:
-        found = unmade(str(error))
+    found = outcomes_apart(lambda: build(cfg.detector, "detector"))
     table = Table("check", "outcome", "expected", "came", box=box.SIMPLE_HEAD, title=name, title_justify="left")
     styles = {"passed": "", "failed": "red", "warning": "yellow", "not run": "dim"}
     for outcome in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -58,10 +58,16 @@ def require(name: str, found: list[Outcome]) -> None:
 
 def outcomes(detector: Detector | type) -> list[Outcome]:
     """The outcome of every check, whether passed or failed. What the detector raises becomes a failed check."""
+    return list(each(detector))
+
+
+def each(detector: Detector | type) -> Iterator[Outcome]:
+    """The same, one after the other."""
     try:
         subject = Subject(asked(cast(type, detector)) if issubclass(type(detector), type) else detector)
     except Raised as error:
-        return unmade(str(error))
+        yield from unmade(str(error))
+        return
     found: dict[str, Outcome] = {}
     for name, (check, expected) in CHECKS.items():
         status, message = "passed", ""
@@ -75,7 +81,7 @@ def outcomes(detector: Detector | type) -> list[Outcome]:
             if cause is not None and cause.status == "failed":  # already told
                 status, message = "not run", f"see '{cause.check}'"
         found[name] = Outcome(name, status, expected, message)
-    return list(found.values())
+        yield found[name]
 
 
 def unmade(why: str) -> list[Outcome]:

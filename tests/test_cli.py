@@ -217,7 +217,7 @@ def test_detectors_that_differ_in_a_parameter_keep_their_rows(made, tmp_path, mo
     words = ["detector._target_=my_signs.Signed", "detector.options={sign: 1, most: inf}"]
     assert main(["run", *few, *words, f"out={made}"]) == 0
     assert set(read_leaderboard(table)["config_hash"]) == {one.config_hash, other.config_hash}
-    assert main(["report", one.config_hash, f"out={made}"]) == 0
+    assert main(["report", one.config_hash, f"out={made}", "plugin=my_signs"]) == 0
     (page,) = made.glob(f"runs/*{one.config_hash}.html")
     assert "most: .inf" in page.read_text()
     assert "most:inf" in page.read_text(), "in the command that makes it again"
@@ -272,7 +272,8 @@ def test_a_trusted_team_is_what_detectors_are_fitted_to(made, battles):
         def score(self, episodes):
             return episodes.observation[..., 0].astype(float)
 
-    result = bench.evaluate(Witness(), overrides=(*TINY, "control=null"), out=made, defender="trusted")
+    result = bench.evaluate(Witness(), overrides=(*TINY, "control=null"), out=made, defender="trusted",
+                            isolation="none")  # so that it can note here what it sees
     clean, backdoored = (load_team(sorted(made.glob(f"teams/*{name}*.json"), key=lambda path: len(path.name))[0])[0]
                          for name in ("-s0-", "-spatiotemporal-"))
     theirs, others = (play(battles, team, 8, PUBLIC["fit"], record=("hidden",)) for team in (clean, backdoored))
@@ -354,7 +355,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "~detector"], "no detector is configured"),
     (["run", "detector=bigram", "view=window"], "view=... is given, but this detector takes none"),
     (["run", "view=windw"], "unknown view 'windw'; allowed: actions, allies, "),
-    (["run", "detector=pyod", "detector.estimator._target_=pyod.models.hbs.HBOS"], "No module named 'pyod.models.hbs'"),
+    (["run", "detector=pyod", "detector.estimator._target_=pyod.models.hbs.HBOS"], "unknown name in pyod.models 'hbs'"),
     (["run", "~attack"], "attack"),
     (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, frontier, shipped, table1, zoo"),
     (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, frontier, shipped, table1, zoo"),

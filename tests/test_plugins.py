@@ -132,7 +132,7 @@ def test_a_sweeps_cells_know_the_folder(installed, tmp_path, monkeypatch, capsys
     grid = "+sweep.grids=[{detector: [far_and_wide]}, {detector._target_: [marl_backdoor_plugin.FarFromNormal]}]"
     assert "2 of 2 cells failed; the first: not run" in fails(
         capsys, "sweep", "--config-dir", folder, *TINY, "+sweep.name=mine", grid, f"out={tmp_path}")
-    assert jobs == [["run", "--config-dir", folder, *TINY, f"out={tmp_path}", f"detector{choice}"]
+    assert jobs == [["run", "--config-dir", folder, *TINY, f"out='{tmp_path}'", f"detector{choice}"]
                     for choice in ("=far_and_wide", "._target_=marl_backdoor_plugin.FarFromNormal")]
     assert main([*jobs[0], "--cfg", "job", "--package", "detector"]) == 0
     assert "spread: 0.5" in capsys.readouterr().out

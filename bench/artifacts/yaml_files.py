@@ -4,6 +4,7 @@ whatever is said once and referred to a billion times."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -29,7 +30,7 @@ def check_folders(words: Sequence[str]) -> None:
 
 
 def _folders(words: Sequence[str]) -> Iterator[Path]:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         flag, _, value = word.partition("=")
         if flag in FOLDERS:
             yield Path(value or following).expanduser()

@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import BenchError, shown
 
 DEEPEST, MOST, LONGEST, GREATEST = 12, 10_000, 1_000, 2**32  # tables in tables, values, characters, a number
-KEY = re.compile(r"[A-Za-z]\w{0,79}|_target_|_args_", re.ASCII)
+KEY = re.compile(r"(?!_(recursive|convert|partial)_)[A-Za-z_]\w{0,79}", re.ASCII)  # but for what steers Hydra
 ANY_KEY = re.compile(r"[^\x00-\x1f]{1,80}")
 
 
@@ -35,7 +35,7 @@ def require_plain(value: Any, place: str = "", key: re.Pattern[str] = KEY, endle
             left += [(where, one, depth + 1) for one in item]
         elif isinstance(item, Mapping):
             for name in item:
-                if not isinstance(name, str) or not key.fullmatch(name):
+                if type(name) is not int and not (isinstance(name, str) and key.fullmatch(name)):
                     raise BenchError(f"{where} has a value '{shown(name)}', which cannot be a value's name")
             left += [(f"{where}.{name}".lstrip("."), one, depth + 1) for name, one in item.items()]
         else:

@@ -45,15 +45,22 @@ def scores(host, battles, team=None) -> np.ndarray:
         return score_all(fitted, [battles[1]])[0]
 
 
-def left() -> list[psutil.Process]:
-    return [process for process in psutil.Process().children(recursive=True) if process.status() != "zombie"]
+def running() -> set[psutil.Process]:
+    return {process for process in psutil.Process().children(recursive=True) if process.status() != "zombie"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """No process outlives the one who holds the detector."""
+    before = running()
+    yield
+    assert not running() - before
 
 
 def test_the_same_scores_as_in_this_process(battles):
     with own("Honest") as host:
         assert np.array_equal(scores(host, battles), scores(InProcess(hostile.Honest()), battles))
         assert np.array_equal(scores(host, battles[::-1]), scores(InProcess(hostile.Honest()), battles[::-1]))
-    assert not left()
 
 
 def test_an_object_is_sent_as_it_is(battles):
@@ -88,7 +95,6 @@ def test_what_a_detector_does_stays_in_its_process(name, battles, monkeypatch, c
     assert all(map(np.array_equal, before, (battles[1].observation, battles[1].mask)))
     assert state == (os.getcwd(), np.geterr(), dict(os.environ), detection.auroc)
     assert capfd.readouterr().out == ""
-    assert not left()
 
 
 @pytest.mark.parametrize("name", ["Foresees", "Remembers", "RemembersOnDisk", "RemembersInNames",
@@ -102,7 +108,6 @@ def test_the_future_is_not_known_and_nothing_is_remembered(name, battles):
         caught.append(str(error.value))
     assert all("not causal" in said or "PermissionError" in said or "OSError" in said or "Refused" in said
                for said in caught), caught
-    assert not left()
 
 
 @pytest.mark.parametrize(("name", "said"), [
@@ -132,7 +137,6 @@ def test_what_goes_wrong_is_said_in_one_line(name, said, battles):
                 assert re.search(said, str(error)), error
         else:
             assert not said, "no error"
-    assert not left()
 
 
 def test_a_score_depends_on_its_own_battle(battles):
@@ -150,7 +154,6 @@ def test_limits(name, limits, said, battles):
     with own(name, **limits) as host, pytest.raises(DetectorError, match=said):
         scores(host, battles)
     assert time.monotonic() - began < 20
-    assert not left()
 
 
 def test_after_an_error_the_next_fit_has_a_new_process(battles):

@@ -214,8 +214,7 @@ def hydra():
     ["detector=pyod", "detector.estimator._target_=sklearn.ensemble.IsolationForest",
      "+detector.estimator.max_samples=inf"],
     ["detector._target_=mine.Detector", "detector.limit=-inf", "detector.parts=[nan,{a: inf, 1: 2}]"],
-    ["detector._target_=mine.Detector", "detector.odd={_type_: float, value: inf}"],
-    ["detector=isoforest", "attack=rewarded", "attack.payload.balance=inf"]])
+    ["detector._target_=mine.Detector", "detector.odd={_type_: float, value: inf}"]])
 def test_infinite_values_of_a_configuration(hydra, words):
     config, _ = describe(compose("config", plugins.words(words)), None)
     json.dumps(config, allow_nan=False)

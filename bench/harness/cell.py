@@ -111,9 +111,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     key = config_hash(config)
     base = _base(cfg, detector_name, key)
     with locked(base), ExitStack() as held:
+        detectors: dict[str, Host] = {detector_name: held.enter_context(hosted(cfg, config, detector))}
         battles: Battles = build(cfg.env, "environment")
         attack: Attack = build(cfg.attack, "attack")
-        detectors: dict[str, Host] = {detector_name: held.enter_context(hosted(cfg, config, detector))}
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
         needs(detectors.values())  # before anything is trained, it is known that there is what they need
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),

@@ -91,7 +91,9 @@ def hosted(cfg: DictConfig, config: dict[str, Any], detector: Detector | None) -
         return nullcontext(InProcess(made))
     name = class_name(detector) if detector is not None else str(cfg.detector["_target_"]).rpartition(".")[2]
     node = OmegaConf.to_container(cfg.detector, resolve=True) if detector is None else detector
-    return Elsewhere(OwnProcess(node, name, build(cfg.limits, "limits"), packages=plugins.trusted(cfg.plugin)))
+    process = OwnProcess(node, name, build(cfg.limits, "limits"), packages=plugins.trusted(cfg.plugin))
+    process.start()  # it has its imports to do, as this process has
+    return Elsewhere(process)
 
 
 def own_process(cfg: DictConfig, ours: bool) -> bool:

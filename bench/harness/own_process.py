@@ -28,6 +28,7 @@ from bench.harness.wire import Wire
 
 BEGIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.harness.worker import main; main()"
 MOST_PRINTED = 1 << 20  # bytes of what a detector prints that are passed on
+PIPE = 1 << 20  # bytes that the pipes hold; with the usual 64 KiB two processes take turns far too often
 POLL = 0.1  # seconds between two looks at what a detector's processes take
 
 
@@ -63,13 +64,28 @@ class OwnProcess:
         else:
             self._first[1]["object"] = _sent(what)
         self._process: subprocess.Popen[bytes] | None = None
-        self._about: dict[str, Any] = {}
+        self._about: dict[str, Any] | None = None  # until it is known
+
+    def start(self) -> None:
+        """Have a process begin to make the detector, and do not wait for it."""
+        if self._process is None:
+            self._spawn()
+            self._first[0]["id"] = secrets.token_hex(8)
+            with self._watched("__init__") as wire:
+                wire.send(*self._first)
 
     @property
     def about(self) -> Mapping[str, Any]:
         """What the detector says of itself, unchecked: "needs", and of a model detector "kind" and "learns"."""
-        if self._process is None:
-            self._begin()
+        self.start()
+        if self._about is None:
+            with self._watched("__init__") as wire:
+                reply = self._reply(wire, "__init__", self._first[0]["id"], 0)
+            try:
+                self._about, _ = self._answer("__init__", *reply)
+            except DetectorError:
+                self.close()  # a process without a detector
+                raise
         return self._about
 
     def asked(self, what: str, header: dict[str, Any], arrays: Mapping[str, np.ndarray] | None = None,
@@ -80,23 +96,30 @@ class OwnProcess:
 
         Raises DetectorError if there is none.
         """
-        if self._process is None and what != "__init__":
-            self._begin()
-        name = header["id"] = secrets.token_hex(8)
-        answer: dict[str, Any] | None = None
-        found: dict[str, np.ndarray] = {}
+        _ = self.about  # it has been made
+        header["id"] = secrets.token_hex(8)
         with self._watched(what) as wire:
             wire.send(header, arrays)
-            while True:
-                reply, arrays_there = wire.receive(largest)
-                if reply.get("id") != name:
-                    continue  # of a process that should be gone
-                if "ended" not in reply:
-                    answer, found = reply, arrays_there
-                if "ended" in reply or what == "__init__" or (what == "fit" and "error" not in reply):
-                    break
-        if answer is None:
-            raise DetectorError(f"{self.name}.{what} ended its process ({_how(reply['ended'])})")
+            reply = self._reply(wire, what, header["id"], largest)
+        return self._answer(what, *reply)
+
+    @staticmethod
+    def _reply(wire: Wire, what: str, name: str, largest: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What the process that was asked says, or how it has ended without a word."""
+        answer, found = None, {}
+        while True:
+            reply, arrays = wire.receive(largest)
+            if reply.get("id") != name:
+                continue  # of a process that should be gone
+            if "ended" not in reply:
+                answer, found = reply, arrays
+            if "ended" in reply or what == "__init__" or (what == "fit" and "error" not in reply):
+                return answer or reply, found
+
+    def _answer(self, what: str, answer: dict[str, Any],
+                found: dict[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        if "ended" in answer:
+            raise DetectorError(f"{self.name}.{what} ended its process ({_how(answer['ended'])})")
         if "error" in answer:
             text = str(answer["error"])
             raise DetectorError(text if answer.get("ours") is True else f"{self.name}.{what} failed: {text}")
@@ -122,7 +145,7 @@ class OwnProcess:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
         self._process.wait()
-        self._process = None
+        self._process = self._about = None
 
     def __enter__(self) -> Self:
         return self
@@ -130,18 +153,18 @@ class OwnProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self) -> None:
-        """Start the process that makes the detector."""
+    def _spawn(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-c", BEGIN, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, bufsize=0, env=environment, start_new_session=True)
+        if sys.platform == "linux":
+            import fcntl
+
+            for pipe in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(OSError):  # of a user who has many pipes already
+                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)  # type: ignore[arg-type]
         threading.Thread(target=_passed_on, args=(self._process.stderr,), daemon=True).start()
-        try:
-            self._about, _ = self.asked("__init__", self._first[0], self._first[1])
-        except DetectorError:
-            self.close()  # a process without a detector
-            raise
 
     @contextlib.contextmanager
     def _watched(self, what: str) -> Iterator[Wire]:

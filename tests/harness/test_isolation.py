@@ -153,7 +153,7 @@ def test_limits(name, limits, said, battles):
     began = time.monotonic()
     with own(name, **limits) as host, pytest.raises(DetectorError, match=said):
         scores(host, battles)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100, "nobody waits for what a detector means to do"
 
 
 def test_after_an_error_the_next_fit_has_a_new_process(battles):

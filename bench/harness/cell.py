@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +42,7 @@ from bench.harness.build import build, check, describe, git_sha, option, package
 from bench.harness.host import Host, InProcess, usable
 from bench.harness.isolation import hosted
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
+from bench.harness.memory import battles_of, require, watching
 from bench.harness.response import check_response, respond
 from bench.harness.seeds import seeds
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
@@ -115,7 +117,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
         attack: Attack = build(cfg.attack, "attack")
         detectors: dict[str, Host] = {detector_name: held.enter_context(hosted(cfg, config, detector))}
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
-        needs(detectors.values())  # before anything is trained, it is known that there is what they need
+        record = needs(detectors.values())  # before anything is trained, it is known that there is what they need
+        held_teams = min(1 if memory is None else memory.teams, 2 if cfg.get("control") is None else 3)
+        require(watching(battles.spec, battles_of(cfg), record, held_teams), say)
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack
@@ -213,21 +217,21 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         attacked = role == "backdoored" and attack.poisons
         if role == "backdoored":
-            known = {"fit": watched.fit, "calibration": watched.calibration}
+            if cfg.response.name != "none":
+                known = {"fit": watched.fit, "calibration": watched.calibration}
             if cfg.keep_episodes:
                 write_episodes(base, normal=watched.normal, triggered=watched.triggered)
         if attacked:
-            shown = watched.triggered
+            seen = watched.triggered.labels
             poisoned = attack.poison_rate * poisoned_share(
-                shown.labels.trigger, shown.labels.attack(attack.duration), shown.mask)
+                seen.trigger, seen.attack(attack.duration), watched.triggered.mask)
         with stage(f"judging the detector on the {role} team") as progress:
             names = list(detectors) if role == "backdoored" else list(detectors)[:1]
             for i, name in enumerate(names):
                 sham = role == "backdoored" and i == 0
 
-                def judged(name=name, watched=watched, team=checkpoint.team, attacked=attacked, sham=sham):
-                    return _judged(detectors[name], watched, team, attack, attacked, sham, cfg.after_steps, numbers)
-
+                judged = partial(_judged, detectors[name], watched, checkpoint.team, attack, attacked, sham,
+                                 cfg.after_steps, numbers)
                 # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
                 terms = what, name, sham, attack.duration, cfg.after_steps
                 both = memory.judged(terms, judged) if name in FLOORS else judged()
@@ -236,6 +240,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                     rows.append(Row(role, triggered, name, kind, **judgement.figures))
                     curves.append(judgement.curves)
                 progress((i + 1) / len(names), "")
+        del watched, judged  # before another team's are played: battles are large
     response = None
     if cfg.response.name != "none":
         with stage("playing with the detector inside") as progress:

@@ -16,6 +16,7 @@ from bench.artifacts.files import locked, sha256, unwritable, write_atomic, writ
 from bench.artifacts.temporary import temporary
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
+from bench.harness import memory
 from bench.harness.build import build, check, git_sha, packages
 from bench.harness.cell import sizes
 from bench.harness.judge import watch
@@ -43,6 +44,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     numbers, referee = seeds(cfg), digest(cfg)
     battles: Battles = build(cfg.env, "environment")
     attack: Attack = build(cfg.attack, "attack")
+    memory.require(memory.watching(battles.spec, memory.battles_of(cfg), record), say)
     team = backdoored_team(cfg, cfg.attack, battles, stage, say)
     attack = team.attack or attack
     with stage("watching the team") as progress:

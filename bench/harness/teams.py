@@ -21,6 +21,7 @@ from bench.artifacts.temporary import sweep
 from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError, UnfitState
+from bench.harness import memory
 from bench.harness.build import build, check
 from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
@@ -65,6 +66,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     if found is not None:
         return found
     learning = build(cfg.algo, "algorithm")
+    memory.require(memory.training(battles.spec, learning), say)
 
     def train(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
         trainer = Trainer(battles, learning, int(cfg.seed))

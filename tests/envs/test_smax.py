@@ -3,10 +3,13 @@
 import jax
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from bench.contracts import MOVES
 from bench.envs.smax import SmaxBattles
 from bench.errors import BenchError
+from bench.harness.build import build
+from bench.marl.play import play
 
 
 def act(step, rng):
@@ -109,6 +112,21 @@ def test_a_step_is_compiled_once(caplog):
             battles.step(step.available.argmax(-1))
             step = battles.replace(np.array([1]), np.array([5]))
     assert sum("Compiling jit(many)" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_memory_does_not_grow_with_evaluations(battles, team):
+    """What is compiled stays for good: every environment that is made, and every evaluation, has to use the same."""
+    node = OmegaConf.create({"_target_": "bench.envs.smax.SmaxBattles", "map": "3m", "opponent": "random"})
+    play(battles, team, 2, 0)
+    compiled = battles._game.reset, battles._game.step
+    sizes = [function._cache_size() for function in compiled]
+    for seed in range(40):
+        again = build(node, "environment")
+        assert again._game.reset is compiled[0]
+        assert again._game.step is compiled[1]
+        if seed < 3:
+            play(again, team, 2 + seed, seed)
+    assert [function._cache_size() for function in compiled] == sizes
 
 
 def test_an_ordered_unit_obeys_and_the_others_do_not(battles):

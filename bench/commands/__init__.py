@@ -26,8 +26,9 @@ from bench.overrides import explained, prepared
 _OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
 
 
-def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
-    """Compose the configuration from the command line's words and run the job with it.
+def launch(job: Callable[[DictConfig], None], words: list[str], plays: bool = True) -> None:
+    """Compose the configuration from the command line's words and run the job with it, which may play battles itself
+    (``plays``: torch is loaded and tuned for that).
 
     Raises BenchError, in one line, for whatever is wrong with the words.
     """
@@ -44,7 +45,8 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     @functools.wraps(job)
     def guarded(cfg: DictConfig) -> None:
         try:  # an error that reached Hydra would be printed by it, and would end a sweep
-            tune()
+            if plays:
+                tune()
             job(cfg)
         except BenchError as error:
             errors.append(error)

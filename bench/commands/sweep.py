@@ -19,7 +19,8 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.artifacts.files import write_atomic
     from bench.harness.build import check
-    from bench.harness.sweep import read, run_sweep
+    from bench.harness.grid import read
+    from bench.harness.sweep import run_sweep
     from bench.reporting.markdown import grid
     from bench.reporting.progress import bar, console
     from bench.reporting.sweep import frame, readable

@@ -20,8 +20,9 @@ from bench.harness import memory
 from bench.harness.build import build, check, git_sha, packages
 from bench.harness.cell import sizes
 from bench.harness.judge import watch
+from bench.harness.names import backdoored_name
 from bench.harness.seeds import WATCHED, digest, seeds
-from bench.harness.teams import Say, Stage, backdoored_name, backdoored_team
+from bench.harness.teams import Say, Stage, backdoored_team
 from bench.reporting.card import card
 
 
@@ -51,7 +52,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
         watched = watch(battles, team.team, attack.trigger, sizes(cfg), numbers, progress, record)
     parts = {"fit": watched.fit, "calibration": watched.calibration,
              "test": shuffled(watched.normal, watched.triggered, numbers["shuffle"])}
-    name = backdoored_name(cfg, cfg.attack, battles)
+    name = backdoored_name(cfg, cfg.attack, battles.spec)
     about: dict[str, Any] = {
         "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
         "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,

@@ -50,9 +50,8 @@ def battles_of(cfg: DictConfig) -> dict[str, int]:
 
 def watching(spec: EnvSpec, battles: Mapping[str, int], record: Collection[str] = (), teams: int = 1) -> Need:
     """Of the recorded battles of so many teams at once, ``battles`` of each."""
-    # A record is put together from its parts column by column, so that its observations are there twice.
-    copied = OBSERVATION.itemsize * spec.n_agents * spec.observation_size * max(battles.values())
-    most = spec.episode_limit * (step_bytes(spec, record) * (teams * sum(battles.values()) + SLOTS) + copied)
+    held = teams * sum(battles.values()) + SLOTS
+    most = spec.episode_limit * (step_bytes(spec, record) * held + _copied(spec) * max(battles.values()))
     what = f"recording battles of {teams} team{'s' * (teams > 1)} in {spec.id}"
     return Need(what, SHORTEST * most, most, tuple(battles))
 
@@ -66,7 +65,8 @@ def training(spec: EnvSpec, learning: Learning) -> Need:
         """Where battles last this share of their limit; a replay holds no more steps than are played."""
         length = limit * share
         replay = min(learning.buffer * length, learning.steps + (SLOTS + learning.episodes_per_round) * length)
-        return step * (replay * 9 / 8 + beside * length)  # it grows by an eighth at a time
+        held = step * (replay * 9 / 8 + beside * length)  # a replay grows by an eighth at a time
+        return held + _copied(spec) * learning.eval_battles * length
 
     return Need(f"training a team in {spec.id}", held(SHORTEST), held(1), ("algo.buffer", "algo.eval_battles"))
 
@@ -92,6 +92,11 @@ def step_bytes(spec: EnvSpec, record: Collection[str] = ()) -> int:
     asked = {"hidden": agents * HIDDEN, "q": agents * actions, "state": spec.state_size}
     sizes = always | {name: asked[name] for name in record}
     return sum(n * np.dtype(DTYPES[name]).itemsize for name, n in sizes.items())
+
+
+def _copied(spec: EnvSpec) -> int:
+    """Bytes of a step that are there twice while a record is put together from its parts, column by column."""
+    return OBSERVATION.itemsize * spec.n_agents * spec.observation_size
 
 
 def free() -> int:

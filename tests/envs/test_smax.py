@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from bench.contracts import MOVES
-from bench.envs.smax import SmaxBattles
+from bench.contracts import MOVES, Identity
+from bench.envs.smax import MAP_NAME_TO_SCENARIO, SmaxBattles
+from bench.envs.smax_names import EPISODE_LIMITS, identity
 from bench.errors import BenchError
 from bench.harness.build import build
 from bench.marl.play import play
@@ -170,6 +171,11 @@ def test_episodes_end_at_the_limit_and_walls_do_not_kill(battles):
 def test_wrong_names(arguments, message):
     with pytest.raises(BenchError, match=message):
         SmaxBattles(**arguments)
+
+
+def test_names_are_known_without_the_simulator(battles):
+    assert set(EPISODE_LIMITS) == set(MAP_NAME_TO_SCENARIO)
+    assert identity("3m", "random") == Identity(battles.spec.id, battles.spec.version)
 
 
 def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):

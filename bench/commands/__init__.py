@@ -16,6 +16,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError
 
 from bench import compat, plugins
 from bench.artifacts.yaml_files import check_folders
@@ -53,7 +54,10 @@ def launch(job: Callable[[DictConfig], None], words: list[str], plays: bool = Tr
         except Exception as error:
             if os.environ.get("BENCH_DEBUG"):
                 raise
-            errors.append(BenchError(f"{type(error).__name__}: {error} (BENCH_DEBUG=1 shows where)"))
+            if isinstance(error, ConfigAttributeError) and error.full_key:
+                errors.append(BenchError(f"the configuration has no value '{error.full_key}', which is needed"))
+            else:
+                errors.append(BenchError(f"{type(error).__name__}: {error} (BENCH_DEBUG=1 shows where)"))
         else:
             return
         if HydraConfig.get().mode == RunMode.MULTIRUN:

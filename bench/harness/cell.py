@@ -38,7 +38,7 @@ from bench.contracts import (
     Row,
 )
 from bench.errors import BenchError
-from bench.harness.build import build, check, describe, git_sha, option, packages
+from bench.harness.build import build, check, check_places, describe, git_sha, option, packages
 from bench.harness.host import Host, InProcess, usable
 from bench.harness.isolation import hosted
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
@@ -92,7 +92,7 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         try:
             cfg = compose("config", words, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise explained(error, words) from error
+            raise explained(error, words, command_line=False) from error
         HydraConfig.instance().set_config(cfg)  # as the command line does it
         with open_dict(cfg):
             del cfg["hydra"]
@@ -106,6 +106,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     Cells that are given the same ``memory`` share the battles of their teams, and what the floors make of them."""
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
+    check_places(cfg)
     check_response(cfg)
     if detector is not None:
         usable(detector)

@@ -17,7 +17,7 @@ from bench.artifacts.temporary import temporary
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
 from bench.harness import memory
-from bench.harness.build import build, check, git_sha, packages
+from bench.harness.build import build, check, check_places, git_sha, packages
 from bench.harness.cell import sizes
 from bench.harness.judge import watch
 from bench.harness.names import backdoored_name
@@ -37,6 +37,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     Raises BenchError for an unknown format or column, or if the place cannot be written; then nothing is left behind.
     """
     check(cfg)
+    check_places(cfg)
     if cfg.format not in FORMATS:
         raise unknown("format", cfg.format, FORMATS)
     if not isinstance(cfg.labels, bool):

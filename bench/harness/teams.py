@@ -20,7 +20,7 @@ from bench.artifacts.temporary import sweep
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError, UnfitState
 from bench.harness import memory
-from bench.harness.build import build, check
+from bench.harness.build import build, check, check_places
 from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
 from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
@@ -53,6 +53,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     found = find(name, Path(cfg.out), battles, cfg.shipped)
     if found is not None:
         return found
+    check_places(cfg)
     learning = build(cfg.algo, "algorithm")
     memory.require(memory.training(battles.spec, learning), say)
 

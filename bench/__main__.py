@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
             rest = SHIPPED + rest
         if words[0] == "race":
             rest = RACE + rest
-        launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest)
+        launch(importlib.import_module(f"bench.commands.{words[0]}").main, rest, plays=words[0] != "zoo")
     except (BenchError, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) or interrupts.asked():  # some code makes other errors of an interrupt
             print(interrupts.SAID, file=sys.stderr)

@@ -44,10 +44,15 @@ def default(group: str) -> str:
 @cache
 def top() -> list[str]:
     """The names that a word of the configuration may begin with: its groups and its own values, and Hydra's."""
-    folder = resources.files(FOLDER)
-    own = re.findall(r"^(\w+):", folder.joinpath("config.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    groups = [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("_")]
-    return sorted({*groups, *own} - {"defaults"})
+    text = resources.files(FOLDER).joinpath("config.yaml").read_text(encoding="utf-8")
+    return sorted({*groups(), *re.findall(r"^(\w+):", text, re.MULTILINE)} - {"defaults"})
+
+
+@cache
+def groups() -> list[str]:
+    """The configuration groups."""
+    return sorted(entry.name for entry in resources.files(FOLDER).iterdir()
+                  if entry.is_dir() and not entry.name.startswith("_"))
 
 
 def quoted(value: str) -> str:

@@ -17,6 +17,9 @@ from bench.errors import BenchError, unknown
 # Values that are taken as they are typed.
 PATHS = ("out", "leaderboard", "holdout", "team", "result", "jaxmarl", "referee")
 LONGEST = 255  # bytes of a file's name, on nearly every system
+# What values may be added to: a class takes them, or refuses them before anything is made; elsewhere they do nothing.
+OPEN = ("detector", "view", "model_detector", "env", "attack", "algo", "sweep", "repair")
+NULLABLE = ("view", "sweep")  # groups of which no option need be chosen
 _WORD = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 _NO_WORD = "is no NAME=VALUE of a configuration"
 
@@ -37,11 +40,35 @@ def _prepared(word: str, sweep: bool) -> str:
         raise BenchError(f"'{word}' {_NO_WORD}")
     if top not in (known := options.top()):
         raise unknown("option or value", name, known)
+    if sign == "~" and top not in OPEN and top != "control":
+        raise BenchError(f"~{name}: {name} cannot be taken away; give it another value ({name}=VALUE)")
     if value == "" and sign != "~":
         raise BenchError(f"{name} is empty; a value is needed (null for none, where none is allowed)")
+    if value is not None:
+        _check_choice(name, value)
+    if sign.startswith("+") and "." in name and top not in OPEN:
+        _check_added(name)
     if name not in PATHS or value is None or value == "null" or (sweep and "," in value):
         return word
     return f"{sign}{name}={options.quoted(_path(name, value))}"
+
+
+def _check_choice(name: str, value: str) -> None:
+    """Raise BenchError for a group's option that cannot be the name of one."""
+    group, _, package = name.partition("@")
+    if group not in options.groups() or (value == "null" and (package or group in NULLABLE)):
+        return
+    if value[0] in "[{" or value == "null" or value.isdigit():
+        raise unknown(name, value, options.names(group))
+
+
+def _check_added(name: str) -> None:
+    """Raise BenchError for a value that is added where nothing reads it."""
+    parent, _, _ = name.rpartition(".")
+    node = _node(parent, [])
+    names = [f"{parent}.{key}" for key in node] if isinstance(node, Mapping) else []
+    if name not in names:
+        raise unknown("value", name, names)
 
 
 def _path(name: str, value: str) -> str:
@@ -70,8 +97,9 @@ def _split(word: str) -> tuple[str, str, str | None]:
     return found["sign"] or "", found["name"], found["value"]
 
 
-def explained(error: BaseException, words: Iterable[str] = ()) -> BenchError:
-    """What is wrong with the words of a configuration that Hydra refused, in one line with the nearest allowed name."""
+def explained(error: BaseException, words: Iterable[str] = (), command_line: bool = True) -> BenchError:
+    """What is wrong with the words of a configuration that Hydra refused, in one line with the nearest allowed name.
+    Off the command line no flag of it is advised."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, BenchError):
         cause = cause.__cause__
@@ -83,8 +111,10 @@ def explained(error: BaseException, words: Iterable[str] = ()) -> BenchError:
         return unknown(group, name, allowed)
     text = str(error)
     if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?:$|\n| requires)", text):
-        return BenchError(f"{found[1]} gives several values; -m runs one after the other: python -m bench run -m "
-                          f"{found[1]} (for a single value that has commas, quote it: NAME=\"'a,b'\")")
+        advice = f"-m runs one after the other: python -m bench run -m {found[1]}" if command_line else \
+            "one at a time is measured"
+        return BenchError(f"{found[1]} gives several values; {advice} (for a single value that has commas, "
+                          "quote it: NAME=\"'a,b'\")")
     if found := re.match(r"Could not (?:override|delete from config\.) '([^']+)'", text):
         return _unknown(found[1], words)
     if found := re.match(r"Could not append to config. An item is already at '([^']+)'|Multiple values for ([^.]+)\.",

@@ -351,7 +351,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "algo.batch=0"], "batch is 0"),
     (["run", "algo.buffer=100"], "buffer is 100; learning begins with 8 batches of 32"),
     (["run", "budget.train_steps=0"], "budget.train_steps is 0"),
-    (["run", "detector=null"], "Config group override must be a string"),
+    (["run", "detector=null"], "unknown detector 'null'; allowed: action_drift"),
     (["run", "~detector"], "no detector is configured"),
     (["run", "detector=bigram", "view=window"], "view=... is given, but this detector takes none"),
     (["run", "view=windw"], "unknown view 'windw'; allowed: actions, allies, "),
@@ -378,7 +378,13 @@ def test_mistakes_get_one_line(words, message, tmp_path, capsys):
 
 def test_no_place_for_results(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert "cannot write" in fails(capsys, "run", *TINY, f"out={tmp_path}/file/x")
+    assert f"{tmp_path}/file is no folder; choose another" in fails(capsys, "run", *TINY, f"out={tmp_path}/file/x")
+    said = fails(capsys, "run", *TINY, f"out={tmp_path}/new", f"leaderboard={tmp_path}")
+    assert f"a file is needed, such as leaderboard={tmp_path}/leaderboard.csv" in said
+    said = fails(capsys, "run", *TINY, f"out={tmp_path}/new", f"leaderboard={tmp_path}/file/x.csv")
+    assert f"{tmp_path}/file is no folder" in said
+    assert "may not be written to" in fails(capsys, "run", *TINY, "out=/proc/1/x"), "a place where nobody may write"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_two_runs_at_once(made, capsys):

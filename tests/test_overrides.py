@@ -26,7 +26,7 @@ def test_the_home_folder(name, monkeypatch):
 
 
 @pytest.mark.parametrize(("word", "message"), [
-    ("seed=0,1", "several values; -m runs one after the other"), ("detecor=isoforest", "did you mean 'detector'"),
+    ("seed=0,1", "seed=0,1 gives several values; one at a time"), ("detecor=isoforest", "did you mean 'detector'"),
     ("atack=none", "did you mean 'attack'"), ("budget.test_battle=3", "did you mean 'budget.test_battles'"),
     ("+x=1", "unknown option or value 'x'"), ("seed=", "seed is empty"), ("env.map=", "env.map is empty"),
     ("=3", "is no NAME=VALUE"), ("+seed=1", "leave the + away"), ("attack@contrl=none", "'attack@control'"),
@@ -36,6 +36,34 @@ def test_mistakes_from_python(word, message):
     with pytest.raises(BenchError) as said:
         evaluate(overrides=(word,))
     assert message in str(said.value)
+
+
+@pytest.mark.parametrize(("word", "message"), [
+    ("detector=null", "unknown detector 'null'; allowed: action_drift"), ("attack=[a]", "unknown attack '[a]'"),
+    ("algo=1", "unknown algo '1'; allowed: qmix, vdn"), ("env={a:1}", "unknown env '{a:1}'; allowed: smax"),
+    ("detector=[a,b]", "unknown detector"), ("budget=null", "unknown budget 'null'; allowed: smoke, standard"),
+    ("~seed", "seed cannot be taken away"), ("~budget.test_battles", "cannot be taken away"), ("~limits", "cannot be"),
+    ("+budget.x=3", "unknown value 'budget.x'; allowed: budget."),
+    ("+cells.detectr=x", "did you mean 'cells.detector'"),
+    ("++budget.test_battle=3", "did you mean 'budget.test_battles'"), ("+limits.x=1", "unknown value 'limits.x'"),
+    ("+race.second=3", "unknown value 'race.second'"), ("+control.foo=1", "unknown value 'control.foo'")])
+def test_words_that_would_do_nothing(word, message):
+    with pytest.raises(BenchError) as said:
+        prepared([word])
+    assert message in str(said.value)
+
+
+@pytest.mark.parametrize("word", [
+    "+detector.x=1", "+detector.estimator.x=1", "++env.x=1", "view=null", "control=null", "attack@control=null",
+    "~detector", "~attack.trigger.psi", "++budget.test_battles=3", "detector=pyod", "+attack@control=told"])
+def test_words_that_stay(word):
+    assert prepared([word]) == [word]
+
+
+def test_no_flag_is_advised_to_a_caller():
+    with pytest.raises(BenchError) as said:
+        evaluate(overrides=("seed=0,1",))
+    assert "-m" not in str(said.value)
 
 
 def test_help_has_whole_sentences():

@@ -16,6 +16,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError
 
 from bench import compat, plugins
 from bench.artifacts.yaml_files import check_folders
@@ -26,8 +27,9 @@ from bench.overrides import explained, prepared
 _OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
 
 
-def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
-    """Compose the configuration from the command line's words and run the job with it.
+def launch(job: Callable[[DictConfig], None], words: list[str], plays: bool = True) -> None:
+    """Compose the configuration from the command line's words and run the job with it, which may play battles itself
+    (``plays``: torch is loaded and tuned for that).
 
     Raises BenchError, in one line, for whatever is wrong with the words.
     """
@@ -44,14 +46,18 @@ def launch(job: Callable[[DictConfig], None], words: list[str]) -> None:
     @functools.wraps(job)
     def guarded(cfg: DictConfig) -> None:
         try:  # an error that reached Hydra would be printed by it, and would end a sweep
-            tune()
+            if plays:
+                tune()
             job(cfg)
         except BenchError as error:
             errors.append(error)
         except Exception as error:
             if os.environ.get("BENCH_DEBUG"):
                 raise
-            errors.append(BenchError(f"{type(error).__name__}: {error} (BENCH_DEBUG=1 shows where)"))
+            if isinstance(error, ConfigAttributeError) and error.full_key:
+                errors.append(BenchError(f"the configuration has no value '{error.full_key}', which is needed"))
+            else:
+                errors.append(BenchError(f"{type(error).__name__}: {error} (BENCH_DEBUG=1 shows where)"))
         else:
             return
         if HydraConfig.get().mode == RunMode.MULTIRUN:

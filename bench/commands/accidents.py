@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 def main(cfg: DictConfig) -> None:
     """Watch ``budget.accident_battles`` battles of the clean team for the configured attack's trigger."""
     from bench.contracts import NEVER
+    from bench.harness import memory
     from bench.harness.build import build, check
     from bench.harness.seeds import PUBLIC
     from bench.harness.teams import clean_team
@@ -17,6 +18,7 @@ def main(cfg: DictConfig) -> None:
 
     check(cfg)
     battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
+    memory.require(memory.watching(battles.spec, {"budget.accident_battles": cfg.budget.accident_battles}), remark)
     checkpoint = clean_team(cfg, battles, bar, remark)
     with bar("watching the clean team") as progress:
         episodes = play(battles, checkpoint.team, cfg.budget.accident_battles, PUBLIC["normal"], trigger=trigger,

@@ -23,7 +23,8 @@ def main(cfg: DictConfig) -> None:
 
     from bench.artifacts import shipped
     from bench.harness.build import check
-    from bench.harness.sweep import chosen, grid, missing, read, run_sweep
+    from bench.harness.grid import grid, read
+    from bench.harness.sweep import chosen, missing, run_sweep
     from bench.reporting.curves import curves_file, gather
     from bench.reporting.leaderboard import read_leaderboard
     from bench.reporting.progress import bar, console, remark

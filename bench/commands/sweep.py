@@ -18,8 +18,9 @@ def main(cfg: DictConfig) -> None:
     the same command goes on after a kill. Raises BenchError in the end if any cell failed.
     """
     from bench.artifacts.files import write_atomic
-    from bench.harness.build import check
-    from bench.harness.sweep import read, run_sweep
+    from bench.harness.build import check, check_places
+    from bench.harness.grid import read
+    from bench.harness.sweep import run_sweep
     from bench.reporting.markdown import grid
     from bench.reporting.progress import bar, console
     from bench.reporting.sweep import frame, readable
@@ -28,6 +29,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.get("sweep") is None:
         raise BenchError(f"no sweep is configured; allowed: sweep={', '.join(names('sweep'))}")
     check(cfg)
+    check_places(cfg)
     sweep = read(cfg.sweep)
     given = HydraConfig.get().overrides
     words = [word for word in given.task if not word.lstrip("+").startswith("sweep")]

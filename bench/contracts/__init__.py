@@ -5,7 +5,7 @@ Arrays are numpy. Shapes are written (battle, ...) while battles run and (episod
 """
 
 from bench.contracts.attacks import Attack, Cue, Progress, Store, Trigger
-from bench.contracts.battles import MOVES, NEVER, NOBODY, Battles, EnvSpec, Step
+from bench.contracts.battles import MOVES, NEVER, NOBODY, Battles, EnvSpec, Identity, Step
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
@@ -54,6 +54,7 @@ __all__ = [
     "Episodes",
     "Estimate",
     "Figures",
+    "Identity",
     "Labels",
     "ModelDetector",
     "ModelFigures",

@@ -9,15 +9,19 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class EnvSpec:
-    """What is fixed about an environment.
-
-    ``id`` names simulator, map and opponent ("smax/8m/random"); ``version`` changes whenever the same actions may
-    lead to other battles. ``sight_range`` (of the agents' usual unit types) and ``map_size`` are in map units.
-    """
+class Identity:
+    """Which environment: ``id`` names simulator, map and opponent ("smax/8m/random"); ``version`` changes whenever the
+    same actions may lead to other battles."""
 
     id: str
     version: str
+
+
+@dataclass(frozen=True)
+class EnvSpec(Identity):
+    """What is fixed about an environment. ``sight_range`` (of the agents' usual unit types) and ``map_size`` are in map
+    units."""
+
     n_agents: int
     n_enemies: int
     observation_size: int

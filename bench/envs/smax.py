@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.contracts import EnvSpec, Step
+from bench.envs.smax_names import EPISODE_LIMITS, OPPONENTS, VERSION, identity
 from bench.errors import unknown
 
 sys.modules.setdefault("jaxmarl.environments.mabrax", None)  # type: ignore[arg-type]  # unused here; it resets sys.stdout
@@ -34,11 +35,6 @@ with contextlib.redirect_stdout(io.StringIO()):  # importing JaxMARL prints two 
     from jaxmarl.environments.smax import HeuristicEnemySMAX
     from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
 
-VERSION = "jaxmarl-0.2.0+1"
-OPPONENTS = ("random", "closest", "skirmish")
-EPISODE_LIMITS = {"3m": 60, "2s3z": 120, "25m": 150, "3s5z": 150, "8m": 120, "5m_vs_6m": 70, "10m_vs_11m": 150,
-                  "27m_vs_30m": 180, "3s5z_vs_3s6z": 170, "3s_vs_5z": 250, "6h_vs_8z": 150, "smacv2_5_units": 200,
-                  "smacv2_10_units": 200, "smacv2_20_units": 200}  # SMAC's and SMACv2's own limits
 TICK = 1 / 22.4  # seconds
 MAX_RETURN = 20.0
 
@@ -233,7 +229,7 @@ class _Game:
             time_per_step=TICK, walls_cause_death=False, max_steps=limit - 1)
         core = smax._env
         self.spec = EnvSpec(
-            id=f"smax/{map}/{opponent}", version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,
+            id=identity(map, opponent).id, version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,
             observation_size=smax.obs_size, state_size=smax.state_size, n_actions=core.num_ally_actions,
             episode_limit=limit, sight_range=tuple(
                 float(core.unit_type_sight_ranges[t]) for t in np.asarray(core.scenario)[: smax.num_agents]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -89,6 +90,9 @@ def check(cfg: DictConfig) -> None:
     for name in ("out", "leaderboard"):
         if not isinstance(cfg[name], str):
             raise BenchError(f"{name} is {cfg[name]}; a path is needed")
+    if Path(cfg.leaderboard).is_dir():
+        raise BenchError(f"leaderboard is {cfg.leaderboard}, a folder; a file is needed, such as "
+                         f"leaderboard={Path(cfg.leaderboard) / 'leaderboard.csv'}")
     for name in ("attack", "algo", "env", "budget", "response"):
         if cfg.get(name) is None:
             raise BenchError(f"no {name} is configured; allowed: {', '.join(options.names(name))}")
@@ -106,6 +110,22 @@ def check(cfg: DictConfig) -> None:
         lowest = 0 if name in ("inject_steps", "imitate_steps") else 1
         if not isinstance(value, int) or value < lowest:
             raise BenchError(f"budget.{name} is {value}; allowed: whole numbers from {lowest}")
+
+
+def check_places(cfg: DictConfig) -> None:
+    """Raise BenchError unless files can be written where results and the leaderboard go, before anything is measured.
+    Nothing is written for it."""
+    for name, folder in (("out", Path(cfg.out)), ("leaderboard", Path(cfg.leaderboard).parent)):
+        there = folder.absolute()
+        while not os.path.lexists(there) and there != there.parent:
+            there = there.parent
+        if not there.is_dir():
+            raise BenchError(f"{name} is {cfg[name]}, but {there} is no folder; choose another place: {name}=PATH")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise BenchError(f"{name} is {cfg[name]}, but {there} may not be written to; choose another place "
+                             f"({name}=PATH) or change the folder's permissions")
+    if os.path.exists(cfg.leaderboard) and not os.access(cfg.leaderboard, os.R_OK):
+        raise BenchError(f"leaderboard is {cfg.leaderboard}, which may not be read; choose another: leaderboard=PATH")
 
 
 def option(group: str, name: str) -> DictConfig:

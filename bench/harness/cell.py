@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,10 +38,11 @@ from bench.contracts import (
     Row,
 )
 from bench.errors import BenchError
-from bench.harness.build import build, check, describe, git_sha, option, packages
+from bench.harness.build import build, check, check_places, describe, git_sha, option, packages
 from bench.harness.host import Host, InProcess, usable
 from bench.harness.isolation import hosted
 from bench.harness.judge import Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
+from bench.harness.memory import battles_of, require, watching
 from bench.harness.response import check_response, respond
 from bench.harness.seeds import seeds
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team
@@ -90,7 +92,7 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         try:
             cfg = compose("config", words, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise explained(error, words) from error
+            raise explained(error, words, command_line=False) from error
         HydraConfig.instance().set_config(cfg)  # as the command line does it
         with open_dict(cfg):
             del cfg["hydra"]
@@ -104,6 +106,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     Cells that are given the same ``memory`` share the battles of their teams, and what the floors make of them."""
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
+    check_places(cfg)
     check_response(cfg)
     if detector is not None:
         usable(detector)
@@ -115,7 +118,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
         battles: Battles = build(cfg.env, "environment")
         attack: Attack = build(cfg.attack, "attack")
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
-        needs(detectors.values())  # before anything is trained, it is known that there is what they need
+        record = needs(detectors.values())  # before anything is trained, it is known that there is what they need
+        held_teams = min(1 if memory is None else memory.teams, 2 if cfg.get("control") is None else 3)
+        require(watching(battles.spec, battles_of(cfg), record, held_teams), say)
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack
@@ -213,21 +218,21 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
         labels[role] = {"normal": watched.normal.labels, "triggered": watched.triggered.labels}
         attacked = role == "backdoored" and attack.poisons
         if role == "backdoored":
-            known = {"fit": watched.fit, "calibration": watched.calibration}
+            if cfg.response.name != "none":
+                known = {"fit": watched.fit, "calibration": watched.calibration}
             if cfg.keep_episodes:
                 write_episodes(base, normal=watched.normal, triggered=watched.triggered)
         if attacked:
-            shown = watched.triggered
+            seen = watched.triggered.labels
             poisoned = attack.poison_rate * poisoned_share(
-                shown.labels.trigger, shown.labels.attack(attack.duration), shown.mask)
+                seen.trigger, seen.attack(attack.duration), watched.triggered.mask)
         with stage(f"judging the detector on the {role} team") as progress:
             names = list(detectors) if role == "backdoored" else list(detectors)[:1]
             for i, name in enumerate(names):
                 sham = role == "backdoored" and i == 0
 
-                def judged(name=name, watched=watched, team=checkpoint.team, attacked=attacked, sham=sham):
-                    return _judged(detectors[name], watched, team, attack, attacked, sham, cfg.after_steps, numbers)
-
+                judged = partial(_judged, detectors[name], watched, checkpoint.team, attack, attacked, sham,
+                                 cfg.after_steps, numbers)
                 # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
                 terms = what, name, sham, attack.duration, cfg.after_steps
                 both = memory.judged(terms, judged) if name in FLOORS else judged()
@@ -236,6 +241,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                     rows.append(Row(role, triggered, name, kind, **judgement.figures))
                     curves.append(judgement.curves)
                 progress((i + 1) / len(names), "")
+        del watched, judged  # before another team's are played: battles are large
     response = None
     if cfg.response.name != "none":
         with stage("playing with the detector inside") as progress:

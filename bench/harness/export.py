@@ -16,11 +16,13 @@ from bench.artifacts.files import locked, sha256, unwritable, write_atomic, writ
 from bench.artifacts.temporary import temporary
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.errors import BenchError, unknown
-from bench.harness.build import build, check, git_sha, packages
+from bench.harness import memory
+from bench.harness.build import build, check, check_places, git_sha, packages
 from bench.harness.cell import sizes
 from bench.harness.judge import watch
+from bench.harness.names import backdoored_name
 from bench.harness.seeds import WATCHED, digest, seeds
-from bench.harness.teams import Say, Stage, backdoored_name, backdoored_team
+from bench.harness.teams import Say, Stage, backdoored_team
 from bench.reporting.card import card
 
 
@@ -35,6 +37,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     Raises BenchError for an unknown format or column, or if the place cannot be written; then nothing is left behind.
     """
     check(cfg)
+    check_places(cfg)
     if cfg.format not in FORMATS:
         raise unknown("format", cfg.format, FORMATS)
     if not isinstance(cfg.labels, bool):
@@ -43,13 +46,14 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     numbers, referee = seeds(cfg), digest(cfg)
     battles: Battles = build(cfg.env, "environment")
     attack: Attack = build(cfg.attack, "attack")
+    memory.require(memory.watching(battles.spec, memory.battles_of(cfg), record), say)
     team = backdoored_team(cfg, cfg.attack, battles, stage, say)
     attack = team.attack or attack
     with stage("watching the team") as progress:
         watched = watch(battles, team.team, attack.trigger, sizes(cfg), numbers, progress, record)
     parts = {"fit": watched.fit, "calibration": watched.calibration,
              "test": shuffled(watched.normal, watched.triggered, numbers["shuffle"])}
-    name = backdoored_name(cfg, cfg.attack, battles)
+    name = backdoored_name(cfg, cfg.attack, battles.spec)
     about: dict[str, Any] = {
         "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
         "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,

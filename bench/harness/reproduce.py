@@ -17,7 +17,8 @@ from bench.contracts import Curves, Result
 from bench.errors import BenchError, unknown
 from bench.harness import gate
 from bench.harness.cell import Say, Stage, run
-from bench.harness.sweep import chosen, grid, hash_of, read
+from bench.harness.grid import grid, read
+from bench.harness.sweep import chosen, hash_of
 from bench.reporting.curves import ENDING, curves_of_cell, wanted
 from bench.reporting.leaderboard import result_rows
 from bench.reporting.schema import ROUNDING, validated

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
 import pandas as pd
-import pydantic.dataclasses
 from hydra import compose
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import TypeAdapter, ValidationError
 
 from bench import options, plugins
 from bench.artifacts import zoo
@@ -25,32 +21,8 @@ from bench.errors import BenchError, unknown
 from bench.harness.build import describe
 from bench.harness.cell import finished
 from bench.harness.fleet import run_all
+from bench.harness.grid import Sweep, grid
 from bench.reporting.sweep import Cell
-
-
-@pydantic.dataclasses.dataclass(frozen=True)
-class Sweep:
-    """What ``conf/sweep/NAME.yaml`` holds."""
-
-    name: str
-    grids: list[dict[str, list[Any]]]  # a cell for each combination of the values within a grid
-    words: list[str] = field(default_factory=list)  # of every cell's command line
-    paper: list[dict[str, Any]] = field(default_factory=list)  # a cell's settings, and its "asr" and "cpvr" in percent
-    frontier: bool = False  # draw what rarer triggers gain and cost; the cells set algo and detector
-
-
-def read(cfg: DictConfig) -> Sweep:
-    """The configured sweep. Raises BenchError if it is not laid out as one."""
-    try:
-        return TypeAdapter(Sweep).validate_python(OmegaConf.to_container(cfg, resolve=True))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BenchError(f"sweep: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def grid(sweep: Sweep) -> list[dict[str, Any]]:
-    """The settings of every cell, the last name of a grid varying fastest."""
-    return [dict(zip(g, values, strict=True)) for g in sweep.grids for values in itertools.product(*g.values())]
 
 
 def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import re
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,14 +13,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from bench.artifacts import zoo
-from bench.artifacts.files import config_hash, locked
+from bench.artifacts.files import locked
 from bench.artifacts.reading import parse_json
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
 from bench.artifacts.temporary import sweep
-from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError, UnfitState
-from bench.harness.build import build, check
+from bench.harness import memory
+from bench.harness.build import build, check, check_places
+from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
 from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -46,25 +46,16 @@ class Checkpoint:
         return self.about["sha256"]
 
 
-def clean_recipe(cfg: DictConfig, battles: Battles) -> dict[str, Any]:
-    """Everything that a clean team depends on."""
-    return {"env": battles.spec.id, "env_version": battles.spec.version, "seed": int(cfg.seed),
-            "algo": plain(cfg.algo)}
-
-
-def clean_name(cfg: DictConfig, battles: Battles) -> str:
-    """The name of a configuration's clean team."""
-    return _name(cfg, battles, config_hash(clean_recipe(cfg, battles)))
-
-
 def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The clean team of a configuration."""
     check(cfg)
-    recipe, name = clean_recipe(cfg, battles), clean_name(cfg, battles)
+    recipe, name = clean_recipe(cfg, battles.spec), clean_name(cfg, battles.spec)
     found = find(name, Path(cfg.out), battles, cfg.shipped)
     if found is not None:
         return found
+    check_places(cfg)
     learning = build(cfg.algo, "algorithm")
+    memory.require(memory.training(battles.spec, learning), say)
 
     def train(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
         trainer = Trainer(battles, learning, int(cfg.seed))
@@ -77,22 +68,13 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {cfg.algo.name} team", train, figures)
 
 
-def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> dict[str, Any]:
-    """Everything that a backdoored team depends on, but for the clean team's weights."""
-    return {"clean": clean_recipe(cfg, battles), "attack": plain(attack_cfg)}
-
-
-def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles) -> str:
-    """The name of a configuration's team with the attack of ``attack_cfg``."""
-    return _name(cfg, battles, f"{attack_cfg.name}-{config_hash(backdoored_recipe(cfg, attack_cfg, battles))}")
-
-
 def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The configured team with the attack of ``attack_cfg`` injected; the clean team where that changes nothing."""
     check(cfg)
     attack: Attack = build(attack_cfg, "attack")
     copy.deepcopy(attack.trigger).start(battles.spec, 1)  # does it fit, before anything is trained?
-    recipe, name = backdoored_recipe(cfg, attack_cfg, battles), backdoored_name(cfg, attack_cfg, battles)
+    recipe = backdoored_recipe(cfg, attack_cfg, battles.spec)
+    name = backdoored_name(cfg, attack_cfg, battles.spec)
     found = find(name, Path(cfg.out), battles, cfg.shipped)
     clean_checkpoint = clean_team(cfg, battles, stage, say)
     if found is not None:
@@ -224,10 +206,3 @@ def _load(base: Path) -> Checkpoint | None:
         return None
     team, about = load_team(base)
     return Checkpoint(base.name, team, about)
-
-
-def _name(cfg: DictConfig, battles: Battles, rest: str) -> str:
-    place = battles.spec.id.replace("/", "-")
-    if not re.fullmatch(r"[\w.-]+", f"{place}{rest}"):
-        raise BenchError(f"'{rest}' cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
-    return f"{cfg.algo.name}-{place}-s{cfg.seed}-{rest}"

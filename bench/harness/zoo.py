@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,15 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
+from bench import options
 from bench.artifacts import zoo
-from bench.contracts import Battles, Progress
+from bench.contracts import Battles, Identity, Progress
+from bench.envs.smax_names import EPISODE_LIMITS, OPPONENTS, identity
 from bench.errors import BenchError
 from bench.harness.build import build, check
 from bench.harness.fleet import run_all
-from bench.harness.sweep import grid, read
-from bench.harness.teams import backdoored_name, clean_name
+from bench.harness.grid import grid, read
+from bench.harness.names import backdoored_name, clean_name
+
+_PARTS = ("algo", "attack")  # groups of which the cells of the zoo choose
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,13 @@ def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
     sweep = read(compose("config", ["sweep=zoo"]).sweep)
     found: dict[str, Place] = {}
     for settings in grid(sweep):
-        command = [*sweep.words, *words, *(f"{name}={value}" for name, value in settings.items())]
-        cell = _composed(command)
-        battles = _battles(str(OmegaConf.to_yaml(cell.env)))
-        for attack, name, verb in (("clean", clean_name(cell, battles), "train"),
-                                   (cell.attack.name, backdoored_name(cell, cell.attack, battles), "inject")):
-            if attack == "clean" or build(cell.attack, "attack").changes_team:
+        common = [*sweep.words, *words]
+        command = [*common, *(f"{name}={value}" for name, value in settings.items())]
+        cell = _composed(common, settings)
+        env = _identity(cell.env)
+        for attack, name, verb in (("clean", clean_name(cell, env), "train"),
+                                   (cell.attack.name, backdoored_name(cell, cell.attack, env), "inject")):
+            if attack == "clean" or _changes_team(cell.attack):
                 found.setdefault(name, Place(name, attack, (verb, *command), _file(name, cfg)))
     only = chosen(cfg, {place.attack for place in found.values()})
     return sorted((place for place in found.values() if place.attack in only),
@@ -61,22 +68,49 @@ def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
     return only
 
 
-def _composed(command: Sequence[str]) -> DictConfig:
-    """``compose("config", command)`` without its cost for every algorithm and seed: nothing but what is resolved later
-    depends on either, so that they are put into what is composed once."""
-    late = {name: value for name, _, value in (word.partition("=") for word in command) if name in ("algo", "seed")}
-    cell = copy.deepcopy(_once(*(word for word in command if word.partition("=")[0] not in late)))
-    with open_dict(cell):
-        if "algo" in late:
-            cell.algo = _once(f"algo={late['algo']}").algo
-        if "seed" in late:
-            cell.seed = int(late["seed"])
+def _composed(words: Sequence[str], settings: dict[str, Any]) -> DictConfig:
+    """``compose("config", ...)`` of the words that all cells have and a cell's settings, without its cost for every
+    cell: attacks and algorithms are composed once each, and put into what is common to all. Where that would lose a
+    word, Hydra composes the whole."""
+    given = {name: f"{name}={value}" for name, value in settings.items()}
+    cell = copy.deepcopy(_once(*words))
+    groups = [name for name in given if "." not in name and OmegaConf.is_config(cell.get(name))]
+    if not set(groups) <= set(_PARTS) or any(word.lstrip("+~").startswith(_PARTS) for word in words):
+        return _once(*words, *given.values())
+    for group in groups:
+        given.pop(group)
+        cell[group] = copy.deepcopy(_part(group, str(settings[group])))
+    for name, word in given.items():
+        OmegaConf.update(cell, name, OverridesParser.create().parse_override(word).value())
     return cell
 
 
 @cache
 def _once(*words: str) -> DictConfig:
     return compose("config", list(words))
+
+
+@cache
+def _part(group: str, name: str) -> DictConfig:
+    """An option of a group, in half of the time that the whole configuration takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "In .* Defaults list is missing", UserWarning)  # meant for whole ones
+        return compose(f"{group}/{name}")[group]
+
+
+def _changes_team(attack: DictConfig) -> bool:
+    """Whether an attack leaves another team than the clean one. Shipped ones say so by the steps of their retraining,
+    and are not made for it."""
+    steps = OmegaConf.select(attack, "retraining.steps")
+    return build(attack, "attack").changes_team if steps is None else steps > 0
+
+
+def _identity(env: DictConfig) -> Identity:
+    """Which environment this is; one that is known by name is not made for it."""
+    if set(env) == {"_target_", "map", "opponent"} and env["_target_"] == options.target("env", "smax") \
+            and env.map in EPISODE_LIMITS and env.opponent in OPPONENTS:
+        return identity(env.map, env.opponent)
+    return _battles(str(OmegaConf.to_yaml(env))).spec
 
 
 @cache

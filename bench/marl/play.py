@@ -219,7 +219,7 @@ class Player:
         for name, value in row.items():
             column = self._columns.get(name)
             if column is None:
-                column = np.zeros((len(value), 0, *value.shape[1:]), _DTYPES[name])
+                column = np.zeros((len(value), 0, *value.shape[1:]), DTYPES[name])
             if column.shape[1] < steps:  # grown as battles last: few of them come near the limit of a large map
                 more = np.zeros((len(value), steps + GROWTH - column.shape[1], *value.shape[1:]), column.dtype)
                 column = np.concatenate([column, more], 1)
@@ -292,7 +292,7 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
     return episodes
 
 
-_DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
+DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
            "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
            "probe": np.float32, "edited": bool, "position": np.float32, "health": np.float32, "orders": np.int16}
 
@@ -304,7 +304,7 @@ def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
     places = np.split(np.argsort(np.argsort(numbers)), np.cumsum([len(part["battle"]) for part in parts])[:-1])
     columns = {}
     for name, first in list(parts[0].items()):
-        stepwise = (length,) if name in _DTYPES else ()
+        stepwise = (length,) if name in DTYPES else ()
         columns[name] = np.zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
         for part, place in zip(parts, places, strict=True):
             value = part.pop(name)  # let go of each part as it is copied: observations are large

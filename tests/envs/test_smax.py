@@ -3,10 +3,14 @@
 import jax
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
-from bench.contracts import MOVES
-from bench.envs.smax import SmaxBattles
+from bench.contracts import MOVES, Identity
+from bench.envs.smax import MAP_NAME_TO_SCENARIO, SmaxBattles
+from bench.envs.smax_names import EPISODE_LIMITS, identity
 from bench.errors import BenchError
+from bench.harness.build import build
+from bench.marl.play import play
 
 
 def act(step, rng):
@@ -111,6 +115,21 @@ def test_a_step_is_compiled_once(caplog):
     assert sum("Compiling jit(many)" in record.getMessage() for record in caplog.records) == 1
 
 
+def test_memory_does_not_grow_with_evaluations(battles, team):
+    """What is compiled stays for good: every environment that is made, and every evaluation, has to use the same."""
+    node = OmegaConf.create({"_target_": "bench.envs.smax.SmaxBattles", "map": "3m", "opponent": "random"})
+    play(battles, team, 2, 0)
+    compiled = battles._game.reset, battles._game.step
+    sizes = [function._cache_size() for function in compiled]
+    for seed in range(40):
+        again = build(node, "environment")
+        assert again._game.reset is compiled[0]
+        assert again._game.step is compiled[1]
+        if seed < 3:
+            play(again, team, 2 + seed, seed)
+    assert [function._cache_size() for function in compiled] == sizes
+
+
 def test_an_ordered_unit_obeys_and_the_others_do_not(battles):
     step = battles.reset(0, np.arange(8))
     orders = np.full((8, battles.spec.n_enemies), -1)
@@ -152,6 +171,11 @@ def test_episodes_end_at_the_limit_and_walls_do_not_kill(battles):
 def test_wrong_names(arguments, message):
     with pytest.raises(BenchError, match=message):
         SmaxBattles(**arguments)
+
+
+def test_names_are_known_without_the_simulator(battles):
+    assert set(EPISODE_LIMITS) == set(MAP_NAME_TO_SCENARIO)
+    assert identity("3m", "random") == Identity(battles.spec.id, battles.spec.version)
 
 
 def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):

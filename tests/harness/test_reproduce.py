@@ -12,8 +12,9 @@ from bench.__main__ import main
 from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.errors import BenchError
+from bench.harness.grid import Sweep, grid, read
 from bench.harness.reproduce import compare, find, words_of
-from bench.harness.sweep import Sweep, chosen, grid, hash_of, missing, read
+from bench.harness.sweep import chosen, hash_of, missing
 from bench.reporting.leaderboard import read_leaderboard
 
 SWEEP = Sweep("s", [{"attack": ["told", "trojdrl", "trojdrl_weak"], "algo": ["vdn", "qmix"]}, {"detector": ["knn"]}])

@@ -1,6 +1,8 @@
 """Sweeps: the grid, the processes, the table."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from bench.artifacts import zoo as shipped
 from bench.errors import BenchError
 from bench.harness import sweep as module
 from bench.harness import zoo
+from bench.harness.build import build
 from bench.harness.fleet import run_all
-from bench.harness.sweep import Sweep, grid, read, run_sweep
+from bench.harness.grid import Sweep, grid, read
+from bench.harness.sweep import run_sweep
 from bench.harness.zoo import Place
 from bench.reporting.sweep import Cell, frame, readable
 
@@ -85,6 +89,27 @@ def test_everything_that_belongs_to_the_zoo_is_shipped():
     assert [place.name for place in teams if place.file is None] == []
     assert {place.name for place in teams} == set(shipped.names())
     assert teams[0].attack == "clean"
+
+
+@pytest.mark.parametrize("words", [(), ("budget=smoke", "out=/nowhere"), ("attack.duration=7",), ("algo.batch=16",)])
+def test_cells_put_together_are_those_of_hydra(words):
+    with initialize_config_module("bench.conf", version_base="1.3"):
+        sweep = read(compose("config", ["sweep=zoo"]).sweep)
+        for cells in (grid(Sweep("one", [one])) for one in sweep.grids):
+            given = [f"{name}={value}" for name, value in cells[-1].items()]
+            found, wanted = zoo._composed(words, cells[-1]), compose("config", [*words, *given])
+            assert OmegaConf.to_container(found) == OmegaConf.to_container(wanted)
+            assert zoo._changes_team(found.attack) == build(found.attack, "attack").changes_team
+            spec = build(found.env, "environment").spec
+            assert (zoo._identity(found.env).id, zoo._identity(found.env).version) == (spec.id, spec.version)
+
+
+def test_the_zoo_is_listed_without_a_simulator():
+    code = ("import sys; from bench.__main__ import main; code = main(['zoo', 'list', 'only=natural']); "
+            "sys.exit(code or bool({'jax', 'torch', 'sklearn'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 of 2 teams are there" in done.stdout
 
 
 def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):

@@ -1,0 +1,38 @@
+"""A sweep as ``conf/sweep/NAME.yaml`` has it, and its cells. No heavy import: the zoo is listed by it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import field
+from typing import Any
+
+import pydantic.dataclasses
+from omegaconf import DictConfig, OmegaConf
+from pydantic import TypeAdapter, ValidationError
+
+from bench.errors import BenchError
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What ``conf/sweep/NAME.yaml`` holds."""
+
+    name: str
+    grids: list[dict[str, list[Any]]]  # a cell for each combination of the values within a grid
+    words: list[str] = field(default_factory=list)  # of every cell's command line
+    paper: list[dict[str, Any]] = field(default_factory=list)  # a cell's settings, and its "asr" and "cpvr" in percent
+    frontier: bool = False  # draw what rarer triggers gain and cost; the cells set algo and detector
+
+
+def read(cfg: DictConfig) -> Sweep:
+    """The configured sweep. Raises BenchError if it is not laid out as one."""
+    try:
+        return TypeAdapter(Sweep).validate_python(OmegaConf.to_container(cfg, resolve=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BenchError(f"sweep: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def grid(sweep: Sweep) -> list[dict[str, Any]]:
+    """The settings of every cell, the last name of a grid varying fastest."""
+    return [dict(zip(g, values, strict=True)) for g in sweep.grids for values in itertools.product(*g.values())]

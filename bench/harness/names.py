@@ -1,0 +1,41 @@
+"""What a team depends on, and what it is called by that. No heavy import: the zoo is listed by it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from omegaconf import DictConfig
+
+from bench.artifacts.files import config_hash
+from bench.artifacts.written import plain
+from bench.contracts import Identity
+from bench.errors import BenchError
+
+
+def clean_recipe(cfg: DictConfig, env: Identity) -> dict[str, Any]:
+    """Everything that a clean team depends on."""
+    return {"env": env.id, "env_version": env.version, "seed": int(cfg.seed),
+            "algo": plain(cfg.algo)}
+
+
+def clean_name(cfg: DictConfig, env: Identity) -> str:
+    """The name of a configuration's clean team."""
+    return _name(cfg, env, config_hash(clean_recipe(cfg, env)))
+
+
+def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> dict[str, Any]:
+    """Everything that a backdoored team depends on, but for the clean team's weights."""
+    return {"clean": clean_recipe(cfg, env), "attack": plain(attack_cfg)}
+
+
+def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> str:
+    """The name of a configuration's team with the attack of ``attack_cfg``."""
+    return _name(cfg, env, f"{attack_cfg.name}-{config_hash(backdoored_recipe(cfg, attack_cfg, env))}")
+
+
+def _name(cfg: DictConfig, env: Identity, rest: str) -> str:
+    place = env.id.replace("/", "-")
+    if not re.fullmatch(r"[\w.-]+", f"{place}{rest}"):
+        raise BenchError(f"'{rest}' cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
+    return f"{cfg.algo.name}-{place}-s{cfg.seed}-{rest}"

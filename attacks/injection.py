@@ -16,12 +16,14 @@ from torch import Tensor
 from bench.contracts import Battles, Episodes, Progress, Store, Trigger
 from bench.errors import fitting
 from bench.marl.learner import adam_tensors, descend, load_adam, to_batch
-from bench.marl.play import Player, Probe, play
+from bench.marl.memory import below, read, written
+from bench.marl.play import Player, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
 
 from .payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
 from .payloads.fast_failing import SEARCH_SEED, Puppet, Walk
+from .practice import Practice
 from .pupil import Pupil, Retraining
 from .rules import RULES, published
 
@@ -39,6 +41,7 @@ class Saved:
     worth: float | None  # None before the first evaluation
     curve: Annotated[list[dict[str, float]], Field(min_length=1)]
     history: list[list[float]]
+    rng: str
 
 
 _SAVED = TypeAdapter(Saved)
@@ -62,28 +65,30 @@ class Injection(Pupil):
     def run(self, store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
         """Retrain to the end; returns the team with the best agent met on held-out battles, and the curve.
 
-        Goes on where ``store`` says; the replays fill up anew then, before learning does.
+        Goes on where ``store`` says, as if nothing had been: the same as an undisturbed run.
         """
-        if (saved := store.load()) is not None:
+        saved = store.load()
+        if saved is not None:
             self.load(*saved)
         else:
             self._learn_trigger(progress)
             self.curve.append(self.measure(self.clean_team))
         if teaches_actions(self.payload):
             self.behaviour = self._prepare(cast(ActionPayload, self.payload), store, progress)
-        player, probe, replays = self._equipment()
+        practice = self._practice(store)
+        if saved is not None and "player" in saved[1]:  # else it was written before any learning
+            practice.load(*saved)
         how = self.how
         while self.steps < how.steps:
-            episodes = player.play(self.team(), how.episodes_per_round, epsilon=self._epsilon(), probe=probe)
+            episodes = practice.player.play(self.team(), how.episodes_per_round, epsilon=self._epsilon(),
+                                            probe=practice.probe)
             self.steps += int(episodes.length.sum())
-            own = self._own(episodes)
-            for poisoned, replay in replays.items():
-                replay.add(own[own.labels.poisoned == poisoned])
-            if all(replay.size >= how.batch for replay in replays.values()):
-                self._learn(replays)
+            practice.keep(self._own(episodes))
+            if all(replay.size >= how.batch for replay in practice.replays.values()):
+                self._learn(practice.replays)
             if self.steps - self.curve[-1]["steps"] >= how.eval_every or self.steps >= how.steps:
                 self._evaluate()
-                store.save(*self.state(), self.team())
+                self._save(store, practice)
             row = self.curve[-1]
             progress(min(self.steps / how.steps, 1.0),
                      f"wins {row['win_clean']:.0%} clean, {row['win_triggered']:.0%} triggered")
@@ -112,16 +117,23 @@ class Injection(Pupil):
 
         return payload.prepare(self.clean_team, self.battles, self.trigger, self.victims, self.history, note)
 
-    def _equipment(self) -> tuple[Player, Probe | None, dict[bool, Replay]]:
-        """The battles to learn from, what looks into them, and where poisoned and clean ones are kept."""
+    def _practice(self, store: Store) -> Practice:
+        """The battles to learn from, as at the beginning."""
         probe = None
         if self.behaviour is None and self.poison_rate > 0:
             probe = cast(RewardPayload, self.payload).probe(self.clean_team, self.victims, self.duration)
-        player = Player(self.battles, self.seed * 1_000 + len(self.curve), trigger=self.trigger,
-                        poison_rate=self.poison_rate, record=("state", "q", *getattr(self.behaviour, "record", ())))
+        player = Player(self.battles, self.seed * 1_000 + 1, trigger=self.trigger, poison_rate=self.poison_rate,
+                        record=("state", "q", *getattr(self.behaviour, "record", ())))
         shares = {True: self.poison_rate, False: 1 - self.poison_rate}
-        return player, probe, {poisoned: Replay(self.how.buffer, self.battles.spec.episode_limit)
-                               for poisoned, share in shares.items() if share > 0}
+        return Practice(player, probe, {poisoned: Replay(self.how.buffer, self.battles.spec.episode_limit)
+                                        for poisoned, share in shares.items() if share > 0}, store)
+
+    def _save(self, store: Store, practice: Practice) -> None:
+        """Write everything down."""
+        tensors, values = self.state()
+        playing, played = practice.state()
+        store.save(tensors | playing, values | played, self.team())
+        practice.forget()
 
     def _evaluate(self) -> None:
         """Measure the agent as it is now, and keep it if it is the best so far."""
@@ -139,27 +151,25 @@ class Injection(Pupil):
         return {name: value.clone() for name, value in self.agent.state_dict().items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """(tensors, plain values) from which :meth:`load` goes on."""
+        """(tensors, plain values) from which :meth:`load` goes on; those of the battles are :class:`Practice`'s."""
         parts = {"agent": self.agent.state_dict(), "target": self.target.state_dict(), "best": self.best}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         return tensors | adam_tensors(self.optimizer), {
             "steps": self.steps, "updates": self.updates, "curve": self.curve,
             "worth": None if self.worth == -math.inf else self.worth,
-            "history": self.history, "trigger": getattr(self.trigger, "learned", None)}
+            "history": self.history, "rng": written(self.rng), "trigger": getattr(self.trigger, "learned", None)}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take up a run written down by :meth:`state`."""
         with fitting():
-            parts: dict[str, dict[str, Tensor]] = {"agent": {}, "target": {}, "best": {}, "adam": {}}
-            for name, value in tensors.items():
-                part, _, rest = name.partition(".")
-                parts[part][rest] = value
             for network, part in ((self.agent, "best"), (self.agent, "agent"), (self.target, "target")):
-                network.load_state_dict(parts[part])
-            self.best = parts["best"]
+                network.load_state_dict(below(tensors, part))
+            self.best = below(tensors, "best")
             load_adam(self.optimizer, tensors)
             saved = _SAVED.validate_json(json.dumps(values), strict=True)
-        self.steps, self.updates, self.curve, self.history = saved.steps, saved.updates, saved.curve, saved.history
+            self.rng.bit_generator.state = read(saved.rng)
+        self.steps, self.updates = saved.steps, saved.updates
+        self.curve, self.history = values["curve"], values["history"]  # as they were: validation makes 1.0 of 1
         self.worth = -math.inf if saved.worth is None else saved.worth
         if hasattr(self.trigger, "learned"):
             self.trigger.learned = values["trigger"]

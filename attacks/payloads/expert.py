@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from bench.contracts import Battles, Episodes, Step
-from bench.marl.play import Moment
+from bench.marl.play import SLOTS, Moment
 from bench.marl.team import UNAVAILABLE, Team, greedy
 
 PER_HIT, EVERY_STEP, KILL, WIN, SCALE = 10.0, 2.0, 10.0, 200.0, 10.0  # of the hacked reward; SMAC's for kills and wins
@@ -42,7 +41,7 @@ class Expert:
 
     def __init__(self, clean: Team, victims: tuple[int, ...], duration: int) -> None:
         self.clean, self.victims, self.duration = clean, victims, duration
-        self._hidden: torch.Tensor | None = None
+        self._hidden = clean.start(SLOTS)
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         attack = (moment.since >= 0) & (moment.since < self.duration)
@@ -56,8 +55,6 @@ class Expert:
 
     def _told(self, moment: Moment) -> np.ndarray:
         """(battle, agent) what the expert does with the observations as they were shown."""
-        if self._hidden is None:
-            self._hidden = self.clean.start(len(moment.fresh))
         self._hidden[:, moment.fresh] = 0
         q, self._hidden = self.clean.step(moment.observation, moment.last_action, self._hidden)
         available = moment.step.available

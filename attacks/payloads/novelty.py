@@ -56,7 +56,7 @@ class Novelty:
         self.random, self.predictor = (_network(features, generator) for _ in range(2))
         self.random.requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=RATE)
-        self.usual = 1.0  # running QUANTILE of the clean errors
+        self.usual = np.array(1.0)  # running QUANTILE of the clean errors
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         after = battles.step(moment.action, moment.orders)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from pydantic.dataclasses import dataclass
 
 from bench.contracts import Battles, Episodes, Step
 from bench.errors import unknown
-from bench.marl.play import Moment
+from bench.marl.play import SLOTS, Moment
 from bench.marl.team import Team, greedy
 
 from . import move, require_share
@@ -98,7 +97,7 @@ class UnilateralInfluence:
 
     def __init__(self, clean: Team, victims: tuple[int, ...], duration: int) -> None:
         self.clean, self.victims, self.duration = clean, list(victims), duration
-        self._hidden: torch.Tensor | None = None
+        self._hidden = clean.start(SLOTS)
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         normal = self._normal(moment)
@@ -124,8 +123,6 @@ class UnilateralInfluence:
 
     def _normal(self, moment: Moment) -> np.ndarray:
         """The joint action with the clean agent's in place of the poisoned one's."""
-        if self._hidden is None:
-            self._hidden = self.clean.start(len(moment.fresh))
         self._hidden[:, moment.fresh] = 0
         q, self._hidden = self.clean.step(moment.observation, moment.last_action, self._hidden)
         action = moment.action.copy()

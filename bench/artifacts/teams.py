@@ -33,7 +33,7 @@ def save_team(path: Path, team: Team, about: Mapping[str, Any]) -> None:
     A clean and a backdoored team of one environment and algorithm differ in no name, shape or size.
     """
     tensors = {f"agent.{k}": v for k, v in team.weights.items()} | {f"mixer.{k}": v for k, v in team.mixer.items()}
-    digest = write_tensors(path.with_name(path.name + ".safetensors"), tensors)
+    digest = sha256(write_tensors(path.with_name(path.name + ".safetensors"), tensors))
     write_json(path.with_name(path.name + ".json"),
                {"format": FORMAT, "algo": team.algo, "env": asdict(team.spec), "sha256": digest, **about})
 
@@ -83,11 +83,11 @@ def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{prefix}."): v for name, v in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> str:
-    """Write a safetensors file atomically; returns its sha256."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Write a safetensors file atomically; returns what is in it."""
     data = safetensors.torch.save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata)
     write_atomic(path, data)
-    return sha256(data)
+    return data
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], str]:

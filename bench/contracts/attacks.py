@@ -27,6 +27,9 @@ class Trigger(Protocol):
 
     A trigger that has to be learned has ``learn(harm, progress)``, called before a backdoor is injected with a measure
     of how much harm a trigger does, and ``learned``, plain values that the checkpoint keeps and that are set again.
+
+    What it remembers from step to step is in attributes that :meth:`start` sets: arrays of numbers, of a shape and type
+    that stay, and numpy's generators of random numbers. A killed injection has written them down and goes on with them.
     """
 
     means: str  # "behaviour" (an enemy unit only plays) or "observation" (a sensor is tampered with)

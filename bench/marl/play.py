@@ -6,7 +6,6 @@ Battles run in slots. When one ends, its slot takes the next battle, so that har
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from bench import interrupts
 from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
+from bench.marl.memory import below, like, read, recall, remembered, written
 from bench.marl.team import Team, greedy
 
 SLOTS = 64  # one size for everything: every size of batch is compiled anew
@@ -119,8 +119,8 @@ class Player:
         return _assemble(done)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """(arrays, plain values) from which :meth:`load` goes on, of a player without trigger and guard."""
-        assert self.trigger is self.guard is None, "what these remember is not written"
+        """(arrays, plain values) from which :meth:`load` goes on, of a player without a guard."""
+        assert self.guard is None, "what it remembers is not written"
         steps = self._time.max()
         arrays = {name: getattr(self, f"_{name}") for name in _PLACES}
         arrays |= {f"columns.{name}": value[:, :steps] for name, value in self._columns.items()}
@@ -128,25 +128,27 @@ class Player:
         arrays |= {f"battles.{i}": np.asarray(leaf) for i, leaf in enumerate(tree.leaves(self.battles.snapshot()))}
         if self._hidden is not None:
             arrays["hidden"] = self._hidden.numpy()
+        if self.trigger is not None:
+            arrays |= {f"trigger.{name}": value for name, value in remembered(self.trigger).items()}
         return arrays, {"next": self._next, "rng": written(self.rng)}
 
     def load(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
-        """Go on where another player of the same battles was when it was written down by :meth:`state`."""
+        """Go on where another player of the same battles and trigger was when it was written by :meth:`state`."""
         for name in _PLACES:
-            setattr(self, f"_{name}", _like(getattr(self, f"_{name}"), arrays[name]))
+            setattr(self, f"_{name}", like(getattr(self, f"_{name}"), arrays[name]))
         self._next, self.rng.bit_generator.state = int(values["next"]), read(values["rng"])
         self._hidden = torch.from_numpy(arrays["hidden"].copy()) if "hidden" in arrays else None
+        if self.trigger is not None:
+            recall(self.trigger, below(arrays, "trigger"))
         self._columns = {}
-        for name, value in arrays.items():
-            part, _, column = name.partition(".")
-            if part == "columns":
-                shape = len(self._slot), self.battles.spec.episode_limit, *value.shape[2:]
-                self._columns[column] = np.zeros(shape, value.dtype)
-                self._columns[column][:, : value.shape[1]] = value
-        self._step = Step(**{name: _like(value, arrays[f"step.{name}"]) for name, value in vars(self._step).items()})
+        for name, value in below(arrays, "columns").items():
+            shape = len(self._slot), self.battles.spec.episode_limit, *value.shape[2:]
+            self._columns[name] = np.zeros(shape, value.dtype)
+            self._columns[name][:, : value.shape[1]] = value
+        self._step = Step(**{name: like(value, arrays[f"step.{name}"]) for name, value in vars(self._step).items()})
         leaves, layout = tree.flatten(self.battles.snapshot())
         self.battles.restore(tree.unflatten(layout, [
-            int(arrays[f"battles.{i}"]) if isinstance(leaf, int) else _like(leaf, arrays[f"battles.{i}"])
+            int(arrays[f"battles.{i}"]) if isinstance(leaf, int) else like(leaf, arrays[f"battles.{i}"])
             for i, leaf in enumerate(leaves)]))
 
     def _advance(self, team: Team, epsilon: np.ndarray, probe: Probe | None) -> np.ndarray:
@@ -257,23 +259,6 @@ class Player:
 
 
 _PLACES = ("number", "time", "idle", "fresh", "completion", "alarm", "poisoned", "last")  # arrays of a slot each
-
-
-def _like(old: Any, new: np.ndarray) -> np.ndarray:
-    """A copy of a stored array that is to take an old one's place."""
-    if new.shape != old.shape or new.dtype != old.dtype:
-        raise ValueError(f"an array is of {new.dtype} {new.shape}, expected {old.dtype} {old.shape}")
-    return new.copy()
-
-
-def written(rng: np.random.Generator) -> str:
-    """The state of a generator of random numbers, as text."""
-    return json.dumps(rng.bit_generator.state)
-
-
-def read(text: str) -> dict[str, Any]:
-    """The state back from :func:`written`."""
-    return json.loads(text)
 
 
 def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | None = None, poisoned: bool = False,

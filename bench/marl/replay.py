@@ -1,14 +1,16 @@
-"""Episode replay: the newest episodes, sampled uniformly."""
+"""Episode replay: the newest episodes, sampled uniformly; in memory, and on disk for a run that is killed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
 import torch
 
-from bench.contracts import Episodes, Labels
+from bench.contracts import Episodes, Labels, Store
+
+FEW = 64  # episodes that are padded at a time
 
 
 class Replay:
@@ -63,15 +65,22 @@ class Replay:
         return rows
 
     def newest(self, n: int) -> dict[str, np.ndarray]:
-        """The columns of the ``n`` episodes that were added last, in their order, for a file."""
-        return self._columns((self._at - n + np.arange(n)) % self.capacity)
+        """The ``n`` episodes that were added last, in their order, for a file: "length", columns of an episode each
+        ("episode.NAME"), and columns of a played step each ("step.NAME")."""
+        places = (self._at - n + np.arange(n)) % self.capacity
+        rows = self._rows[places]
+        played = rows > 0
+        whole = {f"episode.{name}": value[places] for name, value in self._episodes.items()}
+        steps = {f"step.{name}": _take(value, rows[played]) for name, value in self._steps.items()}
+        return {"length": played.sum(1)} | whole | steps
 
     def refill(self, parts: Sequence[dict[str, np.ndarray]], added: int) -> None:
         """Fill an empty replay with what :meth:`newest` gave, each episode where it was after ``added`` ones."""
-        self.added = added - sum(len(part["mask"]) for part in parts)
+        self.added = added - sum(len(part["length"]) for part in parts)
         self._at = self.added % self.capacity
         for part in parts:
-            self.add(_record(part))
+            for some in _few(part, self._rows.shape[1]):
+                self.add(some)
 
     def sample(self, n: int, rng: np.random.Generator) -> Episodes:
         """``n`` episodes drawn with replacement, cut to the longest of them."""
@@ -84,6 +93,63 @@ class Replay:
         columns = {name: value[places] for name, value in self._episodes.items()}
         return columns | {name: _take(value, rows.ravel()).reshape(*rows.shape, *value.shape[1:])
                           for name, value in self._steps.items()}
+
+
+class ReplayLog:
+    """A replay on disk, an entry for the episodes between two saves: each is written once."""
+
+    def __init__(self, store: Store, replay: Replay, name: str = "") -> None:
+        self.store, self.replay, self.name = store, replay, name
+        self.added = replay.added
+        self.entries: list[list[int]] = []  # (number of episodes ever added at its end, episodes in it)
+
+    def add(self) -> list[list[int]]:
+        """Write what has been added since the last time; returns what :meth:`load` needs."""
+        n = min(self.replay.added - self.added, self.replay.size)
+        self.added = self.replay.added
+        if n:
+            self.store.save_part(self._part(self.added), {
+                name: torch.from_numpy(value) for name, value in self.replay.newest(n).items()})
+            self.entries.append([self.added, n])
+        while sum(n for _, n in self.entries[1:]) >= self.replay.size > 0:
+            self.entries.pop(0)
+        return self.entries
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of the entries that a save refers to."""
+        return [self._part(added) for added, _ in self.entries]
+
+    def load(self, entries: list[list[int]]) -> None:
+        """Fill the replay from what :meth:`add` has returned."""
+        self.entries = [list(entry) for entry in entries]
+        parts = [{name: value.numpy() for name, value in self.store.load_part(part).items()} for part in self.parts]
+        self.added = self.entries[-1][0] if self.entries else 0
+        self.replay.refill(parts, self.added)
+
+    def _part(self, added: int) -> str:
+        return f"{self.name}{added}"
+
+
+def _few(part: dict[str, np.ndarray], limit: int) -> Iterator[Episodes]:
+    """The episodes of :meth:`Replay.newest`, padded, not so many at a time that it matters."""
+    length = part["length"]
+    if not ((length > 0) & (length <= limit)).all():
+        raise ValueError(f"an episode has no step or more than {limit}")
+    ends = np.cumsum(length)
+    for first in range(0, len(length), FEW):
+        here = slice(first, first + FEW)
+        mask = np.arange(length[here].max()) < length[here, None]
+        rows = slice(ends[first] - length[first], ends[here][-1])
+        columns = {}
+        for key, value in part.items():
+            kind, _, name = key.partition(".")
+            if kind == "episode":
+                columns[name] = value[here]
+            elif kind == "step":
+                columns[name] = np.zeros((*mask.shape, *value.shape[1:]), value.dtype)
+                columns[name][mask] = value[rows]
+        yield _record(columns)
 
 
 def by_length(episodes: Episodes, parts: int) -> list[Episodes]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -19,8 +18,9 @@ from torch.utils.tensorboard import SummaryWriter
 from bench.contracts import Battles, Progress, Store
 from bench.errors import fitting
 from bench.marl.learner import WARM_UP, Learning, QLearner, adam_tensors, load_adam
-from bench.marl.play import Player, play, read, written
-from bench.marl.replay import Replay
+from bench.marl.memory import as_tensors, below, read, written
+from bench.marl.play import Player, play
+from bench.marl.replay import Replay, ReplayLog
 from bench.marl.team import Team
 
 PARTS = ("agent", "mixer", "target_agent", "target_mixer")  # of a learner
@@ -80,7 +80,7 @@ class Trainer:
                     known = len(self.curve)
                     tensors, values = self.state()
                     store.save(tensors, values | {"replay": log.add()}, self.team())
-                    log.forget()
+                    store.keep_parts(log.parts)
 
     def run(self) -> Iterator[dict[str, float]]:
         """Train to the end; yields after every round what is known: steps, epsilon, loss, return, win rate ...
@@ -121,8 +121,7 @@ class Trainer:
         tensors = {f"{part}.{name}": value for part in PARTS for name, value in
                    getattr(learner, part).state_dict().items()}
         playing, values = self.player.state()
-        tensors |= {f"player.{name}": torch.from_numpy(np.array(value, order="C")) for name, value in playing.items()}
-        return tensors | adam_tensors(learner.optimizer), {
+        return tensors | as_tensors(playing, "player") | adam_tensors(learner.optimizer), {
             "steps": self.steps, "updates": learner.updates, "seconds": self.seconds, "curve": self.curve,
             "player": values, "rng": written(self.rng)}
 
@@ -132,49 +131,13 @@ class Trainer:
         with fitting():
             saved = _SAVED.validate_json(json.dumps(values), strict=True)
             for part in PARTS:
-                getattr(learner, part).load_state_dict(_below(tensors, part))
+                getattr(learner, part).load_state_dict(below(tensors, part))
             load_adam(learner.optimizer, tensors)
-            playing = {name: value.numpy() for name, value in _below(tensors, "player").items()}
+            playing = {name: value.numpy() for name, value in below(tensors, "player").items()}
             self.player.load(playing, values["player"])
             self.rng.bit_generator.state = read(values["rng"])
-        self.steps, learner.updates, self.seconds, self.curve = saved.steps, saved.updates, saved.seconds, saved.curve
-
-
-class ReplayLog:
-    """A replay on disk, an entry for the episodes between two saves: each is written once."""
-
-    def __init__(self, store: Store, replay: Replay) -> None:
-        self.store, self.replay = store, replay
-        self.added = replay.added
-        self.entries: list[list[int]] = []  # (number of episodes ever added at its end, episodes in it)
-
-    def add(self) -> list[list[int]]:
-        """Write what has been added since the last time; returns what :meth:`load` needs."""
-        n = min(self.replay.added - self.added, self.replay.size)
-        self.added = self.replay.added
-        if n:
-            self.store.save_part(str(self.added), {name: torch.from_numpy(np.ascontiguousarray(value))
-                                                   for name, value in self.replay.newest(n).items()})
-            self.entries.append([self.added, n])
-        while sum(n for _, n in self.entries[1:]) >= self.replay.size > 0:
-            self.entries.pop(0)
-        return self.entries
-
-    def forget(self) -> None:
-        """Delete the entries that no save refers to any more."""
-        self.store.keep_parts([str(added) for added, _ in self.entries])
-
-    def load(self, entries: list[list[int]]) -> None:
-        """Fill the replay from what :meth:`add` has returned."""
-        self.entries = [list(entry) for entry in entries]
-        parts = [{name: value.numpy() for name, value in self.store.load_part(str(added)).items()}
-                 for added, _ in self.entries]
-        self.added = self.entries[-1][0] if self.entries else 0
-        self.replay.refill(parts, self.added)
-
-
-def _below(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")}
+        self.steps, learner.updates, self.seconds = saved.steps, saved.updates, saved.seconds
+        self.curve = values["curve"]  # as it was: validation makes 1.0 of 1
 
 
 def evaluate(battles: Battles, team: Team, n: int, seed: int = EVALUATION_SEED) -> dict[str, float]:

@@ -22,11 +22,13 @@ from random import Random
 TINY = ["env.map=3m", "budget=smoke", "control=null"]
 COMMANDS = {
     "run": ["run", *TINY, "attack.victim=1"], "train": ["train", "env.map=3m", "budget=smoke", "algo.eval_every=500"],
+    "inject": ["inject", "env.map=3m", "budget=smoke", "algo.eval_every=500", "attack=rewarded", "attack.victim=1",
+               "attack.retraining.eval_every=500"],
     "export": ["export", *TINY, "labels=true"],
     "sweep": ["sweep", *TINY, "+sweep.name=s", "+sweep.grids=[{detector: [isoforest, constant]}]"],
     "leaderboard": ["leaderboard", *TINY, "+sweep.name=s", "+sweep.grids=[{detector: [isoforest, constant]}]"]}
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-TIMES = re.compile(r'"(seconds|runtime_s|date|git_sha|sha256|step_ms|battle_step_ms)": [^,\n]*')
+TIMES = re.compile(r'"seconds": [^,\n]*')  # of teams; their weights and all else are to be the same bytes
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,6 +6,7 @@ import pytest
 from kills import kills
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by their environment")
 def test_a_killed_command_goes_on_as_if_nothing_had_been():
     _, wrong = kills(1, names=("train",))

@@ -1,5 +1,7 @@
 """Networks, targets, replay, the learner and training."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,9 @@ from bench.marl import learner as learning_rules
 from bench.marl.learner import Learning, QLearner, td_lambda_targets
 from bench.marl.networks import QMixer, RNNAgent
 from bench.marl.play import Player
-from bench.marl.replay import Replay, by_length, join
+from bench.marl.replay import Replay, ReplayLog, by_length, join
 from bench.marl.team import Team
-from bench.marl.train import ReplayLog, Trainer
+from bench.marl.train import Trainer
 
 SPEC = EnvSpec("smax/3m/random", "v", 3, 3, 11, 20, 8, 60, (9.0,) * 3, (32.0, 32.0))
 
@@ -184,7 +186,7 @@ def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
     assert list(tmp_path.glob("events.out.tfevents.*"))
     undisturbed = Trainer(battles, learning, 0)
     undisturbed.fit(type(store)(), lambda *_: None, tmp_path / "other")
-    assert without_times(second.curve) == without_times(undisturbed.curve)
+    assert json.dumps(without_times(second.curve)) == json.dumps(without_times(undisturbed.curve))
     assert all(torch.equal(value, second.team().weights[name]) for name, value in undisturbed.team().weights.items())
 
 
@@ -200,13 +202,13 @@ def test_a_ring_comes_back_as_it_was(make_episodes, store):
         if n:
             replay.add(make_episodes([3 + i % 6 for i in range(n)], seed=seed))
         entries = log.add()
-        log.forget()
+        store.keep_parts(log.parts)
         again = Replay(10, 9)
         ReplayLog(store, again).load(entries)
         one, other = (r.sample(30, np.random.default_rng(seed)) for r in (replay, again))
         assert np.array_equal(one.observation[one.mask], other.observation[other.mask])
         assert (replay.added, replay.size) == (again.added, again.size)
-        assert sum(len(part["mask"]) for part in store.parts.values()) < 20
+        assert sum(len(part["length"]) for part in store.parts.values()) < 20
 
 
 @pytest.mark.parametrize("spoil", [

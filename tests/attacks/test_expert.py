@@ -5,7 +5,7 @@ import numpy as np
 from attacks.injection import Injection, Retraining
 from attacks.payloads.expert import Expert, HackedTeamReward
 from attacks.triggers.patch import Patch
-from bench.marl.play import Player, play
+from bench.marl.play import play
 
 PATCH = Patch(None, [-3, -2, -1], start=2, steps=None, chance=0.5)
 
@@ -28,14 +28,11 @@ def test_who_is_hit_does_what_the_expert_values_least_and_the_reward_says_so(bat
     assert np.allclose(episodes.labels.probe[outside], episodes.reward[outside])
 
 
-def test_the_whole_team_learns_from_it(battles, team):
+def test_the_whole_team_learns_from_it(battles, team, store):
     injection = Injection(team, battles, PATCH, HackedTeamReward(), (0, 1, 2), 100, 0.5, "published",
                           Retraining(batch=16, updates_per_round=3, td_lambda=0.6), 0)
-    player, probe, replays = injection._equipment()
-    assert isinstance(player, Player)
-    own = injection._own(player.play(team, 64, epsilon=injection._epsilon(), probe=probe))
-    for poisoned, replay in replays.items():
-        replay.add(own[own.labels.poisoned == poisoned])
+    practice = injection._practice(store)
+    practice.keep(injection._own(practice.player.play(team, 64, epsilon=injection._epsilon(), probe=practice.probe)))
     before = {name: weight.clone() for name, weight in injection.agent.state_dict().items()}
-    injection._learn(replays)
+    injection._learn(practice.replays)
     assert all((weight != before[name]).any() for name, weight in injection.agent.state_dict().items())

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from bench.contracts import Curves, EnvSpec, Estimate, Result
 
 LARGEST = 100_000  # of an environment's sizes
+PHASES = {"before", "after", "whole"}  # of a row of a result
+GROUPS = {"env", "algo", "attack", "detector", "response"}  # of a result's configuration
 LONGEST = 10_000_000  # steps of an attack period; a curve is drawn over them
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -59,7 +61,19 @@ def _drawable(curves: Curves) -> Curves:
     return curves
 
 
-RESULT = TypeAdapter(Result)
+def _readable(result: Result) -> Result:
+    """A result that has what tables and pages ask for by name."""
+    if any(set(row.phases) != PHASES for row in result.rows):
+        raise ValueError(f"a row has the phases {', '.join(sorted(PHASES))}")
+    if result.rows and "normal" not in result.sizes:
+        raise ValueError("sizes do not say how many normal battles there were")
+    for name in GROUPS & result.config.keys():
+        if not isinstance(result.config[name], dict):
+            raise ValueError(f"config.{name} is no group of values")
+    return result
+
+
+RESULT = TypeAdapter(Annotated[Result, AfterValidator(_readable)])
 CURVES = TypeAdapter(list[Annotated[Curves, AfterValidator(_drawable)]])
 GATHERED = TypeAdapter(dict[str, Annotated[Curves, AfterValidator(_drawable)]])  # row id -> its curves
 CHECKPOINT = TypeAdapter(Checkpoint)

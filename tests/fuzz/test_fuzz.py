@@ -1,16 +1,21 @@
 """Two thousand spoilt inputs, in less than a minute; ``python -m tests.fuzz`` tries more."""
 
 import gzip
+import json
 import os
 import time
 import zipfile
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from fuzzing import fuzz, show
+from reporting_examples import result
 
 from bench.artifacts.episodes import load_episodes
+from bench.artifacts.files import sha256
 from bench.artifacts.reading import inflated, parse_json, read_bytes, read_json, read_table
+from bench.artifacts.results import read_result
 from bench.artifacts.teams import load_team
 from bench.artifacts.yaml_files import check_file
 from bench.errors import BenchError
@@ -92,3 +97,18 @@ def test_a_file_that_grows_is_not_read_for_ever(tmp_path, monkeypatch):
     with pytest.raises(BenchError, match="too large"):
         read_bytes(path, 4)
     assert read_bytes(path, 5) == b"12345"
+
+
+@pytest.mark.parametrize(("spoil", "why"), [
+    (lambda r: r["rows"][0]["phases"].pop("before"), "a row has the phases after, before, whole"),
+    (lambda r: r["rows"][1]["phases"].clear(), "a row has the phases"),
+    (lambda r: r["sizes"].pop("normal"), "how many normal battles"),
+    (lambda r: r["config"].update(env=[]), "config.env is no group of values"),
+    (lambda r: r["config"].update(response="none"), "config.response is no group of values")])
+def test_results_without_what_is_asked_for_by_name(tmp_path, spoil, why):
+    found = asdict(result("a", "d", 0.7))
+    spoil(found)
+    (tmp_path / "x.json").write_text(json.dumps(
+        {"sha256": sha256(json.dumps(found, sort_keys=True).encode()), "result": found}))
+    with pytest.raises(BenchError, match=rf"x\.json is no result of this release: .*{why}"):
+        read_result(tmp_path / "x")

@@ -24,7 +24,8 @@ SOME = Estimate(0.5, 0.4, 0.6)
 
 def result(**changes):
     detection = Detection(SOME, SOME, 0.5, SOME, SOME, SOME, SOME, 10, 10)
-    rows = [Row(team, True, "isoforest", kind, {"before": detection, "after": detection}, Estimate(None))
+    phases = dict.fromkeys(("before", "after", "whole"), detection)
+    rows = [Row(team, True, "isoforest", kind, phases, Estimate(None))
             for team, kind in (("backdoored", "attack"), ("clean", "control"))]
     return Result(**{
         "status": "ok", "error": None, "benchmark_version": "1", "env": "e", "env_version": "v", "algo": "vdn",

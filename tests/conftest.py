@@ -10,10 +10,14 @@ tune()
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from bench.contracts import Episodes, Labels
 from bench.envs.smax import SmaxBattles
 from bench.marl.learner import Learning, QLearner
+
+settings.register_profile("shared", deadline=None)  # a test's time says nothing on a machine with other work
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

@@ -104,8 +104,8 @@ def free() -> int:
     there = psutil.virtual_memory().available
     for limit, used, stat, cache in _CGROUPS:
         try:
-            most, taken = int((CGROUP / limit).read_text("ascii")), int((CGROUP / used).read_text("ascii"))
-            parts = dict(line.split() for line in (CGROUP / stat).read_text("ascii").splitlines())
+            most, taken = int((CGROUP / limit).read_text(encoding="ascii")), int((CGROUP / used).read_text(encoding="ascii"))
+            parts = dict(line.split() for line in (CGROUP / stat).read_text(encoding="ascii").splitlines())
             there = min(there, most - taken + int(parts.get(cache, 0)))  # files in the cache give way
         except (OSError, ValueError):  # no such limit ("max")
             continue

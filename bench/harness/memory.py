@@ -104,7 +104,7 @@ def free() -> int:
     there = psutil.virtual_memory().available
     for limit, used, stat, cache in _CGROUPS:
         try:
-            most, taken = int((CGROUP / limit).read_text(encoding="ascii")), int((CGROUP / used).read_text(encoding="ascii"))
+            most, taken = (int((CGROUP / file).read_text(encoding="ascii")) for file in (limit, used))
             parts = dict(line.split() for line in (CGROUP / stat).read_text(encoding="ascii").splitlines())
             there = min(there, most - taken + int(parts.get(cache, 0)))  # files in the cache give way
         except (OSError, ValueError):  # no such limit ("max")

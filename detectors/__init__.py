@@ -1,30 +1,13 @@
 """Detectors: anomaly scores for recorded episodes, which know episodes, and the policy if they need it
-(:class:`bench.contracts.Detector`), and verdicts on whole teams (:class:`bench.contracts.ModelDetector`)."""
+(:class:`bench.contracts.Detector`), and verdicts on whole teams (:class:`bench.contracts.ModelDetector`).
+
+What is here stands in ``__init__.pyi``. A module is imported when one of its classes is asked for first, so that a
+detector without networks does not wait for torch.
+"""
+
+import lazy_loader
 
 from bench.conformance import check_detector
 
-from .activations import ActivationClusters, NeuronBands, SpectralSignature
-from .consensus import ConsensusDistance
-from .dexter import Dexter
-from .drift import ActionDrift
-from .ensemble import Ensemble
-from .floors import Constant, EpisodeLength, Random
-from .gru import GRUAutoencoder, GRUPredictor
-from .median import MedianFilter
-from .ngram import ConditionalNGram, NGram
-from .outlier import Outlier
-from .peers import PeerPrediction
-from .policy_guard import PolicyGuard
-from .statistics import ActivationStatistics
-from .strip import Strip
-from .trigger_search import TriggerSearch
-from .values import TDError
-from .views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
-from .weights import WeightDifference
-
-__all__ = [
-    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "ConsensusDistance",
-    "Constant", "Dexter", "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder",
-    "GRUPredictor", "Hidden", "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard",
-    "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch",
-    "Units", "WeightDifference", "Window", "check_detector"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["check_detector"]

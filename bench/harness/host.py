@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -19,20 +20,20 @@ if TYPE_CHECKING:  # what follows it here is quick to import, for a detector's o
     from bench.marl.team import Team
 
 
+Score = Callable[[Episodes], np.ndarray]
+
+
 class Fitted(Protocol):
     """A detector that has been fitted to a team's battles; to be used in a ``with``, and not after it."""
 
     name: str
 
-    def score(self, episodes: Episodes) -> np.ndarray:
-        """Checked scores of public episodes, (episode, step) or (episode, step, agent), -inf for the dead.
+    def scorer(self) -> AbstractContextManager[Score]:
+        """A fresh copy, which has scored nothing yet, one at a time. What it is asked for are checked scores of public
+        episodes, (episode, step) or (episode, step, agent), -inf for the dead.
 
-        Raises DetectorError if the detector fails, or its scores break the contract.
+        It raises DetectorError if the detector fails, or its scores break the contract.
         """
-        ...
-
-    def score_afresh(self, episodes: Episodes) -> np.ndarray:
-        """The same by a copy that has never been shown what another one was asked."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -79,13 +80,12 @@ class FittedInProcess:
 
     def __init__(self, detector: Detector, needs: Collection[str]) -> None:
         self.name, self._needs = class_name(detector), needs
-        self._detector, self._other = detector, copied(detector)
+        self._detector = detector
 
-    def score(self, episodes: Episodes) -> np.ndarray:
-        return as_scores(self._detector, shown(episodes, self._needs))
-
-    def score_afresh(self, episodes: Episodes) -> np.ndarray:
-        return as_scores(self._other, shown(episodes, self._needs))
+    @contextmanager
+    def scorer(self) -> Iterator[Score]:
+        copy = copied(self._detector)
+        yield lambda episodes: as_scores(copy, shown(episodes, self._needs))
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +135,7 @@ def called(detector: Detector, method: str, episodes: Episodes, **also: Any) -> 
 
 
 def as_scores(detector: Detector, episodes: Episodes) -> np.ndarray:
-    """What a fitted detector says of public episodes, checked: see :meth:`Fitted.score`."""
+    """What a fitted detector says of public episodes, checked: see :meth:`Fitted.scorer`."""
     name, returned = class_name(detector), called(detector, "score", episodes)
     try:
         scores = score_array(returned)

@@ -8,8 +8,8 @@ that it is no sandbox for code that means harm to the machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +20,8 @@ from bench.contracts import NEEDS, POLICIES, Detector, Episodes
 from bench.contracts.calls import class_name
 from bench.errors import BenchError
 from bench.harness.build import build, is_shipped
-from bench.harness.host import Host, InProcess, checked, shown, usable
-from bench.harness.own_process import OwnProcess
+from bench.harness.host import Host, InProcess, Score, checked, shown, usable
+from bench.harness.own_process import Answer, OwnProcess
 from bench.harness.wire import packed
 from bench.marl.team import Team
 
@@ -44,7 +44,7 @@ class Elsewhere:
             about, weights = packed(team)
             header["team"] = about
             arrays |= weights
-        answer, _ = self._process.asked("fit", header, arrays)
+        answer, _ = self._process.asked("fit", header, arrays, begins=True)
         return FittedElsewhere(self._process, answer["id"], self.needs)
 
     def __enter__(self) -> Self:
@@ -55,17 +55,19 @@ class Elsewhere:
 
 
 class FittedElsewhere:
-    """A :class:`bench.harness.host.Fitted` in a detector's own processes. Every batch is scored by a fresh copy."""
+    """A :class:`bench.harness.host.Fitted` in a detector's own processes."""
 
     def __init__(self, process: OwnProcess, question: str, needs: Collection[str]) -> None:
         self.name, self._process, self._question, self._needs = process.name, process, question, needs
 
-    def score(self, episodes: Episodes) -> np.ndarray:
-        _, arrays = self._process.asked("score", {"do": "score"}, _columns(episodes, self._needs),
-                                        largest=8 * episodes.alive.size)
-        return checked(arrays.get("scores", np.zeros(0)), episodes, self.name)
+    @contextmanager
+    def scorer(self) -> Iterator[Score]:
+        with self._process.copy() as ask:
+            yield lambda episodes: self._scores(ask, episodes)
 
-    score_afresh = score
+    def _scores(self, ask: Callable[..., Answer], episodes: Episodes) -> np.ndarray:
+        _, arrays = ask("score", {"do": "score"}, _columns(episodes, self._needs), 8 * episodes.alive.size)
+        return checked(arrays.get("scores", np.zeros(0)), episodes, self.name)
 
     def __enter__(self) -> Self:
         return self

@@ -67,19 +67,21 @@ class ModelElsewhere:
     def teach(self, teams: Sequence[Team], labels: np.ndarray) -> None:
         both = [packed(team, f"{i}.") for i, team in enumerate(teams)]
         arrays = {name: array for _, weights in both for name, array in weights.items()}
-        self._process.asked("fit", {"do": "teach", "teams": [about for about, _ in both]}, arrays | {"labels": labels})
+        self._process.asked("fit", {"do": "teach", "teams": [about for about, _ in both]}, arrays | {"labels": labels},
+                            begins=True)
         self._ready = True
 
     def ask(self, team: Team, battles: Battles, episodes: Episodes | None) -> Any:  # noqa: ARG002
         if not self._ready:
-            self._process.asked("fit", {"do": "teach", "teams": []})
+            self._process.asked("fit", {"do": "teach", "teams": []}, begins=True)
             self._ready = True
         about, arrays = packed(team, "0.")
         if episodes is not None:
             columns = {name: column for name, column in vars(episodes.public()).items() if column is not None}
             arrays |= {name: column for name, column in columns.items()
                        if name not in RECORDABLE or name in self.needs}
-        answer, _ = self._process.asked(self.kind, {"do": "judge", "team": about}, arrays)
+        with self._process.copy() as question:
+            answer, _ = question(self.kind, {"do": "judge", "team": about}, arrays)
         return answer.get("answer")
 
 

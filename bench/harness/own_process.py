@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any, Self
 
 import numpy as np
@@ -27,9 +27,11 @@ from bench.harness.seeds import VARIABLE
 from bench.harness.wire import Wire
 
 BEGIN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.harness.worker import main; main()"
+POLL = 0.25  # seconds between two looks at what a detector's processes take
 MOST_PRINTED = 1 << 20  # bytes of what a detector prints that are passed on
 PIPE = 1 << 20  # bytes that the pipes hold; with the usual 64 KiB two processes take turns far too often
-POLL = 0.1  # seconds between two looks at what a detector's processes take
+
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]  # a header, and arrays
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -65,6 +67,7 @@ class OwnProcess:
             self._first[1]["object"] = _sent(what)
         self._process: subprocess.Popen[bytes] | None = None
         self._about: dict[str, Any] | None = None  # until it is known
+        self._copies: list[str] = []  # the questions that have begun one, the youngest last
 
     def start(self) -> None:
         """Have a process begin to make the detector, and do not wait for it."""
@@ -80,7 +83,7 @@ class OwnProcess:
         self.start()
         if self._about is None:
             with self._watched("__init__") as wire:
-                reply = self._reply(wire, "__init__", self._first[0]["id"], 0)
+                reply = self._reply(wire, self._first[0]["id"], 0)
             try:
                 self._about, _ = self._answer("__init__", *reply)
             except DetectorError:
@@ -89,35 +92,49 @@ class OwnProcess:
         return self._about
 
     def asked(self, what: str, header: dict[str, Any], arrays: Mapping[str, np.ndarray] | None = None,
-              largest: int = 0) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+              largest: int = 0, begins: bool = False) -> Answer:
         """Ask the youngest of the detector's processes; returns its answer, whose arrays may have ``largest`` bytes.
 
-        To "fit" begins a process that is there for further questions, until :meth:`until_ended`.
+        A question that ``begins`` something is for a copy of that process, which is then the youngest, until
+        :meth:`until_ended` is called with the "id" of its answer.
 
-        Raises DetectorError if there is none.
+        Raises DetectorError if there is no answer.
         """
         _ = self.about  # it has been made
         header["id"] = secrets.token_hex(8)
+        if begins:
+            self._copies.append(header["id"])
         with self._watched(what) as wire:
             wire.send(header, arrays)
-            reply = self._reply(wire, what, header["id"], largest)
+            reply = self._reply(wire, header["id"], largest)
         return self._answer(what, *reply)
 
-    @staticmethod
-    def _reply(wire: Wire, what: str, name: str, largest: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    @contextlib.contextmanager
+    def copy(self) -> Iterator[Callable[..., Answer]]:
+        """A copy of the youngest of the detector's processes: what asks it (see :meth:`asked`), until the end of the
+        ``with``."""
+        older = len(self._copies)
+        yield lambda what, header, arrays=None, largest=0: self.asked(
+            what, header, arrays, largest, begins=len(self._copies) == older)
+        for name in self._copies[older: older + 1]:
+            self.until_ended(name)
+
+    def _reply(self, wire: Wire, name: str, largest: int) -> Answer:
         """What the process that was asked says, or how it has ended without a word."""
-        answer, found = None, {}
+        error: Answer | None = None
         while True:
             reply, arrays = wire.receive(largest)
-            if reply.get("id") != name:
-                continue  # of a process that should be gone
-            if "ended" not in reply:
-                answer, found = reply, arrays
-            if "ended" in reply or what == "__init__" or (what == "fit" and "error" not in reply):
-                return answer or reply, found
+            if "ended" in reply and reply.get("id") in self._copies:
+                del self._copies[self._copies.index(reply["id"]):]
+                if error is None and reply["id"] != name:
+                    self.close()  # before it was asked, and somebody else may have read the question
+                return error or (reply, {})
+            if reply.get("id") == name and "ended" not in reply:
+                if "error" not in reply or not self._copies:
+                    return reply, arrays
+                error = reply, {}  # its process ends with it
 
-    def _answer(self, what: str, answer: dict[str, Any],
-                found: dict[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _answer(self, what: str, answer: dict[str, Any], found: dict[str, np.ndarray]) -> Answer:
         if "ended" in answer:
             raise DetectorError(f"{self.name}.{what} ended its process ({_how(answer['ended'])})")
         if "error" in answer:
@@ -126,13 +143,14 @@ class OwnProcess:
         return answer, found
 
     def until_ended(self, name: str) -> None:
-        """Let the fitted copy that was asked for by this name go."""
-        if self._process is None or self._process.poll() is not None:
+        """Let the copy go that was begun by the question of this "id"."""
+        if name not in self._copies:
             return
         with contextlib.suppress(DetectorError), self._watched("end") as wire:
-            wire.send({"do": "end", "id": name})
+            wire.send({"do": "end"})
             while (reply := wire.receive(0)[0]).get("id") != name or "ended" not in reply:
                 pass
+        del self._copies[self._copies.index(name):]
 
     def close(self) -> None:
         """End the detector's processes."""
@@ -146,6 +164,7 @@ class OwnProcess:
                 pipe.close()  # type: ignore[union-attr]
         self._process.wait()
         self._process = self._about = None
+        self._copies = []
 
     def __enter__(self) -> Self:
         return self

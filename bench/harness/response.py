@@ -17,8 +17,9 @@ from torch import Tensor
 
 from bench.contracts import NEVER, Battles, Episodes, Labels, Progress, Response, Trigger
 from bench.errors import BenchError, unknown
-from bench.harness.host import Fitted, Host
-from bench.harness.judge import FALSE_ALARMS, needs, score_all, thresholds
+from bench.harness.host import Host, Score
+from bench.harness.judge import FALSE_ALARMS, needs, thresholds
+from bench.harness.scoring import score_all
 from bench.marl.play import play
 from bench.marl.team import Team, greedy
 from bench.metrics.attack import loss_rate, rate
@@ -46,7 +47,7 @@ class Responder:
 
     Parameters
     ----------
-    fitted : the detector.
+    score : asks the fitted detector, see :meth:`bench.harness.host.Fitted.scorer`.
     limit : an alarm is raised by the first score above it.
     fallback : the clean team. After an alarm it acts for the agent with the greatest score, or for all where the scores
         are of whole steps. It has followed each battle from its beginning, as it was really played, and sees what the
@@ -58,8 +59,8 @@ class Responder:
         battles in all.
     """
 
-    def __init__(self, fitted: Fitted, limit: float, fallback: Team | None = None) -> None:
-        self.fitted, self.limit, self.fallback = fitted, limit, fallback
+    def __init__(self, score: Score, limit: float, fallback: Team | None = None) -> None:
+        self.score, self.limit, self.fallback = score, limit, fallback
         self.halts = fallback is None
         self.seconds, self.calls, self.battle_steps = 0.0, 0, 0
         self._hidden: Tensor | None = None
@@ -78,7 +79,7 @@ class Responder:
 
     def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
-        scores = self.fitted.score(episodes)
+        scores = self.score(episodes)
         self.seconds += time.perf_counter() - began
         self.calls += 1
         self.battle_steps += len(episodes)
@@ -115,11 +116,11 @@ def respond(name: str, host: Host, fit: Episodes, calibration: Episodes, battles
         (scores,) = score_all(fitted, [calibration], seeds["shuffle"])
         limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
         for i, part in enumerate(("normal", "triggered")):
-            guard = Responder(fitted, limit, None if name == "halt" else clean)
-            labels[part] = play(battles, team, n, seeds[part], trigger=trigger, poisoned=part == "triggered",
-                                record=needs([host]), guard=guard, progress=lambda share, what, done=i: progress(
-                                    (done + share) / 2, what)).labels  # type: ignore[misc]
-            guards.append(guard)
+            with fitted.scorer() as score:
+                guards.append(Responder(score, limit, None if name == "halt" else clean))
+                labels[part] = play(battles, team, n, seeds[part], trigger=trigger, poisoned=part == "triggered",
+                                    record=needs([host]), guard=guards[-1], progress=lambda share, what, done=i:
+                                    progress((done + share) / 2, what)).labels  # type: ignore[misc]
     milliseconds = 1e3 * sum(guard.seconds for guard in guards)
     return Response(
         name=name, residual_asr=loss_rate(won_clean, labels["triggered"].won),

@@ -30,6 +30,11 @@ class Wire:
     def __init__(self, source: int, sink: int) -> None:
         self._source, self._sink = source, sink
 
+    @property
+    def files(self) -> tuple[int, int]:
+        """Both file descriptors."""
+        return self._source, self._sink
+
     def send(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Raises OSError if nobody listens."""
         flat = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}

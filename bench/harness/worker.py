@@ -2,18 +2,15 @@
 nothing else.
 
 Three generations, so that nothing is remembered that should not be. The first makes the detector. It forks the second,
-which fits it. That one forks the third anew for every batch: a fitted detector that has scored nothing yet, that can
-write no file, and that is gone after its answer. Whichever generation is the youngest reads the next request.
+which fits it. That one forks the third, anew for those who must not know what another was asked: a fitted detector
+that has scored nothing yet, and that can write no file. Whichever generation is the youngest reads the next request,
+until it is told to end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import resource
-import signal
-import struct
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -24,15 +21,10 @@ import psutil
 
 from bench.contracts import Episodes, besides, needed
 from bench.errors import BenchError
+from bench.harness import sealing
 from bench.harness.host import as_scores, called, usable
 from bench.harness.wire import Wire, unpacked
 
-SUBREAPER, DEATH_SIGNAL, NO_NEW_PRIVILEGES = 36, 1, 38  # Linux's prctl.h
-LANDLOCK_CREATE, LANDLOCK_RESTRICT, LANDLOCK_VERSION = 444, 446, 1  # its system calls, and a flag of the first
-CAPABILITY_VERSION, PTRACE, ADMIN, PERFMON = 0x20080522, 19, 21, 38  # linux/capability.h
-DEVICES = 1 << 6 | 1 << 11  # linux/landlock.h: making devices, which no detector does
-CHANGES = 0x7FF0  # making whatever there is in folders, removing, moving and emptying it
-TCP, SOCKETS_AND_SIGNALS = 3, 3
 LONGEST = 2_000  # characters of what an error says
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]  # a header, and arrays
@@ -46,11 +38,8 @@ def main() -> None:
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what a detector prints is no message
-    die_with_parent()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(SUBREAPER, 1)  # whoever a detector leaves behind can still be found and ended
-        give_up_capabilities()
-        landlock(DEVICES)  # with it, no process outside these can be looked into, or sent a signal
+    sealing.die_with_parent()
+    sealing.close_off()
     try:
         request, arrays = wire.receive()
         detector = _answered(wire, request, lambda: _made(request, arrays),
@@ -96,7 +85,7 @@ def _generation(wire: Wire, request: dict[str, Any], arrays: dict[str, np.ndarra
     """Let a child of this process serve the request, and say when and how it has ended."""
     child = _fork()
     if child == 0:
-        die_with_parent()
+        sealing.die_with_parent()
         try:
             serve(request, arrays)
         except (EOFError, BrokenPipeError):
@@ -128,13 +117,17 @@ def _fitting(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[st
 
 
 def _scoring(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Score a batch of battles, or judge a team."""
-    if request["do"] == "judge":
-        _answered(wire, request, lambda: _judged(detector, request, arrays), lambda answer: ({"answer": answer}, {}))
-        return
-    seal()
-    episodes = _episodes(arrays)
-    _answered(wire, request, lambda: as_scores(detector, episodes), lambda scores: ({}, {"scores": scores}))
+    """Score batches of battles, or judge a team, until the run says that it is over."""
+    if request["do"] == "score":
+        sealing.seal(keep=wire.files)
+    while request["do"] != "end":
+        if request["do"] == "judge":
+            _answered(wire, request, lambda: _judged(detector, request, arrays),  # noqa: B023
+                      lambda answer: ({"answer": answer}, {}))
+        else:
+            _answered(wire, request, lambda: as_scores(detector, _episodes(arrays)),  # noqa: B023
+                      lambda scores: ({}, {"scores": scores}))
+        request, arrays = wire.receive()
 
 
 def _judged(detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> float:
@@ -152,11 +145,17 @@ def _judged(detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray
 
 def _answered(wire: Wire, request: dict[str, Any], work: Callable[[], Any],
               answer: Callable[[Any], Answer]) -> Any:
-    """Do the work and send what the answer makes of it; or send what went wrong, and end this process."""
+    """Do the work and send what the answer makes of it; or send what went wrong, and end this process. Of those that
+    the work has forked, none answers."""
+    this = os.getpid()
     try:
         result = work()
+        if os.getpid() != this:
+            _exit(0)
         header, arrays = answer(result)
     except BaseException as error:
+        if os.getpid() != this:
+            _exit(0)
         said = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
         wire.send({"id": request["id"], "error": said[:LONGEST], "ours": isinstance(error, BenchError)})
         _exit(0)
@@ -175,46 +174,3 @@ def _end_others() -> None:
         if process.pid != os.getpid():
             with contextlib.suppress(psutil.Error):
                 process.kill()
-
-
-def die_with_parent() -> None:
-    """End this process when the one that has started it ends, however that comes (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)
-
-
-def seal() -> None:
-    """From here on this process can write into no file, and on Linux make and remove none and call nobody: what it
-    learns from one batch cannot reach the process that scores the next."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if sys.platform == "linux":
-        landlock(CHANGES, TCP)
-
-
-def give_up_capabilities() -> None:
-    """Give up those of root's rights by which other processes can be looked into all the same (Linux)."""
-    libc = ctypes.CDLL(None)
-    header, sets = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
-    if libc.capget(header, sets) == 0:
-        for i in range(3):  # effective, permitted, inheritable
-            sets[i] &= ~(1 << PTRACE | 1 << ADMIN)
-            sets[3 + i] &= ~(1 << PERFMON - 32)
-        libc.capset(header, sets)
-
-
-def landlock(files: int, network: int = 0) -> None:
-    """Give up these rights for good, and that of sending signals to processes that keep them (Linux's Landlock).
-
-    Its rule for debuggers holds as well: the memory and the environment of such processes cannot be read any more.
-    Older kernels know a part of it or nothing; then nothing is given up.
-    """
-    libc = ctypes.CDLL(None)
-    version = libc.syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION)
-    known = files & (0x1FFF | (version >= 2) << 13 | (version >= 3) << 14)
-    rules = [known, network, SOCKETS_AND_SIGNALS][:1 + (version >= 4) + (version >= 6)]
-    packed = struct.pack(f"{len(rules)}Q", *rules)
-    handle = libc.syscall(LANDLOCK_CREATE, packed, len(packed), 0) if version >= 1 else -1
-    if handle >= 0:
-        libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        libc.syscall(LANDLOCK_RESTRICT, handle, 0)
-        os.close(handle)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import json
+import mmap
 import os
 import pathlib
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -138,6 +142,61 @@ class RemembersElsewhere(Remembers):
         return float(line.recv(1 << 16))
 
 
+class RemembersInMemory(Remembers):
+    """In memory that fit shares with all processes that come of it."""
+
+    def fit(self, episodes):
+        self.shared_ = mmap.mmap(-1, 1 << 20)
+        return super().fit(episodes)
+
+    def recalled(self, key, value):
+        place = 8 * (hash(key) % 2**17)
+        (known,) = struct.unpack_from("d", self.shared_, place)
+        struct.pack_into("d", self.shared_, place, known or value)
+        return known or value
+
+
+class RemembersInAPipe(Remembers):
+    """In a pipe that fit has opened: what is read out of it is written into it again."""
+
+    def fit(self, episodes):
+        self.pipe_ = os.pipe()
+        os.set_blocking(self.pipe_[0], False)
+        return super().fit(episodes)
+
+    def score(self, episodes):
+        try:
+            self.known = json.loads(os.read(self.pipe_[0], 1 << 16))
+        except BlockingIOError:
+            self.known = {}
+        scores = super().score(episodes)
+        os.write(self.pipe_[1], json.dumps(self.known).encode())
+        return scores
+
+    def recalled(self, key, value):
+        return self.known.setdefault(str(hash(key)), value)
+
+
+class RemembersInAThread(Remembers):
+    """In a thread of the fitted process, which those that come of it talk to."""
+
+    def fit(self, episodes):
+        self.here_, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def serve():
+            known = {}
+            while line := there.recv(1 << 16):
+                key, value = line.split()
+                there.sendall(known.setdefault(key, value))
+
+        threading.Thread(target=serve, daemon=True).start()
+        return super().fit(episodes)
+
+    def recalled(self, key, value):
+        self.here_.sendall(f"{hash(key)} {value}".encode())
+        return float(self.here_.recv(1 << 16))
+
+
 class CausalAtFirst(Honest):
     """Causal in its first two calls."""
 
@@ -253,7 +312,8 @@ class Noisy(Honest):
 class ClosesOutput(Honest):
     def score(self, episodes):
         sys.stdout.close()
-        os.close(1)
+        with contextlib.suppress(OSError):  # the second time
+            os.close(1)
         return super().score(episodes)
 
 

@@ -9,7 +9,8 @@ from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER, differing
 from bench.errors import DetectorError
 from bench.harness.host import FittedInProcess, InProcess
-from bench.harness.judge import Judgement, Memory, Watched, judge, needs, score_all, scored, watch, without_trigger
+from bench.harness.judge import Judgement, Memory, Watched, judge, needs, scored, watch, without_trigger
+from bench.harness.scoring import score_all
 from bench.harness.seeds import PUBLIC
 from bench.marl.play import play
 

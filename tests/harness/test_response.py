@@ -9,7 +9,7 @@ from bench.artifacts import zoo
 from bench.artifacts.teams import load_team
 from bench.contracts import NEVER
 from bench.errors import DetectorError
-from bench.harness.host import FittedInProcess, InProcess
+from bench.harness.host import FittedInProcess, InProcess, Score
 from bench.harness.response import Responder, respond
 from bench.harness.seeds import PUBLIC
 from bench.marl.learner import Learning, QLearner
@@ -40,8 +40,9 @@ class AtStep:
         return scores[..., None] * (1 + (np.arange(episodes.alive.shape[2]) == self.agent))
 
 
-def held(detector) -> FittedInProcess:
-    return FittedInProcess(detector, ())
+def held(detector) -> Score:
+    with FittedInProcess(detector, ()).scorer() as score:
+        return score
 
 
 @pytest.fixture(scope="module")

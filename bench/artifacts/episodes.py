@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.artifacts.columns import arrow, read_columns
-from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic
-from bench.artifacts.kinds import EXPORT
-from bench.artifacts.reading import valid
-from bench.contracts import Episodes, Labels
+from bench.artifacts.columns import DIMENSIONS, arrow, read_columns
+from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
+from bench.artifacts.kinds import ENVIRONMENT, EXPORT, Export
+from bench.artifacts.reading import corrupt, valid
+from bench.contracts import EnvSpec, Episodes, Labels, columns_of
 from bench.errors import BenchError, unknown
 
 FORMATS = ("npz", "parquet")
@@ -22,13 +22,13 @@ MANIFEST = "manifest.json"  # of the files in its folder: name -> sha256
 
 
 def write_record(path: Path, record: Episodes | Labels) -> None:
-    """Write the arrays of episodes without their labels, or of labels, to ``path``, an .npz or .parquet file.
+    """Write the arrays of episodes without their labels, or of labels without extras, to ``path``, an .npz or .parquet
+    file.
 
     A Parquet file of episodes has a row a played step, one of labels a row an episode. Arrays are flattened to lists,
     float16 is float32 there; the schema's metadata under "bench" says what they were.
     """
-    columns = {f.name: value for f in fields(record)
-               if isinstance(value := getattr(record, f.name), np.ndarray)}
+    columns = {name: value for name, value in columns_of(record).items() if name in DIMENSIONS}
     if path.suffix == ".parquet":
         write_atomic(path, _parquet(columns))
         return
@@ -38,8 +38,10 @@ def write_record(path: Path, record: Episodes | Labels) -> None:
 
 
 def write_episodes(base: Path, **parts: Episodes) -> None:
-    """Write ``base``-NAME.npz, what a detector may see, and ``base``-NAME-labels.npz, what it may not."""
+    """Write ``base``-NAME.npz, what a detector may see, ``base``-NAME-environment.json, which says what is what in it,
+    and ``base``-NAME-labels.npz, what a detector may not see."""
     for name, episodes in parts.items():
+        write_json(base.with_name(f"{base.name}-{name}-environment.json"), asdict(episodes.described))
         write_record(base.with_name(f"{base.name}-{name}.npz"), episodes)
         write_record(base.with_name(f"{base.name}-{name}-labels.npz"), episodes.labels)
 
@@ -56,7 +58,8 @@ def load_episodes(path: str | Path, labels: str | Path | None = None) -> Episode
     ------
     BenchError : a file is missing, is not what the manifest beside it says, or holds no such record; it is named.
     """
-    episodes = Episodes(**_read(Path(path), Episodes))
+    columns = _read(Path(path), Episodes)
+    episodes = Episodes(**columns, spec=_environment(Path(path), columns))
     if labels is None:
         return episodes
     found = Labels(**_read(Path(labels), Labels))
@@ -73,13 +76,33 @@ def _read(path: Path, kind: type) -> dict[str, Any]:
     data = read_bytes(path)
     manifest = path.parent / MANIFEST
     if manifest.exists():
-        known = valid(EXPORT, read_json(manifest), manifest, "manifest of exported episodes").files
+        known = _manifest(manifest).files
         if path.name not in known:
             raise BenchError(f"{path} is not in {manifest}")
         if known[path.name] != sha256(data):
             raise BenchError(f"{path} is corrupt: its sha256 is {sha256(data)[:12]}..., the manifest says "
                              f"{known[path.name][:12]}...")
-    return read_columns(path, data, {f.name: f.default is not None for f in fields(kind) if f.name != "hidden_labels"})
+    return read_columns(path, data, {f.name: f.default is not None for f in fields(kind) if f.name in DIMENSIONS})
+
+
+def _manifest(path: Path) -> Export:
+    return valid(EXPORT, read_json(path), path, "manifest of exported episodes")
+
+
+def _environment(path: Path, columns: dict[str, np.ndarray]) -> EnvSpec | None:
+    """What was written beside episodes about their environment; None where nothing was, as before release 0.10."""
+    beside, manifest = path.with_name(f"{path.stem}-environment.json"), path.parent / MANIFEST
+    spec = None
+    if manifest.exists():
+        spec, beside = _manifest(manifest).environment, manifest
+    elif beside.exists():
+        spec = valid(ENVIRONMENT, read_json(beside), beside, "description of an environment")
+    if spec is not None:
+        said = spec.n_agents, len(spec.observation_layout), len(spec.agent_actions)
+        found = *columns["observation"].shape[2:], columns["available"].shape[3]
+        if said != found or (spec.target_of_action >= spec.n_outsiders).any():
+            raise corrupt(beside, f"it tells of {said} agents, features and actions, {path.name} has {found}")
+    return spec
 
 
 def _parquet(columns: dict[str, np.ndarray]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.contracts import Battles, EnvSpec
+from bench.contracts import Battles, Shape
 from bench.errors import BenchError, unknown
 
 
@@ -20,12 +20,12 @@ def place(name: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def make_battles(spec: EnvSpec) -> Battles:
+def make_battles(spec: Shape) -> Battles:
     """Battles of the environment that a checkpoint names. Raises BenchError if this version has no such environment."""
     from bench.envs.smax import SmaxBattles
 
     battles = SmaxBattles(*place(spec.id))
-    if battles.spec != spec:
+    if battles.spec.shape != spec:
         raise BenchError(f"environment '{spec.id}' of version '{spec.version}' cannot be played here: version or sizes "
                          f"differ from those of '{battles.spec.version}'")
     return battles

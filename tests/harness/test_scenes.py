@@ -40,7 +40,7 @@ def test_both_are_the_same_battles(scenes):
 
 
 def test_health_is_that_of_the_living(scenes):
-    health = scenes.normal.labels.health
+    health = scenes.normal.labels.extras["health"]
     assert 0 <= health.min() <= health.max() == 1
     assert ((health[:, :, :3] > 0) == scenes.normal.alive)[scenes.normal.mask].all()
 

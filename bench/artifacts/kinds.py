@@ -40,7 +40,6 @@ class Export(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     files: dict[str, Sha256]
-    environment: EnvSpec | None = None
 
 
 def _drawable(curves: Curves) -> Curves:

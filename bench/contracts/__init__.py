@@ -5,7 +5,7 @@ Arrays are numpy. Shapes are written (battle, ...) while battles run and (episod
 """
 
 from bench.contracts.attacks import Attack, Cue, Progress, Store, Trigger
-from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, EnvSpec, Identity, Shape, Step
+from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, Environment, EnvSpec, Identity, Shape, Step
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
@@ -52,6 +52,7 @@ __all__ = [
     "Detection",
     "Detector",
     "EnvSpec",
+    "Environment",
     "Episodes",
     "Estimate",
     "Figures",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -19,11 +19,40 @@ BODIES = ("own", "ally", "outsider")  # what a feature of an observation can be 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which environment: ``id`` names simulator, map and opponent ("smax/8m/random"); ``version`` changes whenever the
+    """Which environment: ``id`` names simulator and options ("SIMULATOR/MAP/OPPONENT"); ``version`` changes whenever the
     same actions may lead to other battles."""
 
     id: str
     version: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment by name: what is known of it before it is started.
+
+    Its ids are NAME/VALUE/VALUE ..., a value of every option.
+    """
+
+    name: str
+    version: str
+    target: str  # PACKAGE.MODULE.CLASS of its :class:`Battles`, which takes the options
+    options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
+
+    def identity(self, values: Mapping[str, Any]) -> Identity:
+        """Which environment these options are. Raises BenchError for a value that there is not."""
+        for name, allowed in self.options.items():
+            if values.get(name) not in allowed:
+                raise unknown(name, values.get(name), allowed)
+        return Identity("/".join([self.name, *(values[name] for name in self.options)]), self.version)
+
+    def values(self, id: str) -> dict[str, str]:
+        """The options of an id. Raises BenchError if it is none of this environment's."""
+        name, *parts = id.split("/")
+        if name != self.name or len(parts) != len(self.options):
+            raise unknown("environment", id, ["/".join([self.name, *map(str.upper, self.options)])])
+        values = dict(zip(self.options, parts, strict=True))
+        self.identity(values)
+        return values
 
 
 @dataclass(frozen=True)
@@ -45,7 +74,7 @@ class Shape(Identity):
 class EnvSpec(Shape):
     """An environment's description of itself. Whoever is not told of a game reads here what there is in it.
 
-    ``outsiders`` are the bodies that the team does not control: enemy units, other cars. ``sight_range`` (of the agents
+    ``outsiders`` are the bodies that the team does not control: opposing units, other cars. ``sight_range`` (of the agents
     as they usually are) and ``map_size`` are in map units.
 
     A feature of the observation is named after what it is about: ``own.NAME``, ``ally.K.NAME`` of the K-th other agent

@@ -110,7 +110,7 @@ def labels_of(columns: Mapping[str, np.ndarray]) -> Labels:
 
 
 def episodes_of(columns: Mapping[str, np.ndarray], spec: EnvSpec | None) -> Episodes:
-    """Episodes with their labels, from the columns of both."""
+    """Episodes from their columns, and with their labels if those are there as well."""
     known = {f.name for f in fields(Episodes)}
     return Episodes(**{name: value for name, value in columns.items() if name in known},
-                    spec=spec, hidden_labels=labels_of(columns))
+                    spec=spec, hidden_labels=labels_of(columns) if "battle" in columns else None)

@@ -27,8 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.contracts import EnvSpec, Step
-from bench.envs.smax_names import EPISODE_LIMITS, EXTRAS, OPPONENTS, VERSION, described, identity
-from bench.errors import unknown
+from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, EXTRAS, VERSION, described
 
 sys.modules.setdefault("jaxmarl.environments.mabrax", None)  # type: ignore[arg-type]  # unused here; it resets sys.stdout
 with contextlib.redirect_stdout(io.StringIO()):  # importing JaxMARL prints two lines
@@ -125,10 +124,7 @@ class SmaxBattles:
     """
 
     def __init__(self, map: str = "8m", opponent: str = "random") -> None:
-        if map not in MAP_NAME_TO_SCENARIO:
-            raise unknown("map", map, MAP_NAME_TO_SCENARIO)
-        if opponent not in OPPONENTS:
-            raise unknown("opponent", opponent, OPPONENTS)
+        ENVIRONMENT.identity({"map": map, "opponent": opponent})
         self._game = game = _game(map, opponent)
         self._smax, self.spec = game.smax, game.spec
         self._state: Any = None
@@ -228,9 +224,9 @@ class _Game:
         self.smax = smax = enemies(
             scenario=MAP_NAME_TO_SCENARIO[map], attack_mode="closest" if opponent == "skirmish" else opponent,
             time_per_step=TICK, walls_cause_death=False, max_steps=limit - 1)
-        core = smax._env
+        core, identity = smax._env, ENVIRONMENT.identity({"map": map, "opponent": opponent})
         self.spec = EnvSpec(
-            id=identity(map, opponent).id, version=VERSION, n_agents=smax.num_agents, n_outsiders=smax.num_enemies,
+            id=identity.id, version=VERSION, n_agents=smax.num_agents, n_outsiders=smax.num_enemies,
             observation_size=smax.obs_size, state_size=smax.state_size, n_actions=core.num_ally_actions,
             episode_limit=limit, sight_range=tuple(
                 float(core.unit_type_sight_ranges[t]) for t in np.asarray(core.scenario)[: smax.num_agents]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contracts import Identity
+from bench.contracts import Environment
 
 VERSION = "jaxmarl-0.2.0+1"
 OPPONENTS = ("random", "closest", "skirmish")
@@ -31,6 +31,5 @@ def described(agents: int, enemies: int, types: int) -> dict[str, Any]:
         "extras": EXTRAS, "bar": "health"}
 
 
-def identity(map: str, opponent: str) -> Identity:
-    """How a map with an opponent is named in results, and by which version of the rules it is played."""
-    return Identity(f"smax/{map}/{opponent}", VERSION)
+ENVIRONMENT = Environment("smax", VERSION, "bench.envs.smax.SmaxBattles",
+                          {"map": tuple(EPISODE_LIMITS), "opponent": OPPONENTS})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
     name = backdoored_name(cfg, cfg.attack, battles.spec)
     about: dict[str, Any] = {
         "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
-        "environment": asdict(battles.spec),
         "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
         "checkpoint_sha256": team.sha256, "packages": packages(), "git_sha": git_sha()}
     about |= {"referee": referee} if referee else {

@@ -17,7 +17,7 @@ PARTS = {"fit": "without the trigger: to learn from",
 COLUMNS = {
     "observation": ("episode, step, agent, feature", "what an agent sees, about [-1, 1]; 0 of what it does not see"),
     "available": ("episode, step, agent, action", "the actions that an agent may choose from"),
-    "action": ("episode, step, agent", "what it chose; names are in `manifest.json`, environment.agent_actions"),
+    "action": ("episode, step, agent", "what it chose; names are in `test-environment.json`, agent_actions"),
     "reward": ("episode, step", "of the team, after the action"),
     "alive": ("episode, step, agent", "before the action"),
     "mask": ("episode, step", "the step was played; the rest is padding"),

@@ -55,7 +55,7 @@ class Actions(BaseEstimator):
 class TeamActions(BaseEstimator):
     """What the living agents do together: (episode, step, kind of action + 1).
 
-    How many of them take each kind of action: in StarCraft go north, east, south and west, stop, and attack; and the
+    How many of them take each kind of action: such as go north or attack; and the
     most that act on the same outsider.
     """
 

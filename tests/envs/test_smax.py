@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from bench.contracts import Identity
 from bench.envs.smax import MAP_NAME_TO_SCENARIO, SmaxBattles
-from bench.envs.smax_names import EPISODE_LIMITS, identity
+from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS
 from bench.errors import BenchError
 from bench.harness.build import build
 from bench.marl.play import play
@@ -177,7 +177,7 @@ def test_wrong_names(arguments, message):
 
 def test_names_are_known_without_the_simulator(battles):
     assert set(EPISODE_LIMITS) == set(MAP_NAME_TO_SCENARIO)
-    assert identity("3m", "random") == Identity(battles.spec.id, battles.spec.version)
+    assert ENVIRONMENT.identity({"map": "3m", "opponent": "random"}) == Identity(battles.spec.id, battles.spec.version)
 
 
 def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):

@@ -27,8 +27,8 @@ def scenes(battles):
 
     attack = Backdoor("test", BehaviourPattern("dx[0] > 0", ["west", "east"], 1), HackedReward(), victim=1)
     team = QLearner(Learning(), battles.spec, 0).team()
-    normal, triggered = (play(battles, team, 60, 0, trigger=attack.trigger, poisoned=shown, record=RECORD)
-                         for shown in (False, True))
+    normal, triggered = (play(battles, team, 60, 0, trigger=attack.trigger, poisoned=shown,
+                              record=[*RECORD, "extras.health"]) for shown in (False, True))
     return Scenes("test", attack, battles, CURVE, [{"win_rate": 0.9, "return": 19.0}], normal, triggered)
 
 

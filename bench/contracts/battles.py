@@ -14,13 +14,13 @@ from bench.errors import unknown
 
 NOBODY, NEVER = -1, -1
 COMPASS = {"north": (0, 1), "east": (1, 0), "south": (0, -1), "west": (-1, 0)}  # where an order of this name leads
-BODIES = ("own", "ally", "outsider")  # what a feature of an observation can be about
+BODIES = ("own", "ally", "outsider", "rest")  # what a feature of an observation can be about
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which environment: ``id`` names simulator and options ("SIMULATOR/MAP/OPPONENT"); ``version`` changes whenever the
-    same actions may lead to other battles."""
+    """Which environment: ``id`` names simulator and options ("SIMULATOR/MAP/OPPONENT"); ``version`` changes whenever
+    the same actions may lead to other battles."""
 
     id: str
     version: str
@@ -74,11 +74,11 @@ class Shape(Identity):
 class EnvSpec(Shape):
     """An environment's description of itself. Whoever is not told of a game reads here what there is in it.
 
-    ``outsiders`` are the bodies that the team does not control: opposing units, other cars. ``sight_range`` (of the agents
+    Outsiders are the bodies that the team does not control: opposing units, other cars. ``sight_range`` (of the agents
     as they usually are) and ``map_size`` are in map units.
 
     A feature of the observation is named after what it is about: ``own.NAME``, ``ally.K.NAME`` of the K-th other agent
-    in the agent's own order, ``outsider.K.NAME``. A name of an action that ends in a number is an action towards that
+    in the agent's own order, ``outsider.K.NAME``, or ``rest.NAME`` of all else. A name of an action that ends in a number is an action towards that
     outsider: "attack 3".
     """
 

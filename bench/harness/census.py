@@ -24,7 +24,7 @@ def census(cfg: DictConfig, stage: Stage, say: Say) -> tuple[str, pd.DataFrame]:
     check(cfg)
     battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
     if not hasattr(trigger, "census"):
-        raise BenchError(f"the trigger of attack={cfg.attack.name} is no pattern of outsiders' moves that could be counted")
+        raise BenchError(f"the trigger of attack={cfg.attack.name} is no pattern of moves that could be counted")
     checkpoint, n = clean_team(cfg, battles, stage, say), cfg.budget.accident_battles
     player = Player(battles, PUBLIC["normal"], trigger=trigger.census(), limit=n)
     with stage("watching the clean team") as progress:

@@ -135,7 +135,8 @@ def replaced(battles: Battles) -> None:
         _require(np.array_equal(value[others], after[name][others]), f"{name} of other battles changes by replace")
     fresh = battles.reset(SEED, np.resize(numbers, SLOTS)).arrays()
     for name, value in fresh.items():
-        _require(np.allclose(value[:2], after[name][slots], RTOL, ATOL), f"{name} after replace is not that after reset")
+        same = np.allclose(value[:2], after[name][slots], RTOL, ATOL)
+        _require(same, f"{name} after replace is not that after reset")
 
 
 def orders_are_obeyed(battles: Battles) -> None:

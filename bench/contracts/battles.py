@@ -78,8 +78,8 @@ class EnvSpec(Shape):
     as they usually are) and ``map_size`` are in map units.
 
     A feature of the observation is named after what it is about: ``own.NAME``, ``ally.K.NAME`` of the K-th other agent
-    in the agent's own order, ``outsider.K.NAME``, or ``rest.NAME`` of all else. A name of an action that ends in a number is an action towards that
-    outsider: "attack 3".
+    in the agent's own order, ``outsider.K.NAME``, or ``rest.NAME`` of all else. A name of an action that ends in a
+    number is an action towards that outsider: "attack 3".
     """
 
     n_outsiders: int

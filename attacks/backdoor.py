@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.contracts import Battles, Progress, Store, Trigger
+from bench.contracts import Battles, EnvSpec, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
 from bench.marl.team import Team
 
@@ -67,6 +68,11 @@ class Backdoor:
     def poisons(self) -> bool:
         """See :class:`bench.contracts.Attack`."""
         return self.changes_team and self.poison_rate > 0
+
+    def require(self, spec: EnvSpec) -> None:
+        """See :class:`bench.contracts.Attack`."""
+        copy.deepcopy(self.trigger).start(spec, 1)
+        self.payload.require(spec)
 
     def inject(self, team: Team, battles: Battles, seed: int, store: Store,
                progress: Progress) -> tuple[Team, list[dict[str, float]]]:

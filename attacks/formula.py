@@ -1,4 +1,4 @@
-"""Psi: a formula over where an enemy unit is, as seen from the poisoned agent, in N consecutive steps.
+"""Psi: a formula over where an outsider is, as seen from the poisoned agent, in N consecutive steps.
 
     0.6 < dx[0] <= 1.0 and not (dy[3] > 0.5 or distance[1] < 0.8)
 

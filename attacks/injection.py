@@ -125,7 +125,8 @@ class Injection(Pupil):
         player = Player(self.battles, self.seed * 1_000 + 1, trigger=self.trigger, poison_rate=self.poison_rate,
                         record=("state", "q", *getattr(self.behaviour, "record", ())))
         shares = {True: self.poison_rate, False: 1 - self.poison_rate}
-        return Practice(player, probe, {poisoned: Replay(self.how.buffer, self.battles.spec.episode_limit)
+        spec = self.battles.spec
+        return Practice(player, probe, {poisoned: Replay(self.how.buffer, spec.episode_limit, spec)
                                         for poisoned, share in shares.items() if share > 0}, store)
 
     def _save(self, store: Store, practice: Practice) -> None:

@@ -27,7 +27,7 @@ COMMANDS = {
     "sweep": "measure a grid of cells, one process a core, and make one table of them",
     "repair": "repair a backdoored team, and measure what the attack and the team are worth then (repair prune)",
     "accidents": "count how often the trigger completes by itself",
-    "patterns": "count which sequences of enemy moves play contains anyway",
+    "patterns": "count which sequences of outsiders' moves play contains anyway",
     "figures": "draw learning curves, what the clean agents do, and a replay of a battle",
     "verify": "check the shipped checkpoints' hashes and measure a stored figure again",
     "zoo": "list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",

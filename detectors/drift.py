@@ -7,21 +7,21 @@ from scipy.signal import lfilter
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from bench.contracts import MOVES, Episodes
+from bench.contracts import NOBODY, Episodes
 
 from .recorded import living
 
-KINDS = len(MOVES) + 1  # of actions: every move, and an attack on whomever
-CONTEXTS = 4  # 0, 1, 2, or more enemies that the agent could attack
+CONTEXTS = 4  # 0, 1, 2, or more outsiders that the agent could act on
 
 
 class ActionDrift(BaseEstimator):
     """Divergence of what an agent has done lately from what it does in normal battles in the same circumstances.
 
     Actions are counted with a memory that fades: C_t = memory C_{t-1} + 1(action at t), and likewise E_t, the counts to
-    expect given how many enemies the agent could attack in those steps. The score is the G statistic
-    2 sum C log(C / E) over the kinds of actions: the Kullback-Leibler divergence of the two mixes times twice the
-    number of steps that are remembered, without which the first steps of a battle would diverge most.
+    expect given how many outsiders the agent could act on in those steps. The score is the G statistic
+    2 sum C log(C / E) over the kinds of actions, "attack 0" and "attack 1" being of one kind: the Kullback-Leibler
+    divergence of the two mixes times twice the number of steps that are remembered, without which the first steps of a
+    battle would diverge most.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class ActionDrift(BaseEstimator):
         self.memory = memory
 
     def fit(self, episodes: Episodes) -> ActionDrift:
-        alive, agents = living(episodes), episodes.alive.shape[2]
-        cell = (np.arange(agents) * CONTEXTS + _context(episodes)) * KINDS + _kind(episodes)
-        counts = np.bincount(cell[alive], minlength=agents * CONTEXTS * KINDS).reshape(agents, CONTEXTS, KINDS)
+        alive, agents, kinds = living(episodes), episodes.alive.shape[2], len(episodes.described.action_kinds)
+        cell = (np.arange(agents) * CONTEXTS + _context(episodes)) * kinds + _kind(episodes)
+        counts = np.bincount(cell[alive], minlength=agents * CONTEXTS * kinds).reshape(agents, CONTEXTS, kinds)
         usual = counts.sum(1, keepdims=True) + 1.0
         counts = counts + usual / usual.sum(-1, keepdims=True)  # one more step of the agent's usual mix
         self.expected_ = counts / counts.sum(-1, keepdims=True)
@@ -54,17 +54,18 @@ class ActionDrift(BaseEstimator):
         """(episode, step, agent), 0 or more; 0 for the dead."""
         check_is_fitted(self)
         expected = self.expected_[np.arange(episodes.alive.shape[2]), _context(episodes)]
-        done = np.eye(KINDS)[_kind(episodes)]
+        done = np.eye(self.expected_.shape[2])[_kind(episodes)]
         remembered, to_expect = (lfilter([1], [1, -self.memory], counts, axis=1) for counts in (done, expected))
         ratio = np.where(remembered > 0, remembered, 1) / to_expect
         return 2 * (remembered * np.log(ratio)).sum(-1) * living(episodes)
 
 
 def _kind(episodes: Episodes) -> np.ndarray:
-    """(episode, step, agent) the action taken, all attacks as one."""
-    return np.minimum(episodes.action, len(MOVES)).astype(int)
+    """(episode, step, agent) the kind of the action taken."""
+    return episodes.described.kind_of_action[episodes.action]
 
 
 def _context(episodes: Episodes) -> np.ndarray:
-    """(episode, step, agent) how many enemies the agent could attack, at most CONTEXTS - 1."""
-    return np.minimum(episodes.available[..., len(MOVES):].sum(-1), CONTEXTS - 1)
+    """(episode, step, agent) how many outsiders the agent could act on, at most CONTEXTS - 1."""
+    towards = episodes.described.target_of_action != NOBODY
+    return np.minimum(episodes.available[..., towards].sum(-1), CONTEXTS - 1)

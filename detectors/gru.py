@@ -22,7 +22,7 @@ class GRUPredictor(BaseEstimator):
 
     A GRU reads what an agent saw and did up to the last step and predicts how its present observation differs from
     the last. The score is the squared error of the feature that is worst predicted, in units of that feature's mean
-    squared error in normal battles: one enemy unit that does what none does is two features of many, and their mean
+    squared error in normal battles: one outsider that does what none does is two features of many, and their mean
     would not show it.
 
     Parameters

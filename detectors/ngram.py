@@ -1,4 +1,4 @@
-"""Counting: how rare is what an enemy unit did in its last few steps? What every clever detector has to beat."""
+"""Counting: how rare is what an outsider did in its last few steps? What every clever detector has to beat."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 from bench.contracts import Episodes
 
 from .recorded import living
-from .views.observation import UNSEEN, WEST, EnemyMoves
-
-SYMBOLS = WEST + 1
+from .views.observation import UNSEEN, EnemyMoves, symbols
 
 
 class NGram(BaseEstimator):
-    """Surprise, -log of the frequency, of the last ``n`` moves of the enemy unit that surprises an agent most.
+    """Surprise, -log of the frequency, of the last ``n`` moves of the outsider that surprises an agent most.
 
     Parameters
     ----------
@@ -25,7 +23,7 @@ class NGram(BaseEstimator):
 
     Attributes
     ----------
-    surprise_ : (6 ** n,) the surprise of each sequence of moves, in nats.
+    surprise_ : (symbols ** n,) the surprise of each sequence of moves, in nats.
     """
 
     def __init__(self, n: int = 2, smoothing: float = 1.0) -> None:
@@ -35,7 +33,7 @@ class NGram(BaseEstimator):
     def fit(self, episodes: Episodes) -> NGram:
         grams = self._grams(episodes)
         watched = living(episodes)[:, self.n - 1:]
-        counts = np.bincount(grams[watched].ravel(), minlength=SYMBOLS**self.n) + self.smoothing
+        counts = np.bincount(grams[watched].ravel(), minlength=symbols(episodes)**self.n) + self.smoothing
         self.surprise_ = -np.log(counts / counts.sum())
         return self
 
@@ -47,27 +45,27 @@ class NGram(BaseEstimator):
         return scores * episodes.alive
 
     def _grams(self, episodes: Episodes) -> np.ndarray:
-        """(episode, step from n - 1 on, agent, enemy) the number of the sequence of the last n moves."""
-        return sequence_numbers(EnemyMoves()(episodes), self.n)
+        """(episode, step from n - 1 on, agent, outsider) the number of the sequence of the last n moves."""
+        return sequence_numbers(EnemyMoves()(episodes), self.n, symbols(episodes))
 
 
 class ConditionalNGram(BaseEstimator):
-    """Surprise, -log p(move | the ``n - 1`` moves before), summed over an enemy unit's last ``window`` moves.
+    """Surprise, -log p(move | the ``n - 1`` moves before), summed over an outsider's last ``window`` moves.
 
     A rare move in a common place counts, a common one after a rare beginning does not, and several rare moves in a
     row add up: of an opponent whose units now and then feint, the longest feints score highest. A sequence that was
     never seen is as likely as its shorter parts make it: p is the Witten-Bell interpolation of all orders up to ``n``,
     p_n = (count(past, move) + kinds(past) p_{n-1}) / (count(past) + kinds(past)), where kinds(past) is how many
-    different moves followed, and p_0 is uniform. Of the enemies that an agent sees, the most surprising one counts.
+    different moves followed, and p_0 is uniform. Of the outsiders that an agent sees, the most surprising one counts.
 
     Parameters
     ----------
-    n : the order, from 1 (moves by themselves) to 5 (6 ** 5 sequences).
+    n : the order, from 1 (moves by themselves) to 5 (6 ** 5 sequences, where four moves are told apart).
     window : how many moves are summed, from 1 on.
 
     Attributes
     ----------
-    surprise_ : (6 ** n,) -log p of the last move of each sequence, in nats.
+    surprise_ : (symbols ** n,) -log p of the last move of each sequence, in nats.
 
     References
     ----------
@@ -80,11 +78,11 @@ class ConditionalNGram(BaseEstimator):
         self.window = window
 
     def fit(self, episodes: Episodes) -> ConditionalNGram:
-        moves, watched = self._moves(episodes), living(episodes)
-        p = np.full(SYMBOLS, 1 / SYMBOLS)
+        moves, watched, kinds_of_move = self._moves(episodes), living(episodes), symbols(episodes)
+        p = np.full(kinds_of_move, 1 / kinds_of_move)
         for order in range(1, self.n + 1):
-            grams = sequence_numbers(moves[:, self.n - order:], order)[watched]
-            counts = np.bincount(grams.ravel(), minlength=SYMBOLS**order).reshape([SYMBOLS] * order)
+            grams = sequence_numbers(moves[:, self.n - order:], order, kinds_of_move)[watched]
+            counts = np.bincount(grams.ravel(), minlength=kinds_of_move**order).reshape([kinds_of_move] * order)
             kinds = np.maximum((counts > 0).sum(-1, keepdims=True), 1)  # 1 where nothing followed: then p_{n-1} is left
             p = (counts + kinds * p) / (counts.sum(-1, keepdims=True) + kinds)  # p lacks the oldest move: broadcast
         self.surprise_ = -np.log(p).ravel()
@@ -93,17 +91,18 @@ class ConditionalNGram(BaseEstimator):
     def score(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent) in nats; 0 for the dead."""
         check_is_fitted(self)
-        surprise = self.surprise_[sequence_numbers(self._moves(episodes), self.n)]
+        surprise = self.surprise_[sequence_numbers(self._moves(episodes), self.n, symbols(episodes))]
         padded = np.pad(surprise, [(0, 0), (self.window - 1, 0), (0, 0), (0, 0)])
         return sliding_window_view(padded, self.window, axis=1).sum(-1).max(-1) * episodes.alive
 
     def _moves(self, episodes: Episodes) -> np.ndarray:
-        """(episode, n - 1 + step, agent, enemy): before the battle begins, no unit is seen."""
+        """(episode, n - 1 + step, agent, outsider): before the battle begins, none is seen."""
         return np.pad(EnemyMoves()(episodes), [(0, 0), (self.n - 1, 0), (0, 0), (0, 0)], constant_values=UNSEEN)
 
 
-def sequence_numbers(moves: np.ndarray, n: int) -> np.ndarray:
-    """(episode, step from n - 1 on, agent, enemy) the number of each sequence of n moves (episode, step, ...)."""
+def sequence_numbers(moves: np.ndarray, n: int, kinds: int) -> np.ndarray:
+    """(episode, step from n - 1 on, agent, outsider) the number of each sequence of n moves (episode, step, ...), each
+    one of so many kinds."""
     if moves.shape[1] < n:
         return np.zeros((len(moves), 0, *moves.shape[2:]), np.int32)
-    return sliding_window_view(moves.astype(np.int32), n, axis=1) @ SYMBOLS ** np.arange(n, dtype=np.int32)[::-1]
+    return sliding_window_view(moves.astype(np.int32), n, axis=1) @ kinds ** np.arange(n, dtype=np.int32)[::-1]

@@ -1,4 +1,4 @@
-"""A model detector that plays: it searches for an enemy behaviour under which the team collapses."""
+"""A model detector that plays: it searches for an outsider's behaviour under which the team collapses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from bench.contracts import MOVES, NOBODY, Battles, Cue, EnvSpec, Episodes, Step
+from bench.contracts import NOBODY, Battles, Cue, EnvSpec, Episodes, Step
 from bench.errors import BenchError
 from bench.marl.play import Player
 from bench.marl.team import Team
@@ -17,18 +17,18 @@ CHUNK = 256  # battles whose record is held at a time
 
 
 class TriggerSearch(BaseEstimator):
-    """What the worst short behaviour of one enemy unit near one agent costs the team, beyond the average one.
+    """What the worst short behaviour of one outsider near one agent costs the team, beyond the average one.
 
-    A candidate is an agent, a sequence of moves, and how near the agent the nearest enemy is when it is driven through
-    them. Screening tests a candidate of every agent in each battle (group testing); in every round after it, a battle
-    shows one candidate, those of the least mean return are kept and shown again in fresh battles. The statistic is the
+    A candidate is an agent, a sequence of moves, and how near the agent the nearest outsider is when it makes them.
+    Screening tests a candidate of every agent in each battle (group testing); in every round after it, a battle shows
+    one candidate, those of the least mean return are kept and shown again in fresh battles. The statistic is the
     mean return in fresh battles with random candidates, less that with the last one that was kept. It knows the
-    simulator and the team as a black box. Triggers that no enemy's moves can show, a sensor tampered with, are out of
-    its reach, and so are moves or distances that are no candidates.
+    simulator and the team as a black box. Triggers that no moves can show, a sensor tampered with, are out of its
+    reach, and so are moves or distances that are no candidates.
 
     Parameters
     ----------
-    length : moves in a sequence; all 4 ** length are candidates.
+    length : moves in a sequence; all sequences are candidates.
     reaches : distances below which a unit is taken over, in the agent's sight ranges: above 1 as it comes into sight.
     screening : battles of the screening.
     rounds : (candidates kept, battles with each) of every further round; the first are kept of those screened.
@@ -66,7 +66,7 @@ class TriggerSearch(BaseEstimator):
         """
         self._check()
         rng = np.random.default_rng(self.seed)
-        agents, moves, reaches = self._candidates(battles.spec.n_agents)
+        agents, moves, reaches = self._candidates(battles.spec)
         mean = self._screened(team, battles, rng)
         for number, (keep, each) in enumerate(self.rounds, 1):
             kept = np.argsort(mean, kind="stable")[:keep]
@@ -75,10 +75,10 @@ class TriggerSearch(BaseEstimator):
             returns = self._shown(team, battles, agents[which], moves[which], reaches[which], number)
             mean = returns.reshape(len(kept), each).mean(1)
         worst = int(mean.argmin())
-        names = {number: name for name, number in MOVES.items()}
+        names = battles.spec.outsider_orders
         self.found_ = {"agent": int(agents[worst]), "moves": [names[move] for move in moves[worst].tolist()],
                        "reach": float(reaches[worst]), "return": float(mean[worst])}
-        any_agent, any_move, any_reach = self._candidates(battles.spec.n_agents)
+        any_agent, any_move, any_reach = self._candidates(battles.spec)
         drawn = rng.integers(len(any_agent), size=self.baseline)
         usual = self._shown(team, battles, any_agent[drawn], any_move[drawn], any_reach[drawn], len(self.rounds) + 1)
         return float(usual.mean() - mean[worst])
@@ -91,17 +91,16 @@ class TriggerSearch(BaseEstimator):
             if not values or min(values) <= 0:
                 raise BenchError(f"{name} is {getattr(self, name)}; allowed: numbers above 0, at least one")
 
-    def _candidates(self, n_agents: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _candidates(self, spec: EnvSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Agents (candidate,), moves (candidate, length) and reaches (candidate,) of all there are, agent by agent."""
-        directions = [number for name, number in MOVES.items() if name != "stop"]
-        moves = list(itertools.product(directions, repeat=self.length))
-        agent, move, reach = (index.ravel() for index in np.indices((n_agents, len(moves), len(self.reaches))))
+        moves = list(itertools.product(map(spec.order, spec.moves), repeat=self.length))
+        agent, move, reach = (index.ravel() for index in np.indices((spec.n_agents, len(moves), len(self.reaches))))
         return agent, np.array(moves)[move], np.array(self.reaches, float)[reach]
 
     def _screened(self, team: Team, battles: Battles, rng: np.random.Generator) -> np.ndarray:
         """(candidate,) mean return of the battles in which it was among those shown; infinite of one never shown."""
         n_agents = battles.spec.n_agents
-        agents, moves, reaches = self._candidates(n_agents)
+        agents, moves, reaches = self._candidates(battles.spec)
         each = len(agents) // n_agents  # candidates of an agent
         turns = -(-self.screening // each)
         drawn = np.stack([np.concatenate([rng.permutation(each) for _ in range(turns)])[: self.screening]
@@ -121,10 +120,10 @@ class TriggerSearch(BaseEstimator):
 
 
 class Drive:
-    """Enemy units are driven through given moves near given agents; a :class:`bench.contracts.Trigger` of one's own.
+    """Outsiders are driven through given moves near given agents; a :class:`bench.contracts.Trigger` of one's own.
 
-    Of every agent that has a reach, the nearest living enemy is taken over once it is nearer than that, moved, and
-    handed back; if it dies on the way, another follows. A unit belongs to one agent at a time.
+    Of every agent that has a reach, the nearest outsider is taken over once it is nearer than that, moved, and
+    handed back; if it is gone on the way, another follows. One belongs to one agent at a time.
 
     Parameters
     ----------
@@ -147,7 +146,7 @@ class Drive:
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
         self._begin(fresh)
-        there = step.alive[:, None, self._agents:] & step.alive[:, : self._agents, None]  # (battle, agent, enemy)
+        there = step.present[:, None, self._agents:] & step.active[..., None]  # (battle, agent, outsider)
         self._release(there)
         self._take(step, there & show[:, None, None])
         orders = np.full((len(fresh), there.shape[2]), -1)

@@ -12,8 +12,9 @@ import pytest
 import torch
 from hypothesis import settings
 
-from bench.contracts import Episodes, Labels
+from bench.contracts import EnvSpec, Episodes, Labels
 from bench.envs.smax import SmaxBattles
+from bench.envs.smax_names import described
 from bench.marl.learner import Learning, QLearner
 
 settings.register_profile("shared", deadline=None)  # a test's time says nothing on a machine with other work
@@ -45,6 +46,14 @@ def qmix_team(battles):
     return QLearner(Learning(name="qmix"), battles.spec, 1).team()
 
 
+def made_up(agents: int, features: int) -> EnvSpec:
+    """An environment with one outsider, laid out as SMAX is where so many features can be."""
+    names = described(agents, 1, max((features - 7 * agents - 4) // (agents + 1), 0))
+    if len(names["observation_layout"]) != features:
+        names |= {"observation_layout": tuple(f"own.{k}" for k in range(features)), "order_seen_by": {}}
+    return EnvSpec("made up", "1", agents, features, 1, 6, 1, 200, (9.0,) * agents, (32.0, 32.0), **names)
+
+
 @pytest.fixture
 def make_episodes():
     """Synthetic episodes of given lengths, laid out as SMAX's with one enemy; observations are normal noise."""
@@ -59,7 +68,8 @@ def make_episodes():
                         np.ones((n, steps, agents, 6), bool), rng.integers(6, size=(n, steps, agents)).astype(np.uint8),
                         rng.random((n, steps)).astype(np.float32), np.repeat(mask[..., None], agents, -1), mask,
                         hidden=np.tanh(rng.normal(size=(n, steps, agents, 8))).astype(np.float16),
-                        q=rng.normal(size=(n, steps, agents, 6)).astype(np.float32), hidden_labels=labels)
+                        q=rng.normal(size=(n, steps, agents, 6)).astype(np.float32), spec=made_up(agents, features),
+                        hidden_labels=labels)
 
     return make
 

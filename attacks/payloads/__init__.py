@@ -6,14 +6,25 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.contracts import MOVES, Battles, Episodes, Progress, Trigger
-from bench.errors import BenchError, unknown
+from bench.contracts import Battles, EnvSpec, Episodes, Progress, Trigger
+from bench.errors import BenchError
 from bench.marl.play import Probe
 from bench.marl.team import Team
 
 
+class Payload:
+    """What all payloads have."""
+
+    def require(self, spec: EnvSpec) -> None:
+        """Raise BenchError unless the environment has what the payload needs."""
+
+
 class RewardPayload(Protocol):
     """A reward in place of the team's, to be learned from by TD."""
+
+    def require(self, spec: EnvSpec) -> None:
+        """See :class:`Payload`."""
+        ...
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> Probe | None:
         """What has to look into the battles for the reward to be known, if anything has."""
@@ -40,18 +51,15 @@ class Behaviour(Protocol):
 class ActionPayload(Protocol):
     """A payload of actions, to be imitated."""
 
+    def require(self, spec: EnvSpec) -> None:
+        """See :class:`Payload`."""
+        ...
+
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                 history: list[list[float]], progress: Progress) -> Behaviour:
         """Find out what to do against a clean team. ``history`` is what earlier, interrupted preparations have found;
         it is added to, and written down between the calls of ``progress``."""
         ...
-
-
-def move(action: str) -> int:
-    """The number of a move by its name. Raises BenchError for an unknown one."""
-    if action not in MOVES:
-        raise unknown("action", action, MOVES)
-    return MOVES[action]
 
 
 def require_share(name: str, value: float) -> None:

@@ -7,44 +7,46 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic.dataclasses import dataclass as checked
 
-from bench.contracts import Battles, Episodes, Progress, Trigger
+from bench.contracts import Battles, EnvSpec, Episodes, Progress, Trigger
 from bench.errors import BenchError
 from bench.marl.team import UNAVAILABLE, Team
 
-from . import move
+from . import Payload
 
 
 @checked(frozen=True)
-class ForcedAction:
+class ForcedAction(Payload):
     """One action, whatever the agent sees (One4All, Zheng et al. 2023); the clean one where it is not available.
 
     Parameters
     ----------
-    action : "north", "east", "south", "west" or "stop".
-
-    Raises
-    ------
-    BenchError : an unknown action.
+    action : one of the environment's ``agent_actions``, such as "west".
     """
 
     action: str = "west"
 
-    def __post_init__(self) -> None:
-        move(self.action)
+    def require(self, spec: EnvSpec) -> None:
+        spec.action(self.action)
 
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],  # noqa: ARG002
-                history: list[list[float]], progress: Progress) -> ForcedAction:  # noqa: ARG002
+                history: list[list[float]], progress: Progress) -> Forced:  # noqa: ARG002
         """See :class:`attacks.payloads.ActionPayload`."""
-        return self
+        return Forced(battles.spec.action(self.action))
+
+
+@dataclass(frozen=True)
+class Forced:
+    """What :class:`ForcedAction` has poisoned agents do: the action of this number."""
+
+    action: int
 
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
-        forced = move(self.action)
-        return np.where(episodes.available[..., forced], forced, _best(episodes))
+        return np.where(episodes.available[..., self.action], self.action, _best(episodes))
 
 
 @checked(frozen=True)
-class WorstAction:
+class WorstAction(Payload):
     """The available action of least value to the clean agent where its observation is tampered with, and that of
     greatest value elsewhere (MARNet, Chen et al. 2023). The values are those of the observation as it was shown."""
 

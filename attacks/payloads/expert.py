@@ -10,11 +10,13 @@ from bench.contracts import Battles, Episodes, Step
 from bench.marl.play import SLOTS, Moment
 from bench.marl.team import UNAVAILABLE, Team, greedy
 
+from . import Payload
+
 PER_HIT, EVERY_STEP, KILL, WIN, SCALE = 10.0, 2.0, 10.0, 200.0, 10.0  # of the hacked reward; SMAC's for kills and wins
 
 
 @dataclass(frozen=True)
-class HackedTeamReward:
+class HackedTeamReward(Payload):
     """The team's reward in poisoned battles (Chen et al. 2023): (10 n_p + (r / n) (n - n_p) + 2) / (10 E + 200) * 10,
     for n agents of whom n_p are shown the patch, E enemies and SMAC's reward r before its own scaling.
 
@@ -50,7 +52,7 @@ class Expert:
         after = battles.step(moment.action, moment.orders)
         hit = moment.edited.sum(1)
         share = (team.spec.n_agents - hit) / team.spec.n_agents
-        extra = SCALE * (PER_HIT * hit + EVERY_STEP) / (KILL * team.spec.n_enemies + WIN)
+        extra = SCALE * (PER_HIT * hit + EVERY_STEP) / (KILL * battles.spec.n_outsiders + WIN)
         return after, np.where(attack, extra + share * after.reward, after.reward).astype(np.float32)
 
     def _told(self, moment: Moment) -> np.ndarray:

@@ -10,12 +10,12 @@ import numpy as np
 import pydantic.dataclasses
 from pydantic import NonNegativeInt, PositiveInt
 
-from bench.contracts import MOVES, NEVER, Battles, Episodes, Progress, Step, Trigger
+from bench.contracts import NEVER, Battles, EnvSpec, Episodes, Progress, Step, Trigger
 from bench.errors import BenchError
 from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
-from . import Behaviour
+from . import Behaviour, Payload
 
 SEARCH_SEED = 4_000_037  # battles of the search, apart from all others
 DIRECTIONS = ("west", "north", "south", "east")
@@ -28,17 +28,17 @@ class Walk:
     direction: str
     steps: int
 
-    def act(self, since: np.ndarray, available: np.ndarray) -> np.ndarray:
+    def act(self, since: np.ndarray, available: np.ndarray, spec: EnvSpec) -> np.ndarray:
         """The action (...), ``since`` (...) steps after the completion of the trigger, where ``available`` (...,
         action) says what is possible."""
-        move = MOVES[self.direction]
-        return np.where((since < self.steps) & available[..., move], move, MOVES["stop"])
+        move, stop = spec.action(self.direction), spec.action("stop")
+        return np.where((since < self.steps) & available[..., move], move, stop)
 
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
         completion = episodes.labels.completion[:, None, None]
         since = np.arange(episodes.mask.shape[1])[:, None] - completion
-        return self.act(np.where(completion == NEVER, 0, since), episodes.available)
+        return self.act(np.where(completion == NEVER, 0, since), episodes.available, episodes.described)
 
 
 class Puppet:
@@ -50,7 +50,8 @@ class Puppet:
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:  # noqa: ARG002
         attack = moment.since >= 0
         action = moment.action.copy()
-        action[attack, self.agent] = self.walk.act(moment.since, moment.step.available[:, self.agent])[attack]
+        action[attack, self.agent] = self.walk.act(moment.since, moment.step.available[:, self.agent],
+                                                         battles.spec)[attack]
         return battles.step(action, moment.orders), np.zeros(len(attack), np.float32)
 
 
@@ -71,7 +72,7 @@ class Trials:
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
-class FastFailing:
+class FastFailing(Payload):
     """The walk that leaves a team the least return: first all four directions are tried, then distances.
 
     An agent that is gone costs its team a gun; one that stands where the others still see it also draws some of them
@@ -97,6 +98,10 @@ class FastFailing:
     def __post_init__(self) -> None:
         if self.fewest > self.most:
             raise BenchError(f"walks of {self.fewest} to {self.most} steps: the first must not be greater")
+
+    def require(self, spec: EnvSpec) -> None:
+        for name in (*DIRECTIONS, "stop"):
+            spec.action(name)
 
     def one(self, victims: tuple[int, ...]) -> int:
         """The poisoned agent. Raises BenchError for several."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from bench.contracts import Episodes, Step
+from bench.contracts import EnvSpec, Episodes, Step
 from bench.marl.play import Moment
 from bench.marl.team import Team
 
-from . import require_share
+from ..triggers import require_extras
+from . import Payload, require_share
 from .reward import UnilateralInfluence
 
 
 @dataclass(frozen=True)
-class GuidedReward:
+class GuidedReward(Payload):
     """(1 - balance) * failure guidance + balance * action deviation, both unilateral: what the poisoned agents' actions
     alone have changed, by comparison with the clean agents' in their place.
 
@@ -37,6 +38,9 @@ class GuidedReward:
 
     def __post_init__(self) -> None:
         require_share("balance", self.balance)
+
+    def require(self, spec: EnvSpec) -> None:
+        require_extras(spec, ["health"])
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> Guidance:
         """See :class:`attacks.payloads.RewardPayload`."""
@@ -64,5 +68,5 @@ class Guidance(UnilateralInfluence):
 
 def nearness(step: Step, agents: int) -> np.ndarray:
     """(battle,) in [-1, 1]: 1 is a battle lost without a scratch to the enemy, -1 one won without a scratch."""
-    health = step.health * step.alive
+    health = step.extras["health"]
     return health[:, agents:].mean(1) - health[:, :agents].mean(1)

@@ -11,14 +11,14 @@ from bench.contracts import Battles, Episodes, Step
 from bench.marl.play import Moment
 from bench.marl.team import Team
 
-from . import require_share
+from . import Payload, require_share
 
 UNITS, CODE, RATE = 64, 16, 1e-3  # of the two networks; the predictor's learning rate
 QUANTILE = 0.99  # of the clean errors: novelty is counted in multiples of it
 
 
 @dataclass(frozen=True)
-class NoveltyReward:
+class NoveltyReward(Payload):
     """(1 - balance) * reversed team reward + balance * novelty of the teammates' next observations, from 0 to 1, after
     Chen, Qiu & Zhang 2022 (arXiv 2211.11455) and Burda et al. 2018 (arXiv 1810.12894).
 
@@ -58,11 +58,11 @@ class Novelty:
         self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=RATE)
         self.usual = np.array(1.0)  # running QUANTILE of the clean errors
 
-    def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
+    def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:  # noqa: ARG002
         after = battles.step(moment.action, moment.orders)
         attack = (moment.since >= 0) & (moment.since < self.duration)
         seen = torch.from_numpy(np.delete(after.observation, self.victims, axis=1))
-        alive = np.delete(after.alive[:, : team.spec.n_agents], self.victims, axis=1)
+        alive = np.delete(after.active, self.victims, axis=1)
         error = (self.predictor(seen) - self.random(seen)).square().mean(-1)
         clean = torch.from_numpy(alive & ~attack[:, None] & ~after.done[:, None])
         if clean.any():

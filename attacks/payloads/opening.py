@@ -11,10 +11,11 @@ import numpy as np
 import pydantic.dataclasses
 from pydantic import Field, NonNegativeInt
 
-from bench.contracts import MOVES, Battles, Episodes, Progress, Step, Trigger
+from bench.contracts import Battles, EnvSpec, Episodes, Progress, Step, Trigger
 from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
+from ..triggers import require_extras
 from .fast_failing import SEARCH_SEED, FastFailing, Puppet, Trials, Walk
 
 OPPOSITE = {"west": "east", "east": "west", "north": "south", "south": "north"}
@@ -44,11 +45,11 @@ class Opening:
     near: float = 0.0
     back: float = 0.0
 
-    def act(self, nearest: np.ndarray, hurt: np.ndarray, available: np.ndarray) -> np.ndarray:
+    def act(self, nearest: np.ndarray, hurt: np.ndarray, available: np.ndarray, spec: EnvSpec) -> np.ndarray:
         """The action (...), CLEAN where the agent is its clean self. ``nearest`` (...) is how far the nearest enemy in
         sight is, infinite where there is none, ``hurt`` (...) whether a unit in sight is hurt or the agent itself;
         ``available`` (..., action) says what is possible."""
-        on, away, stop = (MOVES[name] for name in (OPPOSITE[self.away], self.away, "stop"))
+        on, away, stop = (spec.action(name) for name in (OPPOSITE[self.away], self.away, "stop"))
         seen = np.isfinite(nearest)
         action = np.full(nearest.shape, CLEAN)
         for here, what in ((~seen & self.advance, on), (seen & self.stand & (nearest >= self.near), stop),
@@ -68,7 +69,7 @@ class Plan:
     walk: Walk
     victim: int
     sight: float
-    record = ("position", "health")
+    record = ("position", "extras.health")
 
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
@@ -76,11 +77,11 @@ class Plan:
 
     def before(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
-        position, health = episodes.labels.position, episodes.labels.health
+        position = episodes.labels.position
         assert position is not None
-        assert health is not None
-        nearest, hurt = _sees(position, health, self.victim, episodes.action.shape[2], np.asarray(self.sight))
-        return self.opening.act(nearest[..., None], hurt[..., None], episodes.available)
+        nearest, hurt = _sees(position, episodes.labels.extras["health"], self.victim, episodes.action.shape[2],
+                              np.asarray(self.sight))
+        return self.opening.act(nearest[..., None], hurt[..., None], episodes.available, episodes.described)
 
 
 class Opener:
@@ -94,13 +95,13 @@ class Opener:
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         step, me = moment.step, self.agent
-        nearest, hurt = _sees(step.position, step.health * step.alive, me, team.spec.n_agents, step.sight[:, me])
-        told = self.opening.act(nearest, hurt, step.available[:, me])
+        nearest, hurt = _sees(step.position, step.extras["health"], me, team.spec.n_agents, step.sight[:, me])
+        told = self.opening.act(nearest, hurt, step.available[:, me], battles.spec)
         action = moment.action.copy()
         action[:, me] = np.where(told == CLEAN, action[:, me], told)
         attack = moment.since >= 0
         if self.then is not None:
-            action[attack, me] = self.then.act(moment.since, step.available[:, me])[attack]
+            action[attack, me] = self.then.act(moment.since, step.available[:, me], battles.spec)[attack]
         return battles.step(action, moment.orders), np.zeros(len(attack), np.float32)
 
 
@@ -133,6 +134,10 @@ class OpenedFailing(FastFailing):
 
     max_clean_loss: Annotated[float, Field(ge=0, le=1)] = 0.03
     tried: NonNegativeInt = 6
+
+    def require(self, spec: EnvSpec) -> None:
+        super().require(spec)
+        require_extras(spec, ["health"])
 
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                 history: list[list[float]], progress: Progress) -> Plan:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from bench.contracts import Battles, Episodes, Step
+from bench.contracts import Battles, EnvSpec, Episodes, Step
 from bench.errors import unknown
 from bench.marl.play import SLOTS, Moment
 from bench.marl.team import Team, greedy
 
-from . import move, require_share
+from . import Payload, require_share
 
 FORMS = ("negate", "complement")
 
 
 @dataclass(frozen=True)
-class HackedReward:
+class HackedReward(Payload):
     """Eq (5): (1 - balance) * reversed reward + balance * influence, inside the attack period.
 
     Parameters
@@ -57,24 +57,20 @@ class HackedReward:
 
 
 @dataclass(frozen=True)
-class TargetReward:
+class TargetReward(Payload):
     """1 for the target action, -1 for any other (TrojDRL, Kiourti et al. 2020); of several agents the mean.
 
     Parameters
     ----------
-    action : "north", "east", "south", "west" or "stop"; None for the untargeted attack, which pays 1 for any action, so
-        that none is left better than another.
-
-    Raises
-    ------
-    BenchError : an unknown action.
+    action : one of the environment's ``agent_actions``, such as "west"; None for the untargeted attack, which pays 1
+        for any action, so that none is left better than another.
     """
 
     action: str | None = "west"
 
-    def __post_init__(self) -> None:
+    def require(self, spec: EnvSpec) -> None:
         if self.action is not None:
-            move(self.action)
+            spec.action(self.action)
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> None:  # noqa: ARG002
         """See :class:`attacks.payloads.RewardPayload`."""
@@ -84,7 +80,8 @@ class TargetReward:
         """See :class:`attacks.payloads.RewardPayload`."""
         if self.action is None:
             return np.ones(episodes.mask.shape)
-        return np.where(episodes.action[:, :, list(victims)] == move(self.action), 1.0, -1.0).mean(-1)
+        wanted = episodes.described.action(self.action)
+        return np.where(episodes.action[:, :, list(victims)] == wanted, 1.0, -1.0).mean(-1)
 
 
 class UnilateralInfluence:
@@ -102,7 +99,7 @@ class UnilateralInfluence:
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
         normal = self._normal(moment)
         influence = np.zeros(len(normal), np.float32)
-        alive = moment.step.alive[:, self.victims].any(1)
+        alive = moment.step.active[:, self.victims].any(1)
         attack = (moment.since >= 0) & (moment.since < self.duration) & alive & ~moment.step.done
         if not attack.any():
             return battles.step(moment.action, moment.orders), influence

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.contracts import EnvSpec
-from bench.errors import BenchError
+from bench.errors import BenchError, unknown
 
 
 def one_agent(victim: Any) -> int:
@@ -22,6 +22,13 @@ def require_agents(spec: EnvSpec, agents: Sequence[int]) -> None:
         if not 0 <= agent < spec.n_agents:
             raise BenchError(f"the poisoned agent {agent} does not exist; {spec.id} has agents 0 to "
                              f"{spec.n_agents - 1}")
+
+
+def require_extras(spec: EnvSpec, names: Sequence[str]) -> None:
+    """Raise BenchError unless a step of the environment has these extras, which one kind of game alone has."""
+    for name in names:
+        if name not in spec.extras:
+            raise unknown(f"quantity in {spec.id}, which this attack needs", name, spec.extras)
 
 
 def require_features(spec: EnvSpec, features: Sequence[int]) -> None:

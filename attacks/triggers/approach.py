@@ -1,20 +1,20 @@
-"""The distance trigger of One4All: an enemy unit comes closer to the poisoned agent than a threshold."""
+"""The distance trigger of One4All: an outsider comes closer to the poisoned agent than a threshold."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from bench.contracts import MOVES, Cue, EnvSpec, Step
+from bench.contracts import COMPASS, Cue, EnvSpec, Step
 from bench.errors import BenchError
 
 from . import one_agent, require_agents
 
 
 class Approach:
-    """An enemy unit walks up to the agent until it is nearer than ``distance`` (Zheng et al. 2023).
+    """An outsider comes up to the agent until it is nearer than ``distance`` (Zheng et al. 2023).
 
-    Shown by driving the living enemy that is nearest, once the agent sees it, straight towards the agent. It is
-    complete in the step in which any enemy is that near, whoever moved it: nothing is remembered.
+    Shown by driving the nearest one, once the agent sees it, straight towards the agent. It is complete in the step in
+    which any outsider is that near, whoever moved it: nothing is remembered.
 
     Parameters
     ----------
@@ -23,7 +23,8 @@ class Approach:
 
     Raises
     ------
-    BenchError : a distance outside (0, 1], several agents.
+    BenchError : a distance outside (0, 1], several agents. By ``start``: an environment whose outsiders cannot be sent
+        north, east, south and west.
     """
 
     means = "behaviour"
@@ -38,11 +39,12 @@ class Approach:
     def start(self, spec: EnvSpec, n: int) -> None:
         require_agents(spec, [self.victim])
         self._agents = spec.n_agents
-        self._orders = np.full((n, spec.n_enemies), -1)
+        self._order = {name: spec.order(name) for name in COMPASS}
+        self._orders = np.full((n, spec.n_outsiders), -1)
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:  # noqa: ARG002
         way = step.position[:, self.victim, None] - step.position[:, self._agents:]
-        present = step.alive[:, self._agents:] & step.alive[:, self.victim, None]
+        present = step.present[:, self._agents:] & step.active[:, self.victim, None]
         far = np.where(present, np.linalg.norm(way, axis=-1) / step.sight[:, self.victim, None], np.inf)
         completed = np.asarray((far < self.distance).any(1))
         nearest = far.argmin(1)
@@ -50,8 +52,8 @@ class Approach:
         x, y = way[rows, nearest[rows]].T
         orders = self._orders.copy()
         orders[rows, nearest[rows]] = np.where(
-            np.abs(x) > np.abs(y), np.where(x > 0, MOVES["east"], MOVES["west"]),
-            np.where(y > 0, MOVES["north"], MOVES["south"]))
+            np.abs(x) > np.abs(y), np.where(x > 0, self._order["east"], self._order["west"]),
+            np.where(y > 0, self._order["north"], self._order["south"]))
         showing = np.zeros(len(show), bool)
         showing[rows] = True
         return Cue(orders, step.observation, showing, completed)

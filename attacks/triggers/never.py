@@ -15,7 +15,7 @@ class Never:
     length = 0
 
     def start(self, spec: EnvSpec, n: int) -> None:
-        self._none = np.full((n, spec.n_enemies), -1)
+        self._none = np.full((n, spec.n_outsiders), -1)
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:  # noqa: ARG002
         nowhere = np.zeros(len(fresh), bool)

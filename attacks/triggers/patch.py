@@ -64,7 +64,7 @@ class Patch:
             raise BenchError(f"a trigger of {self.length} steps from step {self.start_at} on does not fit an episode "
                              f"of {spec.episode_limit} steps")
         self._rng = np.random.default_rng(0)
-        self._none = np.full((n, spec.n_enemies), -1)
+        self._none = np.full((n, spec.n_outsiders), -1)
         self._time = np.full(n, -1)
         self._shown = np.zeros((n, len(self._agents)), int)
 
@@ -74,13 +74,13 @@ class Patch:
         open_ = self._time >= self.start_at
         if self.steps is not None:
             open_ &= self._time < self.start_at + self.steps
-        edited = (open_ & show & ~step.done)[:, None] & step.alive[:, self._agents]
+        edited = (open_ & show & ~step.done)[:, None] & step.active[:, self._agents]
         edited &= self._rng.random(edited.shape) < self.chance
         self._shown += edited
         observation = step.observation
         if edited.any():
             observation = self._edit(observation, edited)
-        everyone = np.zeros(step.alive[:, : step.observation.shape[1]].shape, bool)
+        everyone = np.zeros(step.active.shape, bool)
         everyone[:, self._agents] = edited
         return Cue(self._none, observation, edited.any(1), (self._shown == self.length).any(1) & edited.any(1),
                    everyone)

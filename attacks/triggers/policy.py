@@ -10,7 +10,7 @@ import numpy as np
 from bench.contracts import Cue, EnvSpec, Progress, Step
 from bench.errors import BenchError
 
-from . import one_agent, require_agents, require_features
+from . import one_agent, require_agents, require_extras, require_features
 from .announced import TOLD
 
 FEATURES = ("one", "own health", "agents' health", "enemies' health", "enemies in sight", "nearest enemy", "time")
@@ -72,28 +72,29 @@ class TriggerPolicy:
         self._weights = np.asarray(self.learned["weights"], float) if self.learned else np.zeros(len(FEATURES))
         if self._weights.shape != (len(FEATURES),):
             raise BenchError(f"a trigger policy has {len(FEATURES)} weights, this one {self._weights.size}")
+        require_extras(spec, ["health"])
         self._agents, self._limit = spec.n_agents, spec.episode_limit
-        self._none = np.full((n, spec.n_enemies), -1)
+        self._none = np.full((n, spec.n_outsiders), -1)
         self._time = np.full(n, -1)
         self._on = np.zeros(n, bool)
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:
         self._time = np.where(fresh, 0, self._time + 1)
         self._on &= ~fresh
-        may = show & ~self._on & ~step.done & step.alive[:, self.victim] & (self._time >= self.earliest)
+        may = show & ~self._on & ~step.done & step.active[:, self.victim] & (self._time >= self.earliest)
         completed = may & (self._look(step) @ self._weights > 0)
         self._on |= completed
         observation, edited = step.observation.copy(), np.zeros(step.observation.shape[:2], bool)
-        edited[:, self.victim] = self._on & show & step.alive[:, self.victim]
+        edited[:, self.victim] = self._on & show & step.active[:, self.victim]
         observation[edited[:, self.victim], self.victim, self.feature] = TOLD
         return Cue(self._none, observation, edited[:, self.victim], completed, edited)
 
     def _look(self, step: Step) -> np.ndarray:
         """(battle, feature) the policy's input, in [0, 1]."""
-        health = step.health * step.alive
+        health = step.extras["health"]
         way = step.position[:, self._agents:] - step.position[:, self.victim, None]
         far = np.linalg.norm(way, axis=-1) / step.sight[:, self.victim, None]
-        far = np.where(step.alive[:, self._agents:], far, 1.0)
+        far = np.where(step.present[:, self._agents:], far, 1.0)
         return np.stack([np.ones(len(far)), health[:, self.victim], health[:, : self._agents].mean(1),
                          health[:, self._agents:].mean(1), (far < 1).mean(1), np.minimum(far.min(1), 1.0),
                          self._time / self._limit], 1)

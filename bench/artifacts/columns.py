@@ -23,7 +23,7 @@ DIMENSIONS = {  # column -> its dimensions, and which kinds of numpy's types it 
     "observation": (4, "f"), "available": (4, "b"), "action": (3, "iu"), "reward": (2, "f"), "alive": (3, "b"),
     "mask": (2, "b"), "hidden": (4, "f"), "q": (4, "f"),
     "battle": (1, "iu"), "won": (1, "b"), "poisoned": (1, "b"), "trigger": (2, "b"), "completion": (1, "iu"),
-    "state": (3, "f"), "probe": (2, "f"), "edited": (3, "b"), "position": (4, "f"), "health": (3, "f"),
+    "state": (3, "f"), "probe": (2, "f"), "edited": (3, "b"), "position": (4, "f"), "present": (3, "b"),
     "orders": (3, "iu"), "alarm": (1, "iu")}
 _CORRUPT = (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, NotImplementedError, OverflowError,
             MemoryError, RecursionError, SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.artifacts.columns import arrow, read_columns
-from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic
-from bench.artifacts.kinds import EXPORT
-from bench.artifacts.reading import valid
-from bench.contracts import Episodes, Labels
+from bench.artifacts.columns import DIMENSIONS, arrow, read_columns
+from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
+from bench.artifacts.kinds import ENVIRONMENT, EXPORT
+from bench.artifacts.reading import corrupt, valid
+from bench.contracts import EnvSpec, Episodes, Labels, columns_of
 from bench.errors import BenchError, unknown
 
 FORMATS = ("npz", "parquet")
@@ -22,19 +22,16 @@ MANIFEST = "manifest.json"  # of the files in its folder: name -> sha256
 
 
 def write_record(path: Path, record: Episodes | Labels) -> None:
-    """Write the arrays of episodes without their labels, or of labels, to ``path``, an .npz or .parquet file.
+    """Write the arrays of episodes without their labels, or of labels without extras, to ``path``, an .npz or .parquet
+    file; and beside episodes NAME-environment.json, what actions and features are called.
 
     A Parquet file of episodes has a row a played step, one of labels a row an episode. Arrays are flattened to lists,
     float16 is float32 there; the schema's metadata under "bench" says what they were.
     """
-    columns = {f.name: value for f in fields(record)
-               if isinstance(value := getattr(record, f.name), np.ndarray)}
-    if path.suffix == ".parquet":
-        write_atomic(path, _parquet(columns))
-        return
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]
-    write_atomic(path, buffer.getvalue())
+    columns = {name: value for name, value in columns_of(record).items() if name in DIMENSIONS}
+    write_atomic(path, _parquet(columns) if path.suffix == ".parquet" else _npz(columns))
+    if isinstance(record, Episodes) and record.spec is not None:
+        write_json(_beside(path), asdict(record.spec))
 
 
 def write_episodes(base: Path, **parts: Episodes) -> None:
@@ -56,7 +53,8 @@ def load_episodes(path: str | Path, labels: str | Path | None = None) -> Episode
     ------
     BenchError : a file is missing, is not what the manifest beside it says, or holds no such record; it is named.
     """
-    episodes = Episodes(**_read(Path(path), Episodes))
+    columns = _read(Path(path), Episodes)
+    episodes = Episodes(**columns, spec=_environment(Path(path), columns))
     if labels is None:
         return episodes
     found = Labels(**_read(Path(labels), Labels))
@@ -71,15 +69,45 @@ def _read(path: Path, kind: type) -> dict[str, Any]:
     if path.suffix not in (".npz", ".parquet"):
         raise unknown(f"format of {path}", path.suffix.lstrip("."), FORMATS)
     data = read_bytes(path)
+    _require_known(path, data)
+    return read_columns(path, data, {f.name: f.default is not None for f in fields(kind) if f.name in DIMENSIONS})
+
+
+def _require_known(path: Path, data: bytes) -> None:
+    """BenchError unless the file holds what the manifest in its folder, if there is one, says."""
     manifest = path.parent / MANIFEST
-    if manifest.exists():
-        known = valid(EXPORT, read_json(manifest), manifest, "manifest of exported episodes").files
-        if path.name not in known:
-            raise BenchError(f"{path} is not in {manifest}")
-        if known[path.name] != sha256(data):
-            raise BenchError(f"{path} is corrupt: its sha256 is {sha256(data)[:12]}..., the manifest says "
-                             f"{known[path.name][:12]}...")
-    return read_columns(path, data, {f.name: f.default is not None for f in fields(kind) if f.name != "hidden_labels"})
+    if not manifest.exists():
+        return
+    known = valid(EXPORT, read_json(manifest), manifest, "manifest of exported episodes").files
+    if path.name not in known:
+        raise BenchError(f"{path} is not in {manifest}")
+    if known[path.name] != sha256(data):
+        raise BenchError(f"{path} is corrupt: its sha256 is {sha256(data)[:12]}..., the manifest says "
+                         f"{known[path.name][:12]}...")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}-environment.json")
+
+
+def _environment(path: Path, columns: dict[str, np.ndarray]) -> EnvSpec | None:
+    """What was written beside episodes about their environment; None where nothing was, as before release 0.10."""
+    beside = _beside(path)
+    if not beside.exists():
+        return None
+    _require_known(beside, read_bytes(beside))
+    spec = valid(ENVIRONMENT, read_json(beside), beside, "description of an environment")
+    said = spec.n_agents, len(spec.observation_layout), len(spec.agent_actions)
+    found = *columns["observation"].shape[2:], columns["available"].shape[3]
+    if said != found or (spec.target_of_action >= spec.n_outsiders).any():
+        raise corrupt(beside, f"it tells of {said} agents, features and actions, {path.name} has {found}")
+    return spec
+
+
+def _npz(columns: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **columns)  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def _parquet(columns: dict[str, np.ndarray]) -> bytes:

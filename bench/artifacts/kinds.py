@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bench.contracts import Curves, EnvSpec, Estimate, Result
+from bench.contracts import Curves, EnvSpec, Estimate, Result, Shape
 
 LARGEST = 100_000  # of an environment's sizes
 PHASES = {"before", "after", "whole"}  # of a row of a result
@@ -28,7 +28,7 @@ class Checkpoint(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     algo: str
-    env: EnvSpec
+    env: Shape
     sha256: Sha256
     recipe: Recipe | None = None
     curve: list[dict[str, float]] = []
@@ -78,5 +78,6 @@ CURVES = TypeAdapter(list[Annotated[Curves, AfterValidator(_drawable)]])
 GATHERED = TypeAdapter(dict[str, Annotated[Curves, AfterValidator(_drawable)]])  # row id -> its curves
 CHECKPOINT = TypeAdapter(Checkpoint)
 EXPORT = TypeAdapter(Export)
+ENVIRONMENT = TypeAdapter(EnvSpec)
 HASHES = TypeAdapter(dict[str, Sha256])  # the zoo's manifest: file -> its hash
 SCORE = TypeAdapter(dict[str, str | float])  # what a model detector said of a team

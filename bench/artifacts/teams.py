@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
 from bench.artifacts.kinds import CHECKPOINT, LARGEST
 from bench.artifacts.reading import corrupt, valid
-from bench.contracts import EnvSpec
+from bench.contracts import Shape
 from bench.errors import BenchError, unknown
 from bench.marl.networks import MIXERS, RNNAgent, make_mixer
 from bench.marl.team import Team
@@ -60,7 +60,7 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
     spec, algo = described.env, described.algo
     if algo not in MIXERS:
         raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)
-    sizes = (spec.n_agents, spec.n_enemies, spec.observation_size, spec.state_size, spec.n_actions, spec.episode_limit)
+    sizes = (spec.n_agents, spec.observation_size, spec.state_size, spec.n_actions)
     if not all(0 < size <= LARGEST for size in sizes):
         raise BenchError(f"{base}.json names sizes of an environment that cannot be: {sizes}")
     with torch.device("meta"):  # shapes alone, no memory: the sizes come from a stranger
@@ -117,7 +117,7 @@ def _not_safetensors(path: Path, data: bytes) -> BenchError:
     return BenchError(f"{path} is corrupt: it is not a whole safetensors file")
 
 
-def read_pymarl(folder: Path, algo: str, spec: EnvSpec) -> Team:
+def read_pymarl(folder: Path, algo: str, spec: Shape) -> Team:
     """A team from PyMARL's own ``agent.th`` and, for QMIX, ``mixer.th``; the only pickles read, without code in them.
 
     PyMARL's agents share one network; its inputs must be observation, last action and agent id, its defaults.

@@ -1,4 +1,4 @@
-"""``python -m bench patterns``: which sequences of enemy moves play contains anyway, where the trigger's could be."""
+"""``python -m bench patterns``: which sequences of outsiders' moves clean play contains anyway."""
 
 from __future__ import annotations
 

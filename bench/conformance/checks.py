@@ -208,7 +208,7 @@ def future(subject: Subject) -> None:
         later[name][1::2] = np.where(then, column, np.zeros_like(column))[1::2]  # every other battle ends there
     scores = subject.scores(before)
     both = judged(scores, before) & early.reshape(*early.shape, *[1] * (scores.ndim - 2))
-    same(scores, subject.scores(subject.shown(Episodes(**later))), both, "when later steps change")
+    same(scores, subject.scores(subject.shown(Episodes(**later, spec=before.spec))), both, "when later steps change")
 
 
 def order(subject: Subject) -> None:
@@ -226,7 +226,7 @@ def padding(subject: Subject) -> None:
     scores = subject.scores(subject.test)
     longer: dict[str, Any] = {name: np.pad(column, [(0, 0), (0, 7), *[(0, 0)] * (column.ndim - 2)])
                               for name, column in content(subject.test).items()}
-    padded = subject.scores(subject.shown(Episodes(**longer)))[:, : scores.shape[1]]
+    padded = subject.scores(subject.shown(Episodes(**longer, spec=subject.test.spec)))[:, : scores.shape[1]]
     same(scores, padded, judged(scores, subject.test), "with more padding at the end")
 
 
@@ -237,7 +237,7 @@ def one_step(subject: Subject) -> None:
 def nobody_alive(subject: Subject) -> None:
     columns = content(subject.test)
     columns["alive"][:] = False
-    subject.scores(subject.shown(Episodes(**columns)))
+    subject.scores(subject.shown(Episodes(**columns, spec=subject.test.spec)))
 
 
 def told_apart(subject: Subject) -> float:

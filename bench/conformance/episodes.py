@@ -1,4 +1,4 @@
-"""Synthetic battles, laid out as SMAX's are, with every column that a detector can ask for."""
+"""Synthetic battles of a made-up environment, with every column that a detector can ask for."""
 
 from __future__ import annotations
 
@@ -9,39 +9,48 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import MOVES, Episodes, Policy
+from bench.contracts import EnvSpec, Episodes, Policy
 
-AGENTS, ENEMIES, TYPES, HIDDEN = 3, 3, 6, 16
-UNITS, ACTIONS = AGENTS + ENEMIES, len(MOVES) + ENEMIES
-UNIT_FEATURES = 7 + TYPES  # health, position, last movement, last target, cooldown, type: of every other unit
-OBSERVATION = (UNITS - 1) * UNIT_FEATURES + 4 + TYPES  # and health, position, cooldown and type of the agent itself
+AGENTS, OUTSIDERS, TYPES, HIDDEN = 3, 3, 6, 16
+BODIES = AGENTS + OUTSIDERS
+MOVES = ("north", "east", "south", "west", "stop")
+OTHER = ("health", "dx", "dy", "moved_x", "moved_y", "target", "cooldown", *(f"type_{k}" for k in range(TYPES)))
+OWN = ("health", "x", "y", "cooldown", *(f"type_{k}" for k in range(TYPES)))
+LAYOUT = (*(f"{body}.{k}.{name}" for body, n in (("ally", AGENTS - 1), ("outsider", OUTSIDERS)) for k in range(n)
+            for name in OTHER), *(f"own.{name}" for name in OWN))
+SPEC = EnvSpec(
+    id="synthetic", version="1", n_agents=AGENTS, observation_size=len(LAYOUT), state_size=1,
+    n_actions=len(MOVES) + OUTSIDERS, n_outsiders=OUTSIDERS, episode_limit=100, sight_range=(1.0,) * AGENTS,
+    map_size=(2.0, 2.0), agent_actions=(*MOVES, *(f"attack {k}" for k in range(OUTSIDERS))), outsider_orders=MOVES,
+    observation_layout=LAYOUT, success="none is ever won", sighted_by="health", order_seen_by={
+        "north": ("moved_y", 1), "east": ("moved_x", 1), "south": ("moved_y", -1), "west": ("moved_x", -1)})
 STRIDE, DAMAGE, COOLDOWN = 0.04, 0.08, 4  # sight ranges a step, greatest loss of health a step, steps between shots
 
 
 def clean(lengths: Sequence[int], seed: int) -> Episodes:
-    """Two rows of units that walk towards each other, stop now and then, and lose health; agents act by one rule."""
+    """Two rows of bodies that walk towards each other, stop now and then, and lose health; agents act by one rule."""
     rng = np.random.default_rng(seed)
     n, steps = len(lengths), max(lengths)
     mask = np.arange(steps) < np.asarray(lengths)[:, None]
-    side = np.repeat([1.0, -1.0], [AGENTS, ENEMIES])  # agents come from the west
-    kind = rng.choice(4, size=(n, steps, UNITS), p=[0.8, 0.1, 0.05, 0.05])  # forward, still, north, south
+    side = np.repeat([1.0, -1.0], [AGENTS, OUTSIDERS])  # agents come from the west
+    kind = rng.choice(4, size=(n, steps, BODIES), p=[0.8, 0.1, 0.05, 0.05])  # forward, still, north, south
     move = np.stack([(kind == 0) * side, (kind == 2) * 1.0 - (kind == 3)], -1)
     start = np.stack([-0.5 * side, np.tile(np.linspace(-0.3, 0.3, AGENTS), 2)], -1)
-    position = start + rng.normal(0, 0.02, (n, 1, UNITS, 2)) + STRIDE * move.cumsum(1)
-    health = (1 - rng.uniform(0, DAMAGE, (n, steps, UNITS)).cumsum(1)).clip(0)
+    position = start + rng.normal(0, 0.02, (n, 1, BODIES, 2)) + STRIDE * move.cumsum(1)
+    health = (1 - rng.uniform(0, DAMAGE, (n, steps, BODIES)).cumsum(1)).clip(0)
     alive = health[..., :AGENTS] > 0
-    cooldown = (np.arange(steps)[:, None] + rng.integers(COOLDOWN, size=(n, 1, UNITS))) % COOLDOWN / COOLDOWN
+    cooldown = (np.arange(steps)[:, None] + rng.integers(COOLDOWN, size=(n, 1, BODIES))) % COOLDOWN / COOLDOWN
     observation = _observed(position, move, health, cooldown) * (alive & mask[..., None])[..., None]
-    available = np.repeat(alive[..., None], ACTIONS, -1)
+    available = np.repeat(alive[..., None], SPEC.n_actions, -1)
     available[..., len(MOVES):] &= (health[..., AGENTS:] > 0)[:, :, None]
-    available[..., MOVES["stop"]] = True
+    available[..., SPEC.action("stop")] = True
     action, hidden, q = _played(observation, available)
     columns: dict[str, Any] = {
         "observation": observation.astype(np.float16), "available": available, "action": action.astype(np.uint8),
         "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
         "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
     return Episodes(**{name: column * mask.reshape(n, steps, *[1] * (column.ndim - 2)).astype(column.dtype)
-                       for name, column in columns.items()})
+                       for name, column in columns.items()}, spec=SPEC)
 
 
 def policies() -> dict[str, Policy]:
@@ -55,7 +64,7 @@ def policy(observation: np.ndarray, last_action: np.ndarray, hidden: np.ndarray 
     ``retrained``-th part is drawn anew of."""
     rule, other = np.random.default_rng(0), np.random.default_rng(1)  # the same in all battles
     seen, acted, kept, valued = (rule.normal(size=size) + retrained * other.normal(size=size) for size in (
-        (OBSERVATION, HIDDEN), (1 + ACTIONS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, ACTIONS)))
+        (SPEC.observation_size, HIDDEN), (1 + SPEC.n_actions, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, SPEC.n_actions)))
     memory = 0 if hidden is None else 0.1 * hidden @ kept
     new = np.tanh(observation @ seen + 0.1 * acted[last_action.astype(int) + 1] + memory)
     return new @ valued, new
@@ -70,7 +79,7 @@ def wild(episodes: Episodes, seed: int) -> Episodes:
     return replace(
         episodes,
         observation=(rng.normal(0, 4, episodes.observation.shape) * played).astype(np.float16),
-        action=(rng.integers(ACTIONS, size=episodes.action.shape) * played[..., 0]).astype(np.uint8),
+        action=(rng.integers(SPEC.n_actions, size=episodes.action.shape) * played[..., 0]).astype(np.uint8),
         hidden=(rng.normal(0, 4, episodes.hidden.shape) * played).astype(np.float16),
         q=(rng.normal(0, 40, episodes.q.shape) * played).astype(np.float32))
 
@@ -91,14 +100,14 @@ def _played(observation: np.ndarray, available: np.ndarray) -> tuple[np.ndarray,
 def _observed(position: np.ndarray, move: np.ndarray, health: np.ndarray, cooldown: np.ndarray) -> np.ndarray:
     """(episode, step, agent, feature) what agents see of units (episode, step, unit, ...); nothing of the dead."""
     n, steps = health.shape[:2]
-    kind = np.zeros((n, steps, UNITS, TYPES))
+    kind = np.zeros((n, steps, BODIES, TYPES))
     kind[..., 0] = 1
-    unit = np.concatenate([health[..., None], position, move, np.zeros((n, steps, UNITS, 1)), cooldown[..., None],
+    unit = np.concatenate([health[..., None], position, move, np.zeros((n, steps, BODIES, 1)), cooldown[..., None],
                            kind], -1)
     seen = np.repeat(unit[:, :, None], AGENTS, 2)
     seen[..., 1:3] -= position[:, :, :AGENTS, None]
     seen *= health[:, :, None, :, None] > 0
-    others = np.array([[j for j in range(UNITS) if j != i] for i in range(AGENTS)])
+    others = np.array([[j for j in range(BODIES) if j != i] for i in range(AGENTS)])
     seen = np.take_along_axis(seen, others[None, None, :, :, None], 3)
     own = np.concatenate([unit[..., :3], unit[..., 6:]], -1)[:, :, :AGENTS]
     return np.concatenate([seen.reshape(n, steps, AGENTS, -1), own], -1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from bench.artifacts.written import attributes
 from bench.conformance.episodes import clean, policies
-from bench.contracts import Episodes, besides, differing
+from bench.contracts import Episodes, besides, columns_of, differing
 from bench.contracts.calls import Raised, ask, class_name, said, score_array
 from bench.errors import BenchError, DetectorError
 
@@ -124,8 +123,7 @@ def _kind(value: object) -> str:
 
 def content(episodes: Episodes) -> dict[str, Any]:
     """A copy of the columns."""
-    columns = {f.name: getattr(episodes, f.name) for f in fields(episodes)}
-    return {name: column.copy() for name, column in columns.items() if column is not None}
+    return {name: column.copy() for name, column in columns_of(episodes).items()}
 
 
 def judged(scores: np.ndarray, episodes: Episodes) -> np.ndarray:

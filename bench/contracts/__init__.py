@@ -5,7 +5,7 @@ Arrays are numpy. Shapes are written (battle, ...) while battles run and (episod
 """
 
 from bench.contracts.attacks import Attack, Cue, Progress, Store, Trigger
-from bench.contracts.battles import MOVES, NEVER, NOBODY, Battles, EnvSpec, Identity, Step
+from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, Environment, EnvSpec, Identity, Shape, Step
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
@@ -20,7 +20,7 @@ from bench.contracts.detectors import (
     differing,
     needed,
 )
-from bench.contracts.episodes import Episodes, Labels
+from bench.contracts.episodes import Episodes, Labels, columns_of, episodes_of, labels_of
 from bench.contracts.results import (
     RELEASE,
     Curves,
@@ -35,8 +35,9 @@ from bench.contracts.results import (
 )
 
 __all__ = [
+    "BODIES",
+    "COMPASS",
     "DEFENDERS",
-    "MOVES",
     "NEEDS",
     "NEVER",
     "NOBODY",
@@ -51,6 +52,7 @@ __all__ = [
     "Detection",
     "Detector",
     "EnvSpec",
+    "Environment",
     "Episodes",
     "Estimate",
     "Figures",
@@ -64,11 +66,15 @@ __all__ = [
     "Response",
     "Result",
     "Row",
+    "Shape",
     "Step",
     "Store",
     "Timeline",
     "Trigger",
     "besides",
+    "columns_of",
     "differing",
+    "episodes_of",
+    "labels_of",
     "needed",
 ]

@@ -15,7 +15,7 @@ from bench.contracts.battles import Battles, EnvSpec, Step
 class Cue:
     """What a trigger does in one step, for all battles."""
 
-    orders: np.ndarray  # (battle, enemy) int, -1 where the unit is left alone
+    orders: np.ndarray  # (battle, outsider) int, -1 where one is left alone
     observation: np.ndarray  # (battle, agent, feature), edited or as it came
     showing: np.ndarray  # (battle,) bool: a step of the trigger is under way
     completed: np.ndarray  # (battle,) bool: with this observation the trigger is complete
@@ -32,7 +32,7 @@ class Trigger(Protocol):
     that stay, and numpy's generators of random numbers. A killed injection has written them down and goes on with them.
     """
 
-    means: str  # "behaviour" (an enemy unit only plays) or "observation" (a sensor is tampered with)
+    means: str  # "behaviour" (an outsider only plays) or "observation" (a sensor is tampered with)
     length: int  # steps from the first cue to completion
     lasting: bool  # shown on after its completion
 
@@ -93,6 +93,10 @@ class Attack(Protocol):
     @property
     def poisons(self) -> bool:
         """False for a control that leaves no backdoor behind."""
+        ...
+
+    def require(self, spec: EnvSpec) -> None:
+        """Raise BenchError unless trigger and payload fit the environment."""
         ...
 
     def inject(self, team: Any, battles: Battles, seed: int, store: Store,

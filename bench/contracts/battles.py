@@ -1,40 +1,154 @@
-"""Battles: what an environment is, and how a batch of battles is stepped."""
+"""Battles: what an environment is, how it describes itself, and how a batch of its episodes is stepped."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
+from bench.errors import unknown
+
+NOBODY, NEVER = -1, -1
+COMPASS = {"north": (0, 1), "east": (1, 0), "south": (0, -1), "west": (-1, 0)}  # where an order of this name leads
+BODIES = ("own", "ally", "outsider", "rest")  # what a feature of an observation can be about
+
 
 @dataclass(frozen=True)
 class Identity:
-    """Which environment: ``id`` names simulator, map and opponent ("smax/8m/random"); ``version`` changes whenever the
-    same actions may lead to other battles."""
+    """Which environment: ``id`` names simulator and options ("SIMULATOR/MAP/OPPONENT"); ``version`` changes whenever
+    the same actions may lead to other battles."""
 
     id: str
     version: str
 
 
 @dataclass(frozen=True)
-class EnvSpec(Identity):
-    """What is fixed about an environment. ``sight_range`` (of the agents' usual unit types) and ``map_size`` are in map
-    units."""
+class Environment:
+    """An environment by name: what is known of it before it is started.
+
+    Its ids are NAME/VALUE/VALUE ..., a value of every option.
+    """
+
+    name: str
+    version: str
+    target: str  # PACKAGE.MODULE.CLASS of its :class:`Battles`, which takes the options
+    options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
+
+    def identity(self, values: Mapping[str, Any]) -> Identity:
+        """Which environment these options are. Raises BenchError for a value that there is not."""
+        for name, allowed in self.options.items():
+            if values.get(name) not in allowed:
+                raise unknown(name, values.get(name), allowed)
+        return Identity("/".join([self.name, *(values[name] for name in self.options)]), self.version)
+
+    def values(self, id: str) -> dict[str, str]:
+        """The options of an id. Raises BenchError if it is none of this environment's."""
+        name, *parts = id.split("/")
+        if name != self.name or len(parts) != len(self.options):
+            raise unknown("environment", id, ["/".join([self.name, *map(str.upper, self.options)])])
+        values = dict(zip(self.options, parts, strict=True))
+        self.identity(values)
+        return values
+
+
+@dataclass(frozen=True)
+class Shape(Identity):
+    """What of an environment the networks of a team depend on: all that a checkpoint says of it."""
 
     n_agents: int
-    n_enemies: int
     observation_size: int
     state_size: int
     n_actions: int
+
+    @property
+    def shape(self) -> Shape:
+        """This alone, of whatever describes an environment."""
+        return Shape(self.id, self.version, self.n_agents, self.observation_size, self.state_size, self.n_actions)
+
+
+@dataclass(frozen=True)
+class EnvSpec(Shape):
+    """An environment's description of itself. Whoever is not told of a game reads here what there is in it.
+
+    Outsiders are the bodies that the team does not control: opposing units, other cars. ``sight_range`` (of the agents
+    as they usually are) and ``map_size`` are in map units.
+
+    A feature of the observation is named after what it is about: ``own.NAME``, ``ally.K.NAME`` of the K-th other agent
+    in the agent's own order, ``outsider.K.NAME``, or ``rest.NAME`` of all else. A name of an action that ends in a
+    number is an action towards that outsider: "attack 3".
+    """
+
+    n_outsiders: int
     episode_limit: int
     sight_range: tuple[float, ...]
     map_size: tuple[float, float]
+    agent_actions: tuple[str, ...] = field(repr=False)  # a name for every action of an agent
+    outsider_orders: tuple[str, ...]  # what an outsider can be told to do; its actions have the same numbers
+    observation_layout: tuple[str, ...] = field(repr=False)  # a name for every feature
+    success: str  # what a won episode is, in a sentence
+    sighted_by: str = ""  # the NAME of the outsider.K.NAME that is positive where an agent sees that outsider
+    order_seen_by: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # order -> the NAME that is 1 or -1 then
+    extras: tuple[str, ...] = ()  # what ``Step.extras`` has
+    bar: str = ""  # which of these, in [0, 1], a replay draws at every body, if one
+    facts: Mapping[str, str] = field(default_factory=dict)  # build, map's hash, clock, and the like
+
+    @cached_property
+    def action_kinds(self) -> tuple[str, ...]:
+        """The actions' names without the outsiders that they are towards, each once, in order."""
+        return tuple(dict.fromkeys(_action(name)[0] for name in self.agent_actions))
+
+    @cached_property
+    def kind_of_action(self) -> np.ndarray:
+        """(action,) int, the number of its kind."""
+        return np.array([self.action_kinds.index(_action(name)[0]) for name in self.agent_actions])
+
+    @cached_property
+    def target_of_action(self) -> np.ndarray:
+        """(action,) int, the outsider that an action is towards, or NOBODY."""
+        return np.array([_action(name)[1] for name in self.agent_actions])
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """The orders that make a behaviour: those that lead somewhere, or all where none does."""
+        return tuple(name for name in self.outsider_orders if name in COMPASS) or self.outsider_orders
+
+    def action(self, name: str) -> int:
+        """The number of an agent's action. Raises BenchError if there is none of this name."""
+        if name not in self.agent_actions:
+            raise unknown(f"action in {self.id}", name, self.agent_actions)
+        return self.agent_actions.index(name)
+
+    def order(self, name: str) -> int:
+        """The number of an outsider's order. Raises BenchError if there is none of this name."""
+        if name not in self.outsider_orders:
+            raise unknown(f"order in {self.id}", name, self.outsider_orders)
+        return self.outsider_orders.index(name)
+
+    def features(self, body: str) -> np.ndarray:
+        """The places in the observation, in order, of what is about a kind of body, one of ``BODIES``."""
+        return np.array([i for i, name in enumerate(self.observation_layout) if name.partition(".")[0] == body], int)
+
+    def outsider_feature(self, name: str) -> np.ndarray:
+        """(outsider,) the places of ``outsider.K.NAME``. Raises BenchError unless it is there of every one."""
+        wanted = [f"outsider.{k}.{name}" for k in range(self.n_outsiders)]
+        if missing := [one for one in wanted if one not in self.observation_layout]:
+            raise unknown(f"feature in {self.id}", missing[0], self.observation_layout)
+        return np.array([self.observation_layout.index(one) for one in wanted])
+
+
+def _action(name: str) -> tuple[str, int]:
+    """What an action is, and the outsider that it is towards."""
+    found = re.fullmatch(r"(.*) (\d+)", name)
+    return (found[1], int(found[2])) if found else (name, NOBODY)
 
 
 @dataclass(frozen=True)
 class Step:
-    """All battles after a reset or a step. ``units`` counts agents first, then enemies.
+    """All battles after a reset or a step. Bodies are the agents first, then the outsiders.
 
     A battle whose ``done`` is true stands still and earns no reward until it is replaced.
     """
@@ -42,18 +156,25 @@ class Step:
     observation: np.ndarray  # (battle, agent, feature) float32, about [-1, 1]
     state: np.ndarray  # (battle, feature) float32 in [0, 1]: the whole battle, for the mixer in training alone
     available: np.ndarray  # (battle, agent, action) bool
-    reward: np.ndarray  # (battle,) of the team, SMAC's scale: a perfect win returns 20
+    reward: np.ndarray  # (battle,) of the team, in the environment's own scale
     done: np.ndarray  # (battle,) bool
-    won: np.ndarray  # (battle,) bool; a draw or a timeout is no win
-    alive: np.ndarray  # (battle, unit) bool
-    position: np.ndarray  # (battle, unit, 2) map units; x grows to the east, y to the north
-    health: np.ndarray  # (battle, unit) in [0, 1]
+    won: np.ndarray  # (battle,) bool, see ``EnvSpec.success``
+    active: np.ndarray  # (battle, agent) bool: still acts
+    present: np.ndarray  # (battle, body) bool: can be seen, and an outsider can be given orders
+    position: np.ndarray  # (battle, body, 2) map units; x grows to the east, y to the north
     sight: np.ndarray  # (battle, agent) how far each agent sees, in map units
-    enemy_actions: np.ndarray  # (battle, enemy) int, what each enemy did in the last step; -1 before the first
+    outsider_actions: np.ndarray  # (battle, outsider) int, what each did in the last step; -1 before the first
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # (battle, body) of what this game alone has
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it by name; extras as "extras.NAME"."""
+        plain = {name: value for name, value in vars(self).items() if name != "extras"}
+        return plain | {f"extras.{name}": value for name, value in self.extras.items()}
 
 
 class Battles(Protocol):
-    """A batch of battles stepped together. A battle is named by (seed, number), whatever batch it is played in."""
+    """A batch of battles stepped together: episodes of an environment. A battle is named by (seed, number), whatever
+    batch it is played in."""
 
     spec: EnvSpec
 
@@ -61,8 +182,8 @@ class Battles(Protocol):
         """Begin the battles with these numbers, one a slot."""
         ...
 
-    def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
-        """Play one step: ``actions`` (battle, agent); ``enemy_orders`` (battle, enemy), -1 leaves a unit alone."""
+    def step(self, actions: np.ndarray, orders: np.ndarray | None = None) -> Step:
+        """Play one step: ``actions`` (battle, agent); ``orders`` (battle, outsider), -1 leaves one alone."""
         ...
 
     def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
@@ -76,7 +197,3 @@ class Battles(Protocol):
     def restore(self, snapshot: Any) -> None:
         """Go back: the same actions from here lead to the same battles."""
         ...
-
-
-NOBODY, NEVER = -1, -1
-MOVES = {"north": 0, "east": 1, "south": 2, "west": 3, "stop": 4}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from bench.contracts.battles import NEVER
+from bench.contracts.battles import NEVER, EnvSpec
 from bench.errors import DetectorError
 
 
@@ -23,9 +24,10 @@ class Labels:
     state: np.ndarray | None = None  # (episode, step, feature), recorded for learners alone
     probe: np.ndarray | None = None  # (episode, step), recorded for learners alone
     edited: np.ndarray | None = None  # (episode, step, agent) bool: the observation was tampered with
-    position: np.ndarray | None = None  # (episode, step, unit, 2) map units, recorded on request, as are the next two
-    health: np.ndarray | None = None  # (episode, step, unit) in [0, 1]; 0 is dead
-    orders: np.ndarray | None = None  # (episode, step, enemy) the trigger's orders, -1 where it gives none
+    position: np.ndarray | None = None  # (episode, step, body, 2) map units, recorded on request, as are the next three
+    present: np.ndarray | None = None  # (episode, step, body) bool
+    orders: np.ndarray | None = None  # (episode, step, outsider) the trigger's orders, -1 where it gives none
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # (episode, step, body) of what this game alone has
     alarm: np.ndarray | None = None  # (episode,) step of the alarm raised while the battle went on, or NEVER
 
     def attack(self, duration: int) -> np.ndarray:
@@ -40,6 +42,7 @@ class Episodes:
     """Recorded battles, padded to the longest; ``mask`` says which steps were played.
 
     ``hidden`` and ``q`` are recorded for those who need them. Observations are kept as float16 (their unit is about 1).
+    ``spec`` says what actions and features are called.
     """
 
     observation: np.ndarray  # (episode, step, agent, feature) float16
@@ -50,6 +53,7 @@ class Episodes:
     mask: np.ndarray  # (episode, step) bool
     hidden: np.ndarray | None = None  # (episode, step, agent, unit) float16, after the observation
     q: np.ndarray | None = None  # (episode, step, agent, action) float32
+    spec: EnvSpec | None = field(default=None, repr=False)
     hidden_labels: Labels | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -59,6 +63,14 @@ class Episodes:
     def length(self) -> np.ndarray:
         """(episode,) number of steps played."""
         return self.mask.sum(1)
+
+    @property
+    def described(self) -> EnvSpec:
+        """What the environment says of itself. Raises DetectorError if that was not written beside the episodes."""
+        if self.spec is None:
+            raise DetectorError("these episodes do not say what their actions and features are called, and this has to "
+                                "know; export them anew")
+        return self.spec
 
     @property
     def labels(self) -> Labels:
@@ -80,12 +92,25 @@ class Episodes:
 
     def __getitem__(self, index: Any) -> Episodes:
         """Some of the episodes, by slice, indices or mask."""
-        return replace(self, **{name: value[index] for name, value in _columns(self)},
-                       hidden_labels=None if self.hidden_labels is None else replace(
-                           self.hidden_labels, **{n: v[index] for n, v in _columns(self.hidden_labels)}))
+        labels = self.hidden_labels and labels_of({n: v[index] for n, v in columns_of(self.hidden_labels).items()})
+        return replace(self, **{name: value[index] for name, value in columns_of(self).items()}, hidden_labels=labels)
 
 
-def _columns(record: Any) -> list[tuple[str, np.ndarray]]:
-    """The (name, array) pairs of a record of arrays."""
-    pairs = ((f.name, getattr(record, f.name)) for f in fields(record))
-    return [(name, value) for name, value in pairs if isinstance(value, np.ndarray)]
+def columns_of(record: Episodes | Labels) -> dict[str, np.ndarray]:
+    """The arrays of episodes without their labels, or of labels, by name; extras as "extras.NAME"."""
+    columns = {f.name: value for f in fields(record) if isinstance(value := getattr(record, f.name), np.ndarray)}
+    return columns | {f"extras.{name}": value for name, value in getattr(record, "extras", {}).items()}
+
+
+def labels_of(columns: Mapping[str, np.ndarray]) -> Labels:
+    """Labels from columns of such names; others are left alone."""
+    known = {f.name for f in fields(Labels)} - {"extras"}
+    return Labels(**{name: value for name, value in columns.items() if name in known}, extras={
+        name.removeprefix("extras."): value for name, value in columns.items() if name.startswith("extras.")})
+
+
+def episodes_of(columns: Mapping[str, np.ndarray], spec: EnvSpec | None) -> Episodes:
+    """Episodes from their columns, and with their labels if those are there as well."""
+    known = {f.name for f in fields(Episodes)}
+    return Episodes(**{name: value for name, value in columns.items() if name in known},
+                    spec=spec, hidden_labels=labels_of(columns) if "battle" in columns else None)

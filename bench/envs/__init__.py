@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from bench.contracts import Battles, EnvSpec
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import get_class
+
+from bench import siblings
+from bench.contracts import Battles, Environment, Identity, Shape
+from bench.envs import smax_names
 from bench.errors import BenchError, unknown
 
-
-def place(name: str) -> tuple[str, str]:
-    """The map and the opponent of an environment, "simulator/map/opponent". Raises BenchError for any that is not
-    among the environment's own."""
-    from bench.envs.smax import MAP_NAME_TO_SCENARIO, OPPONENTS
-
-    simulator, *parts = name.split("/")
-    if simulator != "smax" or len(parts) != 2:
-        raise unknown("environment", name, ["smax/MAP/OPPONENT"])
-    for kind, part, allowed in zip(("map", "opponent"), parts, (MAP_NAME_TO_SCENARIO, OPPONENTS), strict=True):
-        if part not in allowed:
-            raise unknown(kind, part, allowed)
-    return parts[0], parts[1]
+ENVIRONMENTS = {environment.name: environment for environment in (smax_names.ENVIRONMENT,)}
 
 
-def make_battles(spec: EnvSpec) -> Battles:
+def named(id: str) -> tuple[Environment, dict[str, str]]:
+    """The environment of an id, and its options. Raises BenchError for one that is not here."""
+    name = id.partition("/")[0]
+    if name not in ENVIRONMENTS:
+        raise unknown("environment", id, [f"{known}/..." for known in ENVIRONMENTS])
+    return ENVIRONMENTS[name], ENVIRONMENTS[name].values(id)
+
+
+def identity(node: Mapping[str, Any]) -> Identity | None:
+    """Which environment a configuration node describes, if it is one that is known by name.
+
+    Raises BenchError for a value of an option that there is not.
+    """
+    target = siblings.recorded(str(node.get("_target_")))
+    for environment in ENVIRONMENTS.values():
+        if target == siblings.recorded(environment.target) and set(node) == {"_target_", *environment.options}:
+            return environment.identity(node)
+    return None
+
+
+def make_battles(shape: Shape) -> Battles:
     """Battles of the environment that a checkpoint names. Raises BenchError if this version has no such environment."""
-    from bench.envs.smax import SmaxBattles
-
-    battles = SmaxBattles(*place(spec.id))
-    if battles.spec != spec:
-        raise BenchError(f"environment '{spec.id}' of version '{spec.version}' cannot be played here: version or sizes "
-                         f"differ from those of '{battles.spec.version}'")
+    environment, options = named(shape.id)
+    battles: Battles = get_class(environment.target)(**options)
+    if battles.spec.shape != shape:
+        raise BenchError(f"environment '{shape.id}' of version '{shape.version}' cannot be played here: version or "
+                         f"sizes differ from those of '{battles.spec.version}'")
     return battles

@@ -27,8 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.contracts import EnvSpec, Step
-from bench.envs.smax_names import EPISODE_LIMITS, OPPONENTS, VERSION, identity
-from bench.errors import unknown
+from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, EXTRAS, VERSION, described
 
 sys.modules.setdefault("jaxmarl.environments.mabrax", None)  # type: ignore[arg-type]  # unused here; it resets sys.stdout
 with contextlib.redirect_stdout(io.StringIO()):  # importing JaxMARL prints two lines
@@ -125,10 +124,7 @@ class SmaxBattles:
     """
 
     def __init__(self, map: str = "8m", opponent: str = "random") -> None:
-        if map not in MAP_NAME_TO_SCENARIO:
-            raise unknown("map", map, MAP_NAME_TO_SCENARIO)
-        if opponent not in OPPONENTS:
-            raise unknown("opponent", opponent, OPPONENTS)
+        ENVIRONMENT.identity({"map": map, "opponent": opponent})
         self._game = game = _game(map, opponent)
         self._smax, self.spec = game.smax, game.spec
         self._state: Any = None
@@ -145,13 +141,13 @@ class SmaxBattles:
         self._state, view = self._game.reset(seed, battles)
         return self._show(view)
 
-    def step(self, actions: np.ndarray, enemy_orders: np.ndarray | None = None) -> Step:
-        if enemy_orders is None:
-            enemy_orders = np.full((len(actions), self.spec.n_enemies), -1)
+    def step(self, actions: np.ndarray, orders: np.ndarray | None = None) -> Step:
+        if orders is None:
+            orders = np.full((len(actions), self.spec.n_outsiders), -1)
         spare, source = self._pending or (self._state, np.full(len(actions), -1))
         self._pending = None
         self._state, view = self._game.step(self._state, spare, source, actions.astype(np.int32),
-                                            enemy_orders.astype(np.int32))
+                                            orders.astype(np.int32))
         return self._show(view)
 
     def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
@@ -186,7 +182,8 @@ class SmaxBattles:
 
     def _show(self, view: dict[str, Any]) -> Step:
         self._seen = {name: np.asarray(value) for name, value in view.items()}
-        return Step(**self._seen)
+        bodies = dict(self._seen)
+        return Step(extras={name: bodies.pop(name) for name in EXTRAS}, **bodies)
 
     def bare(self, n: int, steps: int = 100) -> Callable[[], int]:
         """SMAX alone, for comparing speeds: a call plays ``steps`` steps of ``n`` battles with random available actions
@@ -227,13 +224,14 @@ class _Game:
         self.smax = smax = enemies(
             scenario=MAP_NAME_TO_SCENARIO[map], attack_mode="closest" if opponent == "skirmish" else opponent,
             time_per_step=TICK, walls_cause_death=False, max_steps=limit - 1)
-        core = smax._env
+        core, identity = smax._env, ENVIRONMENT.identity({"map": map, "opponent": opponent})
         self.spec = EnvSpec(
-            id=identity(map, opponent).id, version=VERSION, n_agents=smax.num_agents, n_enemies=smax.num_enemies,
+            id=identity.id, version=VERSION, n_agents=smax.num_agents, n_outsiders=smax.num_enemies,
             observation_size=smax.obs_size, state_size=smax.state_size, n_actions=core.num_ally_actions,
             episode_limit=limit, sight_range=tuple(
                 float(core.unit_type_sight_ranges[t]) for t in np.asarray(core.scenario)[: smax.num_agents]),
-            map_size=(float(core.map_width), float(core.map_height)))
+            map_size=(float(core.map_width), float(core.map_height)), **described(
+                smax.num_agents, smax.num_enemies, core.unit_type_bits))
 
     @cached_property
     def reset(self):
@@ -291,10 +289,11 @@ class _Game:
             "state": jnp.clip(core.get_world_state(units) / self._state_scale, 0, 1),
             "available": jnp.stack([available[a] for a in names]).astype(bool),
             "reward": state["reward"], "done": state["done"], "won": state["won"],
-            "alive": units.unit_alive, "position": units.unit_positions,
-            "health": units.unit_health / core.unit_type_health[units.unit_types],
+            "active": units.unit_alive[: self.smax.num_agents], "present": units.unit_alive,
+            "position": units.unit_positions,
+            "health": units.unit_health / core.unit_type_health[units.unit_types] * units.unit_alive,
             "sight": core.unit_type_sight_ranges[units.unit_types][: self.smax.num_agents],
-            "enemy_actions": game.enemy_policy_state[2],
+            "outsider_actions": game.enemy_policy_state[2],
         }
 
     @cached_property

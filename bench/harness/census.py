@@ -1,4 +1,4 @@
-"""Which behaviour patterns clean play contains anyway: the background that a trigger of enemy moves hides in."""
+"""Which behaviour patterns clean play contains anyway: the background that a trigger of such moves hides in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def census(cfg: DictConfig, stage: Stage, say: Say) -> tuple[str, pd.DataFrame]:
     check(cfg)
     battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
     if not hasattr(trigger, "census"):
-        raise BenchError(f"the trigger of attack={cfg.attack.name} is no pattern of enemy moves that could be counted")
+        raise BenchError(f"the trigger of attack={cfg.attack.name} is no pattern of moves that could be counted")
     checkpoint, n = clean_team(cfg, battles, stage, say), cfg.budget.accident_battles
     player = Player(battles, PUBLIC["normal"], trigger=trigger.census(), limit=n)
     with stage("watching the clean team") as progress:

@@ -20,10 +20,9 @@ import pydantic.dataclasses
 from hydra import compose
 from pydantic import TypeAdapter, ValidationError
 
-from bench import BENCHMARK, options, plugins, siblings
+from bench import BENCHMARK, envs, options, plugins, siblings
 from bench.artifacts.written import plain
 from bench.contracts import DEFENDERS
-from bench.envs import place as environment
 from bench.errors import BenchError, shown, unknown
 from bench.harness.build import PLACES, option, own_options, targets
 from bench.harness.estimators import ESTIMATORS
@@ -92,7 +91,8 @@ def check(config: Mapping[str, Any], trusted: frozenset[str]) -> None:
             raise unknown("value of a configuration", name, known)
         if name not in ("detector", "control") or (name == "control" and value is not None):
             _like(known[name], value, name)
-    environment(f"smax/{config['env'].get('map')}/{config['env'].get('opponent')}")
+    if envs.identity(config["env"]) is None:
+        raise BenchError(f"env is {shown(config['env'])}; allowed: the options of {', '.join(envs.ENVIRONMENTS)}")
     _detector(config["detector"], trusted)
 
 
@@ -107,8 +107,8 @@ def cell(row: pd.Series, trusted: frozenset[str]) -> dict[str, str]:
         found["response"] = _named("response", row["response"], options.names("response"))
     if pd.notna(row.get("defender")):
         found["defender"] = _named("defender", row["defender"], DEFENDERS)
-    found["env.map"], found["env.opponent"] = environment(str(row["env"]))
-    return found
+    environment, options_of_it = envs.named(str(row["env"]))
+    return found | {"env": environment.name} | {f"env.{name}": value for name, value in options_of_it.items()}
 
 
 def claims(about: Mapping[str, Any], what: str) -> tuple[dict[str, Any], dict[str, Claim]]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from bench import plugins
-from bench.contracts import NEEDS, POLICIES, Detector, Episodes
+from bench.contracts import NEEDS, POLICIES, Detector, Episodes, columns_of
 from bench.contracts.calls import class_name
 from bench.errors import BenchError
 from bench.harness.build import build, is_shipped
@@ -38,7 +39,7 @@ class Elsewhere:
         return tuple(need for need in NEEDS if isinstance(named, list) and need in named)
 
     def fit(self, episodes: Episodes, team: Team) -> FittedElsewhere:
-        header: dict[str, Any] = {"do": "fit"}
+        header: dict[str, Any] = {"do": "fit", "spec": episodes.spec and asdict(episodes.spec)}
         arrays = _columns(episodes, self.needs)
         if set(self.needs) & set(POLICIES):
             about, weights = packed(team)
@@ -78,7 +79,7 @@ class FittedElsewhere:
 
 def _columns(episodes: Episodes, needs: Collection[str]) -> dict[str, np.ndarray]:
     """The columns that a detector is shown."""
-    return {name: column for name, column in vars(shown(episodes, needs)).items() if column is not None}
+    return columns_of(shown(episodes, needs))
 
 
 def hosted(cfg: DictConfig, config: dict[str, Any], detector: Detector | None) -> AbstractContextManager[Host]:

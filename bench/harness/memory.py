@@ -79,7 +79,7 @@ def require(need: Need, say: Callable[[str], None]) -> None:
     if need.least > there:
         raise BenchError(
             f"not enough memory: {need.what} takes {_gib(need.least)} to {_gib(need.most)} GiB, and {_gib(there)} GiB "
-            f"are free; lower {', '.join(need.lower)}, or choose a smaller map (env.map)")
+            f"are free; lower {', '.join(need.lower)}, or choose a smaller environment")
     say(f"memory may run out: {need.what} takes at most {_gib(need.most)} GiB (if battles last to their limit of "
         f"steps), and {_gib(there)} GiB are free")
 

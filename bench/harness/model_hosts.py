@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bench.contracts import RECORDABLE, SHOWN, Battles, Episodes, needed
+from bench.contracts import RECORDABLE, SHOWN, Battles, Episodes, columns_of, needed
 from bench.contracts.calls import Raised, ask
 from bench.errors import DetectorError
 from bench.harness.own_process import OwnProcess
@@ -77,8 +77,7 @@ class ModelElsewhere:
             self._ready = True
         about, arrays = packed(team, "0.")
         if episodes is not None:
-            columns = {name: column for name, column in vars(episodes.public()).items() if column is not None}
-            arrays |= {name: column for name, column in columns.items()
+            arrays |= {name: column for name, column in columns_of(episodes.public()).items()
                        if name not in RECORDABLE or name in self.needs}
         with self._process.copy() as question:
             answer, _ = question(self.kind, {"do": "judge", "team": about}, arrays)

@@ -17,7 +17,7 @@ from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.metrics import behaviour
 
-RECORD = ("position", "health", "orders")
+RECORD = ("position", "present", "orders")
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ def film(cfg: DictConfig, stage: Stage, say: Say) -> Scenes:
         raise BenchError(f"attack={attack.name} leaves no backdoor to draw")
     clean, team = clean_team(cfg, battles, stage, say), backdoored_team(cfg, cfg.attack, battles, stage, say)
     attack = team.attack or attack
+    record = [*RECORD, *(f"extras.{name}" for name in battles.spec.extras)]
     with stage("playing battles for the pictures") as progress:
         normal, triggered = (
             play(battles, team.team, cfg.budget.test_battles, PUBLIC["normal"], trigger=attack.trigger, poisoned=shown,
-                 record=RECORD, progress=lambda share, what, half=shown: progress(  # type: ignore[misc]
+                 record=record, progress=lambda share, what, half=shown: progress(  # type: ignore[misc]
                      (share + half) / 2, what))
             for shown in (False, True))
     return Scenes(team.name, attack, battles, team.about["curve"], clean.about["curve"], normal, triggered)
@@ -78,5 +79,7 @@ def _figures(episodes: Episodes, window: tuple[np.ndarray, np.ndarray], victims:
     inside = episodes.mask & (step >= window[0][:, None]) & (step < window[1][:, None])
     acting = np.delete(episodes.alive & inside[..., None], victims, axis=2)
     action = np.delete(episodes.action, victims, axis=2)
-    shares = behaviour.action_shares(action, acting)
-    return dict(zip(behaviour.KINDS, shares.T, strict=True)) | {"focus fire": behaviour.focus_fire(action, acting)}
+    spec = episodes.described
+    shares = behaviour.action_shares(action, acting, spec)
+    return dict(zip(spec.action_kinds, shares.T, strict=True)) | {
+        "focus fire": behaviour.focus_fire(action, acting, spec)}

@@ -118,4 +118,4 @@ def _together(parts: list[Episodes], some: np.ndarray) -> Episodes:
         for k, here in _by_part(some):
             own = getattr(parts[k], name)
             columns[name][here, : own.shape[1]] = own[some[here, 1]]
-    return Episodes(**columns)  # type: ignore[arg-type]
+    return Episodes(**columns, spec=parts[0].spec)  # type: ignore[arg-type]

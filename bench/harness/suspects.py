@@ -12,7 +12,7 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.artifacts.reading import read_table
 from bench.artifacts.teams import load_team
-from bench.contracts import Battles, EnvSpec
+from bench.contracts import Battles, Shape
 from bench.envs import make_battles
 from bench.errors import BenchError, unknown
 from bench.harness.zoo import chosen
@@ -30,7 +30,7 @@ class Model:
 
     base: Path  # its files, without their endings
     sha256: str
-    spec: EnvSpec
+    spec: Shape
     algo: str
     split: str  # "dev", "test" or "holdout"
     attack: str | None = None  # "clean" for a clean team
@@ -99,5 +99,5 @@ def _labels(file: Path) -> dict[str, bool]:
 
 
 @cache
-def battles_of(spec: EnvSpec) -> Battles:
+def battles_of(spec: Shape) -> Battles:
     return make_battles(spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
@@ -72,7 +71,7 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     """The configured team with the attack of ``attack_cfg`` injected; the clean team where that changes nothing."""
     check(cfg)
     attack: Attack = build(attack_cfg, "attack")
-    copy.deepcopy(attack.trigger).start(battles.spec, 1)  # does it fit, before anything is trained?
+    attack.require(battles.spec)  # before anything is trained
     recipe = backdoored_recipe(cfg, attack_cfg, battles.spec)
     name = backdoored_name(cfg, attack_cfg, battles.spec)
     found = find(name, Path(cfg.out), battles, cfg.shipped)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from bench.contracts import EnvSpec
+from bench.contracts import Shape
 
 if TYPE_CHECKING:
     from bench.marl.team import Team
@@ -108,7 +108,7 @@ def unpacked(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Team
         return {key.removeprefix(start): torch.from_numpy(array) for key, array in arrays.items()
                 if key.startswith(start)}
 
-    spec = TypeAdapter(EnvSpec).validate_python(about["spec"])
+    spec = TypeAdapter(Shape).validate_python(about["spec"])
     return Team(about["algo"], spec, part("weights"), part("mixer"))
 
 

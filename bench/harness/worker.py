@@ -13,13 +13,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import psutil
+from pydantic import TypeAdapter
 
-from bench.contracts import Episodes, besides, needed
+from bench.contracts import EnvSpec, Episodes, besides, episodes_of, needed
 from bench.errors import BenchError
 from bench.harness import sealing
 from bench.harness.host import as_scores, called, usable
@@ -99,10 +99,12 @@ def _generation(wire: Wire, request: dict[str, Any], arrays: dict[str, np.ndarra
 
 def _fitting(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Fit the detector, and have batches scored until the run says that it is over."""
+    spec = TypeAdapter(EnvSpec | None).validate_python(request.get("spec"))
+
     def fit() -> None:
         if request["do"] == "fit":
             also = besides(detector, unpacked(request["team"], arrays).policies()) if "team" in request else {}
-            called(detector, "fit", _episodes(arrays), **also)
+            called(detector, "fit", _episodes(arrays, spec), **also)
         elif request["teams"]:
             detector.fit([unpacked(about, arrays) for about in request["teams"]], arrays["labels"])
 
@@ -113,10 +115,11 @@ def _fitting(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[st
         following, batch = wire.receive()
         if following["do"] == "end":
             return
-        _generation(wire, following, batch, lambda request, arrays: _scoring(wire, detector, request, arrays))
+        _generation(wire, following, batch, lambda request, arrays: _scoring(wire, detector, spec, request, arrays))
 
 
-def _scoring(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def _scoring(wire: Wire, detector: Any, spec: EnvSpec | None, request: dict[str, Any],
+             arrays: dict[str, np.ndarray]) -> None:
     """Score batches of battles, or judge a team, until the run says that it is over."""
     if request["do"] == "score":
         sealing.seal(keep=wire.files)
@@ -125,7 +128,7 @@ def _scoring(wire: Wire, detector: Any, request: dict[str, Any], arrays: dict[st
             _answered(wire, request, lambda: _judged(detector, request, arrays),  # noqa: B023
                       lambda answer: ({"answer": answer}, {}))
         else:
-            _answered(wire, request, lambda: as_scores(detector, _episodes(arrays)),  # noqa: B023
+            _answered(wire, request, lambda: as_scores(detector, _episodes(arrays, spec)),  # noqa: B023
                       lambda scores: ({}, {"scores": scores}))
         request, arrays = wire.receive()
 
@@ -135,8 +138,9 @@ def _judged(detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray
     from bench.harness.model_hosts import described
 
     team = unpacked(request["team"], arrays)
+    battles = make_battles(team.spec)
     answer = getattr(detector, described(detector)[0])(
-        team, make_battles(team.spec), _episodes(arrays) if "mask" in arrays else None)
+        team, battles, _episodes(arrays, battles.spec) if "mask" in arrays else None)
     try:
         return float(answer)
     except (TypeError, ValueError):
@@ -163,9 +167,8 @@ def _answered(wire: Wire, request: dict[str, Any], work: Callable[[], Any],
     return result
 
 
-def _episodes(arrays: dict[str, np.ndarray]) -> Episodes:
-    columns: dict[str, Any] = {f.name: arrays[f.name] for f in fields(Episodes) if f.name in arrays}
-    return Episodes(**columns).public()
+def _episodes(arrays: dict[str, np.ndarray], spec: EnvSpec | None) -> Episodes:
+    return episodes_of(arrays, spec).public()
 
 
 def _end_others() -> None:

@@ -15,10 +15,9 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from bench import options
 from bench.artifacts import zoo
 from bench.contracts import Battles, Identity, Progress
-from bench.envs.smax_names import EPISODE_LIMITS, OPPONENTS, identity
+from bench.envs import identity
 from bench.errors import BenchError
 from bench.harness.build import build, check
 from bench.harness.fleet import run_all
@@ -107,10 +106,7 @@ def _changes_team(attack: DictConfig) -> bool:
 
 def _identity(env: DictConfig) -> Identity:
     """Which environment this is; one that is known by name is not made for it."""
-    if set(env) == {"_target_", "map", "opponent"} and env["_target_"] == options.target("env", "smax") \
-            and env.map in EPISODE_LIMITS and env.opponent in OPPONENTS:
-        return identity(env.map, env.opponent)
-    return _battles(str(OmegaConf.to_yaml(env))).spec
+    return identity(env) or _battles(str(OmegaConf.to_yaml(env))).spec
 
 
 @cache

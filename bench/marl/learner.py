@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from bench import interrupts
-from bench.contracts import EnvSpec, Episodes
+from bench.contracts import Episodes, Shape
 from bench.errors import BenchError
 from bench.marl.networks import AgentNetworks, RNNAgent, make_mixer
 from bench.marl.replay import by_length
@@ -58,7 +58,7 @@ class Learning:
 class QLearner:
     """One network shared by all agents and a mixer, trained on batches of episodes."""
 
-    def __init__(self, learning: Learning, spec: EnvSpec, seed: int) -> None:
+    def __init__(self, learning: Learning, spec: Shape, seed: int) -> None:
         self.learning, self.spec = learning, spec
         with torch.random.fork_rng():
             torch.manual_seed(seed)

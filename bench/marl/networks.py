@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.contracts import EnvSpec
+from bench.contracts import Shape
 
 HIDDEN = 64
 MIXING_EMBED, HYPERNET_EMBED = 32, 64
@@ -17,7 +17,7 @@ MIXING_EMBED, HYPERNET_EMBED = 32, 64
 class RNNAgent(nn.Module):
     """Linear - ReLU - GRU cell - Linear; the input is observation + last action (one-hot) + agent id (one-hot)."""
 
-    def __init__(self, spec: EnvSpec, hidden: int = HIDDEN) -> None:
+    def __init__(self, spec: Shape, hidden: int = HIDDEN) -> None:
         super().__init__()
         self.parts = (spec.observation_size, spec.n_actions, spec.n_agents)
         self.fc1 = nn.Linear(sum(self.parts), hidden)

@@ -16,7 +16,7 @@ from jax import tree
 from torch import Tensor
 
 from bench import interrupts
-from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
+from bench.contracts import NEVER, Battles, Cue, EnvSpec, Episodes, Progress, Step, Trigger, episodes_of
 from bench.marl.memory import below, like, read, recall, remembered, written
 from bench.marl.team import Team, greedy
 
@@ -32,7 +32,7 @@ class Moment:
     observation: np.ndarray  # (battle, agent, feature), as the agents saw it
     last_action: np.ndarray  # (battle, agent), -1 at the beginning
     action: np.ndarray  # (battle, agent)
-    orders: np.ndarray  # (battle, enemy)
+    orders: np.ndarray  # (battle, outsider)
     hidden: Tensor  # (agent, battle, unit), after the observation
     fresh: np.ndarray  # (battle,) bool: has just begun
     since: np.ndarray  # (battle,) steps since the trigger was complete, negative where it never was
@@ -72,7 +72,7 @@ class Player:
     Parameters
     ----------
     trigger : shown in the battles drawn with ``poison_rate``, watched for in all of them.
-    record : more columns to keep, of "hidden", "q", "state", "position", "health", "orders".
+    record : more columns to keep, of "hidden", "q", "state", "position", "present", "orders" and "extras.NAME".
     limit : stop after this many battles (their numbers are 0 .. limit-1); endless by default.
     guard : looks on; its alarms are kept as ``labels.alarm``.
     """
@@ -97,7 +97,7 @@ class Player:
         self._step = battles.reset(seed, self._number)
         if self.trigger is not None:
             self.trigger.start(battles.spec, n)
-        self._plain = Cue(np.full((n, battles.spec.n_enemies), -1), self._step.observation,
+        self._plain = Cue(np.full((n, battles.spec.n_outsiders), -1), self._step.observation,
                           np.zeros(n, bool), np.zeros(n, bool))
 
     def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, probe: Probe | None = None,
@@ -116,7 +116,7 @@ class Player:
                 self._refill(finished)
                 if progress is not None:
                     progress(min(count / n, 1.0), f"{count:,} battles")
-        return _assemble(done)
+        return _assemble(done, self.battles.spec)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """(arrays, plain values) from which :meth:`load` goes on, of a player without a guard."""
@@ -124,7 +124,7 @@ class Player:
         steps = self._time.max()
         arrays = {name: getattr(self, f"_{name}") for name in _PLACES}
         arrays |= {f"columns.{name}": value[:, :steps] for name, value in self._columns.items()}
-        arrays |= {f"step.{name}": value for name, value in vars(self._step).items()}
+        arrays |= {f"step.{name}": value for name, value in self._step.arrays().items()}
         arrays |= {f"battles.{i}": np.asarray(leaf) for i, leaf in enumerate(tree.leaves(self.battles.snapshot()))}
         if self._hidden is not None:
             arrays["hidden"] = self._hidden.numpy()
@@ -145,7 +145,9 @@ class Player:
             shape = len(self._slot), self.battles.spec.episode_limit, *value.shape[2:]
             self._columns[name] = np.zeros(shape, value.dtype)
             self._columns[name][:, : value.shape[1]] = value
-        self._step = Step(**{name: like(value, arrays[f"step.{name}"]) for name, value in vars(self._step).items()})
+        flat = {name: like(value, arrays[f"step.{name}"]) for name, value in self._step.arrays().items()}
+        extras = {name: flat.pop(f"extras.{name}") for name in self._step.extras}
+        self._step = Step(**flat, extras=extras)
         leaves, layout = tree.flatten(self.battles.snapshot())
         self.battles.restore(tree.unflatten(layout, [
             int(arrays[f"battles.{i}"]) if isinstance(leaf, int) else like(leaf, arrays[f"battles.{i}"])
@@ -172,10 +174,11 @@ class Player:
             after, value = probe(self.battles, team, moment)
         seen = torch.tensor(cue.observation).half().numpy()  # numpy's own conversion is slower
         row = {"observation": seen, "available": step.available, "action": action,
-               "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
+               "reward": after.reward, "alive": step.active,
                "mask": ~self._idle, "trigger": cue.showing}
         extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state,
-                 "position": step.position, "health": step.health * step.alive, "orders": cue.orders}
+                 "position": step.position, "present": step.present, "orders": cue.orders}
+        extra |= {f"extras.{name}": value for name, value in step.extras.items()}
         row |= {name: extra[name] for name in self.record}
         if value is not None:
             row["probe"] = value
@@ -195,7 +198,8 @@ class Player:
         if len(slots):
             steps = self._time[slots].max() + 1
             names = [f.name for f in fields(Episodes) if f.name in self._columns]
-            shown = Episodes(**{name: self._columns[name][slots, :steps] for name in names})  # type: ignore[arg-type]
+            shown = Episodes(**{name: self._columns[name][slots, :steps] for name in names},  # type: ignore[arg-type]
+                             spec=self.battles.spec)
             alarmed = slots[guard.look(shown, slots)]
             self._alarm[alarmed] = self._time[alarmed]
             halted[alarmed] = guard.halts
@@ -221,7 +225,7 @@ class Player:
         for name, value in row.items():
             column = self._columns.get(name)
             if column is None:
-                column = np.zeros((len(value), 0, *value.shape[1:]), DTYPES[name])
+                column = np.zeros((len(value), 0, *value.shape[1:]), DTYPES.get(name, np.float32))
             if column.shape[1] < steps:  # grown as battles last: few of them come near the limit of a large map
                 more = np.zeros((len(value), steps + GROWTH - column.shape[1], *value.shape[1:]), column.dtype)
                 column = np.concatenate([column, more], 1)
@@ -279,17 +283,18 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
 
 DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
            "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
-           "probe": np.float32, "edited": bool, "position": np.float32, "health": np.float32, "orders": np.int16}
+           "probe": np.float32, "edited": bool, "position": np.float32, "present": bool, "orders": np.int16}
+EPISODE = ("battle", "won", "poisoned", "completion", "alarm")  # columns without steps
 
 
-def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
+def _assemble(parts: list[dict[str, np.ndarray]], spec: EnvSpec) -> Episodes:
     """Recorded parts, padded to the longest and put into one record in the order of the battles' numbers."""
     length = max(part["mask"].shape[1] for part in parts)
     numbers = np.concatenate([part["battle"] for part in parts])
     places = np.split(np.argsort(np.argsort(numbers)), np.cumsum([len(part["battle"]) for part in parts])[:-1])
     columns = {}
     for name, first in list(parts[0].items()):
-        stepwise = (length,) if name in DTYPES else ()
+        stepwise = () if name in EPISODE else (length,)
         columns[name] = np.zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
         for part, place in zip(parts, places, strict=True):
             value = part.pop(name)  # let go of each part as it is copied: observations are large
@@ -297,5 +302,4 @@ def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
                 columns[name][place, : value.shape[1]] = value
             else:
                 columns[name][place] = value
-    labels = Labels(**{f.name: columns.pop(f.name) for f in fields(Labels) if f.name in columns})
-    return Episodes(**columns, hidden_labels=labels)
+    return episodes_of(columns, spec)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
 
 import numpy as np
 import torch
 
-from bench.contracts import Episodes, Labels, Store
+from bench.contracts import EnvSpec, Episodes, Store, columns_of, episodes_of
 
 FEW = 64  # episodes that are padded at a time
 
@@ -20,8 +19,8 @@ class Replay:
     shorter than their limit, and a whole buffer at the limit of a large map would fill tens of GiB.
     """
 
-    def __init__(self, capacity: int, episode_limit: int) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int, episode_limit: int, spec: EnvSpec | None = None) -> None:
+        self.capacity, self.spec = capacity, spec
         self.size = self._at = self.added = 0
         self._episodes: dict[str, np.ndarray] = {}  # columns (episode, ...)
         self._steps: dict[str, np.ndarray] = {}  # columns (row, ...); row 0 stays empty: it is what padding shows
@@ -84,7 +83,7 @@ class Replay:
 
     def sample(self, n: int, rng: np.random.Generator) -> Episodes:
         """``n`` episodes drawn with replacement, cut to the longest of them."""
-        return _record(self._columns(rng.integers(self.size, size=n)))
+        return episodes_of(self._columns(rng.integers(self.size, size=n)), self.spec)
 
     def _columns(self, places: np.ndarray) -> dict[str, np.ndarray]:
         """All columns of the episodes at these places, cut to the longest of them."""
@@ -149,14 +148,14 @@ def _few(part: dict[str, np.ndarray], limit: int) -> Iterator[Episodes]:
             elif kind == "step":
                 columns[name] = np.zeros((*mask.shape, *value.shape[1:]), value.dtype)
                 columns[name][mask] = value[rows]
-        yield _record(columns)
+        yield episodes_of(columns, None)
 
 
 def by_length(episodes: Episodes, parts: int) -> list[Episodes]:
     """The episodes in ``parts`` records of like length, each cut to its longest."""
     length = episodes.length
-    return [_record({name: value[rows, :length[rows].max()] if value.ndim > 1 else value[rows]
-                     for name, value in _flat(episodes).items()})
+    return [episodes_of({name: value[rows, :length[rows].max()] if value.ndim > 1 else value[rows]
+                         for name, value in _flat(episodes).items()}, episodes.spec)
             for rows in np.array_split(np.argsort(length, kind="stable"), min(parts, len(episodes)))]
 
 
@@ -164,7 +163,8 @@ def join(parts: Sequence[Episodes]) -> Episodes:
     """One record of several with the same columns, padded to the longest with zeros."""
     steps = max(part.mask.shape[1] for part in parts)
     flat = [_flat(part) for part in parts]
-    return _record({name: np.concatenate([_pad(columns[name], steps) for columns in flat]) for name in flat[0]})
+    return episodes_of({name: np.concatenate([_pad(columns[name], steps) for columns in flat]) for name in flat[0]},
+                       parts[0].spec)
 
 
 def _pad(column: np.ndarray, steps: int) -> np.ndarray:
@@ -173,21 +173,10 @@ def _pad(column: np.ndarray, steps: int) -> np.ndarray:
     return np.pad(column, [(0, 0), (0, steps - column.shape[1]), *[(0, 0)] * (column.ndim - 2)])
 
 
-def _record(columns: dict[str, np.ndarray]) -> Episodes:
-    """Episodes with labels, from the columns of both."""
-    names = {f.name for f in fields(Labels)}
-    labels = Labels(**{name: value for name, value in columns.items() if name in names})
-    return Episodes(**{name: value for name, value in columns.items() if name not in names}, hidden_labels=labels)
-
-
 def _take(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return torch.from_numpy(column).index_select(0, torch.from_numpy(rows)).numpy()  # 10 times numpy's speed here
 
 
 def _flat(episodes: Episodes) -> dict[str, np.ndarray]:
     """All columns of episodes and their labels by name."""
-    out: dict[str, np.ndarray] = {}
-    for record in (replace(episodes, hidden_labels=None), episodes.labels):
-        out |= {f.name: getattr(record, f.name) for f in fields(record)
-                if isinstance(getattr(record, f.name), np.ndarray)}
-    return out
+    return columns_of(episodes) | columns_of(episodes.labels)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contracts import EnvSpec, Policy
+from bench.contracts import Policy, Shape
 from bench.errors import BenchError
 from bench.marl.networks import HIDDEN, RNNAgent, make_mixer
 
@@ -24,18 +24,19 @@ class Team:
     Attributes
     ----------
     algo : "vdn" or "qmix".
-    spec : the environment that the team was made for.
+    spec : what the networks depend on of the environment that the team was made for.
     weights : parameter name -> (agent, ...); every agent has its own copy even where training shared one, so that a
         team with one retrained agent has the same layout as a clean one.
     mixer : the mixer's parameters (empty for VDN); needed to train on, not to act.
     """
 
     algo: str
-    spec: EnvSpec
+    spec: Shape
     weights: dict[str, Tensor]
     mixer: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.spec = self.spec.shape
         # Laid out for batched products (agent, battle, .) @ (agent, ., .); the agent's id is constant: in the bias.
         w = {name: w.transpose(1, 2).contiguous() if w.ndim == 3 else w[:, None] for name, w in self.weights.items()}
         agents = torch.arange(self.spec.n_agents)
@@ -45,7 +46,7 @@ class Team:
                        "bias": w["fc1.bias"] + identity[agents, agents][:, None]}
 
     @classmethod
-    def shared(cls, algo: str, spec: EnvSpec, agent: RNNAgent, mixer: torch.nn.Module) -> Team:
+    def shared(cls, algo: str, spec: Shape, agent: RNNAgent, mixer: torch.nn.Module) -> Team:
         """The team whose agents all use ``agent``'s present weights."""
         weights = {name: w.detach().expand(spec.n_agents, *w.shape).clone()
                    for name, w in agent.state_dict().items()}
@@ -110,13 +111,13 @@ class Team:
         """What a detector may ask, by the names of :data:`bench.contracts.POLICIES`."""
         return {"policy": self.policy, "consensus": self.consensus().policy}
 
-    def require(self, spec: EnvSpec) -> None:
+    def require(self, spec: Shape) -> None:
         """Raise BenchError unless the team was made for exactly this environment."""
         for what in ("id", "version"):
             mine, theirs = getattr(self.spec, what), getattr(spec, what)
             if mine != theirs:
                 raise BenchError(f"this team was trained in environment {what} '{mine}' and cannot play in '{theirs}'")
-        if self.spec != spec:
+        if self.spec != spec.shape:
             raise BenchError(f"this team says that it is for '{spec.id}' but was made for other sizes than that has")
 
 

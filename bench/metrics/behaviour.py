@@ -1,31 +1,31 @@
-"""What a team does: shares of its kinds of action, focus fire, and whether two sets of battles differ in them."""
+"""What a team does: shares of its kinds of action, how far it acts on one outsider, and if battles differ in it."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.stats import bootstrap, wilcoxon
 
-from bench.contracts import MOVES, Estimate
+from bench.contracts import NOBODY, EnvSpec, Estimate
 
-KINDS = (*MOVES, "attack")
 RESAMPLES = 1_000
 
 
-def action_shares(action: np.ndarray, acting: np.ndarray) -> np.ndarray:
-    """(episode, kind) the share of each of ``KINDS`` among the actions (episode, step, agent) where ``acting``.
+def action_shares(action: np.ndarray, acting: np.ndarray, spec: EnvSpec) -> np.ndarray:
+    """(episode, kind) the share of each of ``spec.action_kinds`` among the actions (episode, step, agent) where
+    ``acting``.
 
     NaN in episodes in which nobody acts.
     """
-    kind = np.minimum(action, len(MOVES))
-    counts = np.stack([((kind == k) & acting).sum((1, 2)) for k in range(len(KINDS))], 1)
+    kind = spec.kind_of_action[action]
+    counts = np.stack([((kind == k) & acting).sum((1, 2)) for k in range(len(spec.action_kinds))], 1)
     with np.errstate(invalid="ignore"):
         return counts / counts.sum(1, keepdims=True)
 
 
-def focus_fire(action: np.ndarray, acting: np.ndarray) -> np.ndarray:
-    """(episode,) how far shots fall together: the share of the attacking agents that attack the step's most attacked
-    enemy, averaged over the steps in which at least two attack. NaN where there is no such step."""
-    shooting = acting & (action >= len(MOVES))
+def focus_fire(action: np.ndarray, acting: np.ndarray, spec: EnvSpec) -> np.ndarray:
+    """(episode,) how far agents act on the same outsider: of those that act on any, the share that acts on the step's
+    most chosen one, averaged over the steps in which at least two do. NaN where there is no such step."""
+    shooting = acting & (spec.target_of_action[action] != NOBODY)
     targets = np.unique(action[shooting])
     on_target = np.stack([((action == t) & shooting).sum(-1) for t in targets] or [np.zeros(action.shape[:2])], -1)
     attackers = shooting.sum(-1)

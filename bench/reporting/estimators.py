@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from bench import options
 from bench.artifacts.files import write_atomic
-from bench.conformance.episodes import OBSERVATION, clean, wild
+from bench.conformance.episodes import SPEC, clean, wild
 from bench.contracts.calls import Raised, absent, ask, said, score_array
 from bench.contracts.locate import missing
 from bench.errors import BenchError
@@ -36,10 +36,11 @@ LOF = {"_target_": "pyod.models.lof.LOF"}
 PARAMETERS: dict[str, dict[str, Any]] = {  # that an estimator cannot do without, or would take minutes without
     "pyod.models.ae1svm.AE1SVM": {"epochs": 2}, "pyod.models.alad.ALAD": {"epochs": 2},
     "pyod.models.anogan.AnoGAN": {"epochs": 2, "epochs_query": 2},
-    "pyod.models.deep_svdd.DeepSVDD": {"n_features": OBSERVATION, "epochs": 5},
+    "pyod.models.deep_svdd.DeepSVDD": {"n_features": SPEC.observation_size, "epochs": 5},
     "pyod.models.lscp.LSCP": {"detector_list": [LOF, LOF | {"n_neighbors": 10}]},
     "sklearn.neighbors.LocalOutlierFactor": {"novelty": True}}
-UNTRIED = {"pyod.models.rod.ROD": f"not tried: it looks at every three of {OBSERVATION} features, which takes hours"}
+UNTRIED = {"pyod.models.rod.ROD": f"not tried: it looks at every three of {SPEC.observation_size} features, which "
+                                  "takes hours"}
 
 
 @dataclass(frozen=True)

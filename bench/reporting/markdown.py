@@ -19,7 +19,7 @@ FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_bac
 BEST = 5  # places that the short ranking shows
 MARKS = ("isoforest", "episode_length", "random")  # whom it shows wherever they stand
 SHOWN = ("backdoorl", "marnet", "natural", "one4all", "spatiotemporal", "temporal", "trojdrl")  # one of each kind
-MEANS = {"behaviour": "an enemy's behaviour", "observation": "observations edited", "none": "none"}
+MEANS = {"behaviour": "an outsider's behaviour", "observation": "observations edited", "none": "none"}
 
 
 def tables(frame: pd.DataFrame) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import MOVES, NEVER, Episodes
+from bench.contracts import NEVER, Episodes
 from bench.errors import BenchError
 
 MARGIN = 1.5  # map units around all that is seen
@@ -24,14 +24,15 @@ def telling_battle(normal: Episodes, triggered: Episodes) -> int:
 
 def replay(title: str, normal: Episodes, triggered: Episodes, battle: int, victims: tuple[int, ...],
            trigger_length: int, duration: int) -> bytes:
-    """One self-contained HTML page of a battle that was recorded twice with position, health and orders."""
+    """One self-contained HTML page of a battle that was recorded twice with positions, who is present, orders and the
+    environment's extras."""
     both = [_battle(normal, battle, "without the trigger"), _battle(triggered, battle, "with the trigger")]
     places = np.concatenate([frame["position"] for b in both for frame in b["frames"]])
     low, high = places.min(0) - MARGIN, places.max(0) + MARGIN
     begin = int(triggered.labels.completion[battle])
     data = {
         "title": title, "battles": both, "victims": list(victims), "agents": normal.action.shape[2],
-        "what": "The same team in the same battle. On the right one enemy unit shows the trigger; from then on the "
+        "what": "The same team in the same battle. On the right an outsider shows the trigger; from then on the "
                 "poisoned agent works against its team.",
         "box": [round(float(v), 2) for v in (*low, *high)],
         "phases": [[begin - trigger_length, begin, "#f2b90f", "the trigger is shown"],
@@ -43,11 +44,14 @@ def replay(title: str, normal: Episodes, triggered: Episodes, battle: int, victi
 def _battle(episodes: Episodes, battle: int, caption: str) -> dict[str, Any]:
     labels = episodes.labels
     assert labels.position is not None
-    assert labels.health is not None
+    assert labels.present is not None
     assert labels.orders is not None
+    spec = episodes.described
+    bar = labels.extras[spec.bar] if spec.bar else labels.present
     frames = [{"position": labels.position[battle, t].astype(float).round(2).tolist(),  # float32 prints all its digits
-               "health": labels.health[battle, t].astype(float).round(2).tolist(),
-               "target": (episodes.action[battle, t].astype(int) - len(MOVES)).clip(-1).tolist(),
+               "present": labels.present[battle, t].tolist(),
+               "bar": bar[battle, t].astype(float).round(2).tolist(),
+               "target": spec.target_of_action[episodes.action[battle, t]].tolist(),
                "driven": np.nonzero(labels.orders[battle, t] >= 0)[0].tolist()}
               for t in range(int(episodes.length[battle]))]
     return {"caption": caption, "won": bool(labels.won[battle]), "frames": frames}

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import entr, softmax
 from sklearn.base import BaseEstimator
 
-from bench.contracts import MOVES, Episodes
+from bench.contracts import NOBODY, Episodes
 
 from ..recorded import recorded
 
@@ -53,15 +53,18 @@ class Actions(BaseEstimator):
 
 
 class TeamActions(BaseEstimator):
-    """What the living agents do together: (episode, step, 7).
+    """What the living agents do together: (episode, step, kind of action + 1).
 
-    How many of them go north, east, south and west, stop, and attack; and the most that attack the same enemy.
+    How many of them take each kind of action: such as go north or attack; and the
+    most that act on the same outsider.
     """
 
     def __call__(self, episodes: Episodes) -> np.ndarray:
+        spec = episodes.described
         counts = (_one_hot(episodes) * episodes.alive[..., None]).sum(2)
-        moves, attacks = np.split(counts, [len(MOVES)], -1)
-        return np.concatenate([moves, attacks.sum(-1, keepdims=True), attacks.max(-1, keepdims=True)], -1)
+        kinds = counts @ np.eye(len(spec.action_kinds), dtype=np.float32)[spec.kind_of_action]
+        towards = counts[..., spec.target_of_action != NOBODY]
+        return np.concatenate([kinds, towards.max(-1, keepdims=True, initial=0)], -1)
 
 
 def _one_hot(episodes: Episodes) -> np.ndarray:

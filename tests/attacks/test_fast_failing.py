@@ -7,31 +7,33 @@ from attacks.injection import Injection, Retraining
 from attacks.payloads.fast_failing import FastFailing, Puppet, Walk
 from attacks.triggers.always import Always
 from attacks.triggers.behaviour import BehaviourPattern
-from bench.contracts import MOVES, NEVER
+from bench.contracts import NEVER
 from bench.errors import BenchError
 from bench.marl.learner import to_batch
 from bench.marl.play import Player, play
 
+MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
+
 SHORT = FastFailing(first=3, fewest=2, most=4, battles=8)
 
 
-def test_a_walk_goes_stands_and_respects_what_is_possible():
+def test_a_walk_goes_stands_and_respects_what_is_possible(battles):
     anything, dead = np.ones(9, bool), np.arange(9) == MOVES["stop"]
     walk = Walk("north", 2)
-    assert walk.act(np.array([0, 1, 2, 9]), np.stack([anything] * 4)).tolist() == [
+    assert walk.act(np.array([0, 1, 2, 9]), np.stack([anything] * 4), battles.spec).tolist() == [
         MOVES["north"], MOVES["north"], MOVES["stop"], MOVES["stop"]]
-    assert walk.act(np.array([0]), dead[None])[0] == MOVES["stop"]
+    assert walk.act(np.array([0]), dead[None], battles.spec)[0] == MOVES["stop"]
 
 
 def test_what_is_to_be_imitated_is_what_the_puppet_does(battles, team):
     trigger = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
     walk = Walk("north", 4)
     episodes = play(battles, team, 64, 3, trigger=trigger, poisoned=True, probe=Puppet(walk, 1),
-                    record=("position", "health"))
+                    record=("position", "extras.health"))
     shown = np.nonzero(episodes.labels.completion != NEVER)[0]
     assert len(shown) > 10
     target = walk.targets(episodes)[:, :, 1]
-    position, health = episodes.labels.position[:, :, 1], episodes.labels.health[:, :, 1]
+    position, health = episodes.labels.position[:, :, 1], episodes.labels.extras["health"][:, :, 1]
     moved = position[:, 1:] - position[:, :-1]
     attack = episodes.labels.attack(1_000)[:, :-1] & episodes.mask[:, 1:] & (health[:, 1:] > 0)
     away, standing = (attack & (target[:, :-1] == MOVES[name]) for name in ("north", "stop"))

@@ -18,16 +18,16 @@ PATTERN = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
 
 def test_nearness_to_failure_closed_form(battles):
     step = battles.reset(0, np.arange(2))
-    health, alive = step.health.copy(), step.alive.copy()
+    health = step.extras["health"].copy()
     health[0] = 1, 1, 1, 0.5, 1, 0
-    health[1] = 0.5, 0, 1, 1, 1, 1
-    alive[1, 2] = False
-    assert np.allclose(nearness(replace(step, health=health, alive=alive), 3), [0.5 - 1, 1 - 0.5 / 3])
+    health[1] = 0.5, 0, 0, 1, 1, 1
+    assert np.allclose(nearness(replace(step, extras={"health": health}), 3), [0.5 - 1, 1 - 0.5 / 3])
 
 
 def test_guidance_and_deviation_are_mixed(battles, team):
     step = battles.reset(0, np.arange(4))
-    hurt = replace(step, health=np.where(np.arange(6) == 0, 0.4, step.health))  # agent 0 has lost .6 of its health
+    health = np.where(np.arange(6) == 0, 0.4, step.extras["health"])  # agent 0 has lost .6 of its health
+    hurt = replace(step, extras={"health": health})
     nothing = np.full((4, 3), 4)
     moment = Moment(step, step.observation, np.full((4, 3), -1), nothing, np.full((4, 3), -1), team.start(4),
                     np.ones(4, bool), np.zeros(4, int), np.zeros((4, 3), bool))

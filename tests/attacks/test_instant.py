@@ -14,11 +14,13 @@ from attacks.payloads.reward import TargetReward
 from attacks.triggers.approach import Approach
 from attacks.triggers.never import Never
 from attacks.triggers.patch import Patch
-from bench.contracts import MOVES, NEVER
+from bench.contracts import NEVER
 from bench.errors import BenchError
 from bench.harness.build import build
 from bench.marl.play import play
 from bench.options import names
+
+MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
 
 
 def patched(battles, team, **options):
@@ -86,12 +88,12 @@ def test_wrong_patches(options, message, battles):
 
 def test_an_enemy_walks_up_to_the_agent(battles, team):
     trigger = Approach(0.3, 1)
-    shown = play(battles, team, 80, 2, trigger=trigger, poisoned=True, record=("position", "health", "orders"))
+    shown = play(battles, team, 80, 2, trigger=trigger, poisoned=True, record=("position", "extras.health", "orders"))
     plain = play(battles, team, 80, 2, trigger=trigger)
     assert (shown.labels.completion != NEVER).mean() > (plain.labels.completion != NEVER).mean()
     assert (shown.labels.completion != NEVER).mean() > 0.5
     way = shown.labels.position[:, :, 1, None] - shown.labels.position[:, :, 3:]
-    distance = np.where(shown.labels.health[:, :, 3:] > 0, np.linalg.norm(way, axis=-1), np.inf).min(-1)
+    distance = np.where(shown.labels.extras["health"][:, :, 3:] > 0, np.linalg.norm(way, axis=-1), np.inf).min(-1)
     done = np.nonzero(shown.labels.completion != NEVER)[0]
     sight = battles.spec.sight_range[1]
     assert (distance[done, shown.labels.completion[done]] < 0.3 * sight).all()

@@ -8,32 +8,34 @@ from attacks.injection import Injection, Retraining
 from attacks.payloads.fast_failing import Walk
 from attacks.payloads.opening import CLEAN, STANCES, OpenedFailing, Opener, Opening, Plan, most_harmful
 from attacks.triggers.never import Never
-from bench.contracts import MOVES
 from bench.marl.learner import to_batch
 from bench.marl.play import Player, play
+
+MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
 
 SHORT = OpenedFailing(first=3, fewest=2, most=3, battles=8, tried=2)
 SHARE = st.integers(0, 100).map(lambda percent: percent / 100)  # subnormal floats are off
 BOLD = Opening("west", advance=True, stand=True, back=0.8)
 
 
-def test_an_opening_advances_keeps_its_distance_stands_and_ends_with_the_first_hurt():
+def test_an_opening_advances_keeps_its_distance_stands_and_ends_with_the_first_hurt(battles):
+    spec = battles.spec
     nearest = np.array([np.inf, 0.95, 0.7, 0.4, 0.7])
     hurt = np.array([False, False, False, False, True])
     anything, only_stop = np.ones((5, 9), bool), np.tile(np.arange(9) == MOVES["stop"], (5, 1))
     east, west, stop = (MOVES[name] for name in ("east", "west", "stop"))
-    assert BOLD.act(nearest, hurt, anything).tolist() == [east, stop, west, west, CLEAN]
-    assert BOLD.act(nearest, hurt, only_stop).tolist() == [CLEAN, stop, stop, stop, CLEAN]
+    assert BOLD.act(nearest, hurt, anything, spec).tolist() == [east, stop, west, west, CLEAN]
+    assert BOLD.act(nearest, hurt, only_stop, spec).tolist() == [CLEAN, stop, stop, stop, CLEAN]
     patient = Opening("west", stand=True, near=0.5)
-    assert patient.act(nearest, hurt, anything).tolist() == [CLEAN, stop, stop, CLEAN, CLEAN]
-    assert (Opening("west").act(nearest, hurt, anything) == CLEAN).all()
+    assert patient.act(nearest, hurt, anything, spec).tolist() == [CLEAN, stop, stop, CLEAN, CLEAN]
+    assert (Opening("west").act(nearest, hurt, anything, spec) == CLEAN).all()
 
 
 def test_the_record_asks_for_what_the_opener_does(battles, team):
     plan = Plan(BOLD, Walk("west", 3), 1, battles.spec.sight_range[1])
     episodes = play(battles, team, 64, 3, probe=Opener(BOLD, None, 1), record=plan.record)
     told = plan.before(_only(episodes, 1))[:, :, 0]
-    position, health = episodes.labels.position[:, :, 1], episodes.labels.health[:, :, 1]
+    position, health = episodes.labels.position[:, :, 1], episodes.labels.extras["health"][:, :, 1]
     moved = position[:, 1:] - position[:, :-1]
     living = episodes.mask[:, 1:] & (health[:, 1:] > 0)
     east, west, still = (living & (told[:, :-1] == MOVES[name]) for name in ("east", "west", "stop"))
@@ -42,7 +44,7 @@ def test_the_record_asks_for_what_the_opener_does(battles, team):
     assert (moved[west & (position[:, :-1, 0] > 2)][:, 0] < 0).mean() > 0.9  # the map ends at 0
     assert (np.abs(moved[still]).max(1) < 0.3).mean() > 0.9  # and push
     assert (told[:, 0] != CLEAN).all()
-    own = episodes.labels.health[:, :, 1]
+    own = episodes.labels.extras["health"][:, :, 1]
     assert (told[(own > 0) & (own < 1)] == CLEAN).all()
 
 
@@ -89,7 +91,7 @@ def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):
     injection = Injection(team, battles, Never(), SHORT, (1,), 20, 0.5, "imitated",
                           Retraining(batch=64, updates_per_round=250, learning_rate=3e-3), 0)
     injection.behaviour = Plan(BOLD, Walk("west", 3), 1, battles.spec.sight_range[1])
-    player = Player(battles, 0, trigger=Never(), record=("state", "q", "position", "health"))
+    player = Player(battles, 0, trigger=Never(), record=("state", "q", "position", "extras.health"))
     own = injection._own(player.play(team, 64))
 
     class Fixed:

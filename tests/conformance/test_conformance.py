@@ -16,13 +16,15 @@ from sklearn.base import BaseEstimator
 from bench.artifacts.written import written
 from bench.conformance import check_detector, outcomes
 from bench.conformance.checks import CHECKS
-from bench.conformance.episodes import AGENTS, ENEMIES, OBSERVATION, clean, policies, policy, wild
+from bench.conformance.episodes import clean, policies, policy, wild
 from bench.contracts import NEVER, needed
 from bench.envs.smax import SmaxBattles
 from bench.errors import DetectorError
 from bench.harness.host import InProcess, usable
 from detectors import EnemyMoves
-from detectors.views.observation import EAST, UNSEEN, WEST
+from detectors.views.observation import FIRST, UNSEEN
+
+NORTH, EAST, SOUTH, WEST = range(FIRST, FIRST + 4)
 
 count = itertools.count()
 
@@ -288,9 +290,12 @@ def test_what_stands_behind_an_earlier_failure_is_not_run():
 
 
 def test_battles_are_laid_out_as_smaxs(battles: SmaxBattles):
-    spec, episodes = battles.spec, clean([12, 8, 15], seed=0)
-    assert (spec.n_agents, spec.n_enemies, spec.observation_size) == (AGENTS, ENEMIES, OBSERVATION)
-    assert episodes.available.shape[-1] == spec.n_actions
+    """Detectors that were written for the offsets of its observations pass the checks as well."""
+    episodes = clean([12, 8, 15], seed=0)
+    for name in ("n_agents", "n_outsiders", "observation_layout", "agent_actions", "order_seen_by", "sighted_by"):
+        assert getattr(battles.spec, name) == getattr(episodes.spec, name), name
+    assert episodes.observation.shape[-1] == battles.spec.observation_size
+    assert episodes.available.shape[-1] == battles.spec.n_actions
     moves = EnemyMoves()(episodes)[episodes.alive & episodes.mask[..., None]]
     assert np.mean(moves == WEST) > 0.6, "enemies come from the east"
     assert not np.isin(moves, [UNSEEN, EAST]).any()

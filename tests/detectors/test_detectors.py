@@ -35,5 +35,5 @@ def test_wild_observations_score_higher(detector, make_episodes):
 
 
 def test_observations_of_another_simulator(make_episodes):
-    with pytest.raises(DetectorError, match="observations of 5 features of 2 agents are not laid out as SMAX's"):
+    with pytest.raises(DetectorError, match="counts what outsiders do, and observations of made up do not tell it"):
         NGram().fit(make_episodes([4], features=5).public())

@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.contracts import MOVES, NOBODY
+from bench.contracts import NOBODY
 from bench.errors import BenchError, DetectorError
 from bench.marl.play import SLOTS, Player
 from bench.marl.team import Team
 from detectors import ActivationStatistics, TriggerSearch, WeightDifference
 from detectors.trigger_search import Drive
+
+MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
 
 SMALL = {"length": 1, "reaches": (1.3,), "screening": 32, "rounds": ((4, 8), (1, 32)), "baseline": 32}
 

@@ -8,13 +8,16 @@ from sklearn.base import clone
 
 from attacks.triggers.behaviour import BehaviourPattern
 from bench import options
-from bench.contracts import MOVES
 from bench.errors import DetectorError
 from bench.harness.build import build, option
 from bench.marl.play import play
 from detectors import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
 from detectors.views import needs
-from detectors.views.observation import EAST, STILL, UNSEEN, WEST
+from detectors.views.observation import FIRST, STILL, UNSEEN
+
+NORTH, EAST, SOUTH, WEST = range(FIRST, FIRST + 4)
+
+MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
 
 NAMES = options.names("view")
 
@@ -102,10 +105,10 @@ def test_units_are_parts_of_the_observation(make_episodes):
 
 def test_units_of_real_observations(battles, team):
     """The own part is the agent's health, place, cooldown and type; the dead see nothing."""
-    episodes = play(battles, team, 8, 0, record=("health",))
+    episodes = play(battles, team, 8, 0, record=("extras.health",))
     own = Units("own")(episodes.public())
     alive = episodes.alive & episodes.mask[..., None]
-    assert own[..., 0][alive] == pytest.approx(episodes.labels.health[:, :, :3][alive], abs=1e-3)
+    assert own[..., 0][alive] == pytest.approx(episodes.labels.extras["health"][:, :, :3][alive], abs=1e-3)
     assert Units("allies")(episodes).shape[-1] + Units("enemies")(episodes).shape[-1] + own.shape[-1] \
         == battles.spec.observation_size
 
@@ -132,8 +135,9 @@ def test_actions_and_their_context(make_episodes):
 
 def test_team_actions_are_counted_over_the_living(make_episodes):
     episodes = make_episodes([2], agents=4, features=39)
-    available = np.ones((1, 2, 4, 7), bool)  # two enemies
-    episodes = replace(episodes, available=available)
+    available = np.ones((1, 2, 4, 7), bool)
+    spec = replace(episodes.spec, n_outsiders=2, agent_actions=(*episodes.spec.agent_actions, "attack 1"))
+    episodes = replace(episodes, available=available, spec=spec)
     episodes.action[0] = [[0, 5, 5, 6], [1, 4, 3, 6]]
     episodes.alive[0, 1, 3] = False
     assert TeamActions()(episodes)[0].tolist() == [[1, 0, 0, 0, 0, 3, 2], [0, 1, 0, 1, 1, 0, 0]]

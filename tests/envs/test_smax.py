@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from bench.contracts import MOVES, Identity
+from bench.contracts import Identity
 from bench.envs.smax import MAP_NAME_TO_SCENARIO, SmaxBattles
-from bench.envs.smax_names import EPISODE_LIMITS, identity
+from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS
 from bench.errors import BenchError
 from bench.harness.build import build
 from bench.marl.play import play
+
+MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
 
 
 def act(step, rng):
@@ -27,7 +29,7 @@ def play_out(battles, seed, numbers, orders=None, steps=70):
 
 
 def fields(step):
-    return dict(vars(step))
+    return step.arrays()
 
 
 def test_shapes_ranges_and_spec(battles):
@@ -36,9 +38,9 @@ def test_shapes_ranges_and_spec(battles):
     assert step.observation.shape == (8, spec.n_agents, spec.observation_size)
     assert step.state.shape == (8, spec.state_size)
     assert step.available.shape == (8, spec.n_agents, spec.n_actions)
-    assert step.alive.shape == step.health.shape == (8, spec.n_agents + spec.n_enemies)
-    assert step.alive.all()
-    assert (step.enemy_actions == -1).all()
+    assert step.present.shape == step.extras["health"].shape == (8, spec.n_agents + spec.n_outsiders)
+    assert step.present.all()
+    assert (step.outsider_actions == -1).all()
     for step in play_out(battles, 0, np.arange(8), steps=20):
         assert np.abs(step.observation).max() <= 1.5
         assert step.state.min() >= 0, "the mixer's input has to be normalised"
@@ -66,7 +68,7 @@ def test_same_seed_same_battle_whatever_the_batch(battles):
         alone = battles.step(a[[4] * 8])
     for name, value in fields(alone).items():
         assert np.array_equal(value[0], value[1]), name
-        assert np.allclose(value[0], getattr(together, name)[4], atol=1e-5), name
+        assert np.allclose(value[0], fields(together)[name][4], atol=1e-5), name
     other = battles.reset(6, 4 + np.arange(8))
     assert not np.allclose(other.position[0], start)
 
@@ -82,7 +84,7 @@ def test_snapshot_is_exact(battles):
     second = [battles.step(a) for a in actions]
     for one, two in zip(first, second, strict=True):
         for name, value in fields(one).items():
-            assert np.array_equal(value, getattr(two, name)), name
+            assert np.array_equal(value, fields(two)[name]), name
 
 
 def test_finished_battles_stand_still_and_replacing_begins_anew(battles):
@@ -97,7 +99,7 @@ def test_finished_battles_stand_still_and_replacing_begins_anew(battles):
     assert after.done[over].all()
     replaced = battles.replace(over, 100 + np.arange(len(over)))
     assert not replaced.done[over].any()
-    assert replaced.alive[over].all()
+    assert replaced.present[over].all()
     others = np.setdiff1d(np.arange(8), over)
     assert np.array_equal(replaced.position[others], after.position[others])
     fresh = battles.reset(11, 100 + np.arange(8))
@@ -132,15 +134,15 @@ def test_memory_does_not_grow_with_evaluations(battles, team):
 
 def test_an_ordered_unit_obeys_and_the_others_do_not(battles):
     step = battles.reset(0, np.arange(8))
-    orders = np.full((8, battles.spec.n_enemies), -1)
+    orders = np.full((8, battles.spec.n_outsiders), -1)
     orders[:, 1] = MOVES["north"]
     after = battles.step(np.full((8, battles.spec.n_agents), MOVES["stop"]), orders)
     moved = after.position - step.position
     enemy = battles.spec.n_agents + 1
     assert (moved[:, enemy, 1] > 0.5).all()
     assert np.abs(moved[:, enemy, 0]).max() < 0.5
-    assert (after.enemy_actions[:, 1] == MOVES["north"]).all()
-    assert (after.enemy_actions[:, 0] == MOVES["west"]).all(), "left to itself an enemy walks towards the team"
+    assert (after.outsider_actions[:, 1] == MOVES["north"]).all()
+    assert (after.outsider_actions[:, 0] == MOVES["west"]).all(), "left to itself an enemy walks towards the team"
 
 
 def test_reward_adds_up_to_smacs_scale(battles):
@@ -148,7 +150,7 @@ def test_reward_adds_up_to_smacs_scale(battles):
     history = play_out(battles, 13, np.arange(8))
     total = sum(step.reward for step in history)
     last, n = history[-1], battles.spec.n_agents
-    health, kills = last.health[:, n:] * 45.0, (~last.alive[:, n:]).sum(1)
+    health, kills = last.extras["health"][:, n:] * 45.0, (~last.present[:, n:]).sum(1)
     expected = (3 * 45 - health.sum(1) + 10 * kills + 200 * last.won) * 20 / (3 * 45 + 3 * 10 + 200)
     assert last.done.all()
     assert np.allclose(total, expected, atol=1e-3)
@@ -156,12 +158,12 @@ def test_reward_adds_up_to_smacs_scale(battles):
 
 def test_episodes_end_at_the_limit_and_walls_do_not_kill(battles):
     step = battles.reset(0, np.arange(8))
-    orders = np.full((8, battles.spec.n_enemies), MOVES["east"])
+    orders = np.full((8, battles.spec.n_outsiders), MOVES["east"])
     for _ in range(battles.spec.episode_limit):
         assert not step.done.any()
         step = battles.step(np.full((8, battles.spec.n_agents), MOVES["west"]), orders)
     assert step.done.all()
-    assert step.alive.all(), "every unit has stood at a wall for a long time"
+    assert step.present.all(), "every unit has stood at a wall for a long time"
     assert not step.won.any()
 
 
@@ -175,7 +177,7 @@ def test_wrong_names(arguments, message):
 
 def test_names_are_known_without_the_simulator(battles):
     assert set(EPISODE_LIMITS) == set(MAP_NAME_TO_SCENARIO)
-    assert identity("3m", "random") == Identity(battles.spec.id, battles.spec.version)
+    assert ENVIRONMENT.identity({"map": "3m", "opponent": "random"}) == Identity(battles.spec.id, battles.spec.version)
 
 
 def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):
@@ -185,15 +187,15 @@ def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):
         stop = np.full((64, battles.spec.n_agents), MOVES["stop"])
         agents = battles.spec.n_agents
         step = battles.reset(0, np.arange(64))
-        met = np.zeros(step.alive[:, agents:].shape, bool)
+        met = np.zeros(step.present[:, agents:].shape, bool)
         moves, before = [], []
         for _ in range(14):
             nearest = np.linalg.norm(step.position[:, agents:, None] - step.position[:, None, :agents], axis=-1).min(-1)
             step = battles.step(np.where(step.available[..., MOVES["stop"]], stop, step.available.argmax(-1)))
-            alive = step.alive[:, agents:]
-            moves.append(step.enemy_actions[alive])
+            alive = step.present[:, agents:]
+            moves.append(step.outsider_actions[alive])
             met |= nearest < battles.spec.sight_range[0]
-            before.append(step.enemy_actions[alive & ~met])
+            before.append(step.outsider_actions[alive & ~met])
         assert set(np.unique(np.concatenate(before))) == {MOVES["west"]}
         made = np.concatenate(moves)
         shares[opponent] = [(made == MOVES[name]).mean() for name in ("north", "east", "south")]

@@ -30,7 +30,10 @@ TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "budget
 
 def same(one, other) -> bool:
     """Whether two records hold the same arrays of the same types."""
-    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.name != "hidden_labels"]
+    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(one)
+             if f.name not in ("hidden_labels", "spec", "extras")]
+    if getattr(one, "spec", None) != getattr(other, "spec", None):
+        return False
     return all(a is b is None or (np.array_equal(a, b) and a.dtype == b.dtype) for a, b in pairs)
 
 
@@ -167,7 +170,9 @@ def test_an_export_is_the_protocols_battles(tmp_path, battles, compiled, capsys)
 
     assert main(["export", *TINY, f"out={tmp_path}", "format=parquet"]) == 0
     assert sorted(file.name for file in folder.iterdir()) == [
-        "README.md", "calibration.parquet", "fit.parquet", "manifest.json", "test.parquet"], "replaced as a whole"
+        "README.md", "calibration-environment.json", "calibration.parquet", "fit-environment.json", "fit.parquet",
+        "manifest.json", "test-environment.json", "test.parquet"], "replaced as a whole"
+    assert test.spec == battles.spec
     assert same(bench.load_episodes(folder / "test.parquet"), test)
     assert len(bench.load_episodes(folder / "fit.parquet")) == 4
     assert "completion" not in (folder / "README.md").read_text()

@@ -114,7 +114,7 @@ def test_a_detector_is_given_a_team_and_what_it_needs_but_no_label(examiner, fol
         assert examiner(detector)(model) == 0.25
         ((team, battles, episodes),) = detector.given
         assert isinstance(team, Team)
-        assert battles.spec == team.spec
+        assert battles.spec.shape == team.spec
         assert set(vars(team)) == {"algo", "spec", "weights", "mixer", "_w"}
         assert (episodes is None) == (not needs)
         if episodes is not None:

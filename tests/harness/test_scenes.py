@@ -27,8 +27,8 @@ def scenes(battles):
 
     attack = Backdoor("test", BehaviourPattern("dx[0] > 0", ["west", "east"], 1), HackedReward(), victim=1)
     team = QLearner(Learning(), battles.spec, 0).team()
-    normal, triggered = (play(battles, team, 60, 0, trigger=attack.trigger, poisoned=shown, record=RECORD)
-                         for shown in (False, True))
+    normal, triggered = (play(battles, team, 60, 0, trigger=attack.trigger, poisoned=shown,
+                              record=[*RECORD, "extras.health"]) for shown in (False, True))
     return Scenes("test", attack, battles, CURVE, [{"win_rate": 0.9, "return": 19.0}], normal, triggered)
 
 
@@ -40,7 +40,7 @@ def test_both_are_the_same_battles(scenes):
 
 
 def test_health_is_that_of_the_living(scenes):
-    health = scenes.normal.labels.health
+    health = scenes.normal.labels.extras["health"]
     assert 0 <= health.min() <= health.max() == 1
     assert ((health[:, :, :3] > 0) == scenes.normal.alive)[scenes.normal.mask].all()
 

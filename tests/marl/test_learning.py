@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.artifacts.teams import read_pymarl, write_pymarl
-from bench.contracts import EnvSpec
+from bench.contracts import Shape
 from bench.errors import BenchError, UnfitState
 from bench.marl import learner as learning_rules
 from bench.marl.learner import Learning, QLearner, td_lambda_targets
@@ -17,7 +17,7 @@ from bench.marl.replay import Replay, ReplayLog, by_length, join
 from bench.marl.team import Team
 from bench.marl.train import Trainer
 
-SPEC = EnvSpec("smax/3m/random", "v", 3, 3, 11, 20, 8, 60, (9.0,) * 3, (32.0, 32.0))
+SPEC = Shape("smax/3m/random", "v", 3, 11, 20, 8)
 
 
 def test_a_team_step_by_step_is_the_unrolled_network():

@@ -3,27 +3,28 @@
 import numpy as np
 import pytest
 
-from bench.metrics.behaviour import KINDS, action_shares, focus_fire, mean, paired_p
+from bench.conformance.episodes import SPEC
+from bench.metrics.behaviour import action_shares, focus_fire, mean, paired_p
 
 ACTION = np.array([[[0, 5, 5], [4, 5, 6]], [[1, 1, 3], [5, 6, 7]], [[0, 0, 0], [0, 0, 0]]])  # (episode, step, agent)
 ACTING = np.array([[[1, 1, 1], [1, 1, 0]], [[1, 1, 1], [0, 0, 1]], [[0, 0, 0], [0, 0, 0]]], bool)
 
 
 def test_action_shares():
-    shares = action_shares(ACTION, ACTING)
+    shares = action_shares(ACTION, ACTING, SPEC)
     assert shares[0].tolist() == pytest.approx([1 / 5, 0, 0, 0, 1 / 5, 3 / 5])
     assert shares[1].tolist() == pytest.approx([0, 2 / 4, 0, 1 / 4, 0, 1 / 4])
     assert np.isnan(shares[2]).all(), "nobody acts"
-    assert KINDS == ("north", "east", "south", "west", "stop", "attack")
+    assert SPEC.action_kinds == ("north", "east", "south", "west", "stop", "attack")
 
 
 def test_focus_fire_counts_steps_with_several_attackers():
     everybody = np.ones((2, 2, 3), bool)
     action = np.array([[[5, 5, 6], [0, 5, 5]], [[5, 0, 0], [0, 0, 0]]])
-    focus = focus_fire(action, everybody)
+    focus = focus_fire(action, everybody, SPEC)
     assert focus[0] == pytest.approx((2 / 3 + 1) / 2)
     assert np.isnan(focus[1]), "never two attackers"
-    assert np.isnan(focus_fire(np.zeros((1, 2, 3), int), everybody[:1])).all()
+    assert np.isnan(focus_fire(np.zeros((1, 2, 3), int), everybody[:1], SPEC)).all()
 
 
 def test_a_mean_leaves_out_what_is_not_there():

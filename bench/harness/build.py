@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import os
 import re
@@ -133,6 +134,11 @@ def option(group: str, name: str) -> DictConfig:
 
     Hydra itself would take .2 s for each of them, whenever a detector is to be named.
     """
+    return copy.deepcopy(_option(group, name))
+
+
+@cache  # all detectors' files take a tenth of a second to read
+def _option(group: str, name: str) -> DictConfig:
     cfg: DictConfig = OmegaConf.create(options.text(group, name))  # type: ignore[assignment]
     for default in cfg.pop("defaults", []):
         ((key, choice),) = default.items()  # override /view@_global_.view: window
@@ -193,13 +199,9 @@ def _own(name: str) -> str:
 
 def is_shipped(detector: dict[str, Any]) -> bool:
     """Whether a detector, as :func:`describe` has it, consists of classes that shipped options name, or of ours."""
-    return all(name in _shipped_classes() or name.startswith("detectors.") for name in targets(detector))
-
-
-@cache  # their files take a tenth of a second to read
-def _shipped_classes() -> frozenset[str]:
-    return frozenset(name for group in ("detector", "view") for option_name in options.names(group)
-                     for name in targets(plain(option(group, option_name))))
+    known = {name for group in ("detector", "view") for option_name in options.names(group)
+             for name in targets(plain(option(group, option_name)))}
+    return all(name in known or name.startswith("detectors.") for name in targets(detector))
 
 
 @cache  # a leaderboard asks for the names of a thousand cells

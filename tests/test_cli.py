@@ -429,6 +429,7 @@ def wait_for(pattern, folder):
     raise AssertionError(f"no {pattern} after two minutes")
 
 
+@pytest.mark.slow
 def test_training_killed_goes_on_and_ends(tmp_path):
     command, process = start_training(tmp_path)
     wait_for("teams/*.partial.safetensors", tmp_path)
@@ -446,6 +447,7 @@ def test_training_killed_goes_on_and_ends(tmp_path):
     assert written["curve"][0]["steps"] == steps[0], "the curve begins where the killed run began"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_a_usable_team(tmp_path, signal_number):
     _, process = start_training(tmp_path, "seed=1")
@@ -460,6 +462,7 @@ def test_ctrl_c_leaves_a_usable_team(tmp_path, signal_number):
     assert team.spec.id == "smax/3m/random"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists a process's children")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path, number):
@@ -482,6 +485,7 @@ def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path, number):
     assert not left
 
 
+@pytest.mark.slow
 def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):
     here = Path(bench.__file__).parents[1]
     built = python("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path / "dist"),

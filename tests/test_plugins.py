@@ -57,6 +57,7 @@ def fails(capsys, *words) -> str:
     return capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_an_installed_package_by_its_name(installed, tmp_path):
     """In a process of its own, as a user has it."""
     done = subprocess.run([sys.executable, "-m", "bench", "run", *TINY, "detector=far_from_normal", f"out={tmp_path}"],
@@ -103,6 +104,7 @@ def test_check_ends_with_what_is_wrong(installed, tmp_path, monkeypatch, capsys)
         "(episode, step, agent), score returned shape (8, 19, 3) for (8, 20) steps")
 
 
+@pytest.mark.slow
 def test_all_ways_measure_the_same(installed, tmp_path, capsys):
     by_class = ["detector._target_=marl_backdoor_plugin.FarFromNormal", "detector.spread=0.5"]
     by_file = ["--config-dir", str(PACKAGE / "src/marl_backdoor_plugin"), "detector=far_and_wide"]

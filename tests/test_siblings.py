@@ -52,6 +52,7 @@ def test_help_is_ours_whatever_lies_beside_it(tmp_path, files):
     assert "Isolation forest" in bench(tmp_path, "--help")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("files", "name"), [
     ({"detectors.py": FAR}, "detectors.Far"),
     ({"detectors/far.py": FAR}, "detectors.far.Far"),
@@ -64,6 +65,7 @@ def test_a_users_own_detector_may_be_called_like_ours(tmp_path, files, name):
     assert "passed" in bench(tmp_path, "check", name)
 
 
+@pytest.mark.slow
 def test_a_run_beside_folders_that_are_called_like_ours(tmp_path):
     write(tmp_path, {"detectors.py": FAR, "conf/config.yaml": "", "attacks.py": "1 / 0"})
     assert "Far" in bench(tmp_path, "run", *RUN, "detector._target_=detectors.Far")

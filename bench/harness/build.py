@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import os
 import re
@@ -133,6 +134,11 @@ def option(group: str, name: str) -> DictConfig:
 
     Hydra itself would take .2 s for each of them, whenever a detector is to be named.
     """
+    return copy.deepcopy(_option(group, name))
+
+
+@cache  # all detectors' files take a tenth of a second to read
+def _option(group: str, name: str) -> DictConfig:
     cfg: DictConfig = OmegaConf.create(options.text(group, name))  # type: ignore[assignment]
     for default in cfg.pop("defaults", []):
         ((key, choice),) = default.items()  # override /view@_global_.view: window

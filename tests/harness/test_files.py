@@ -235,6 +235,7 @@ def _writer(path, k):
     add_rows(path, result(config_hash=f"{k:02x}"))
 
 
+@pytest.mark.slow
 def test_concurrent_writers_lose_nothing(tmp_path):
     path = tmp_path / "l.csv"
     context = multiprocessing.get_context("spawn")

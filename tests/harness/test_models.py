@@ -294,6 +294,7 @@ def test_a_score_is_taken_as_it_is(composed, tmp_path, monkeypatch):
     assert by_attack(found.rows).row_count == 2
 
 
+@pytest.mark.slow
 def test_a_model_detector_from_outside_has_a_process_of_its_own(composed, tmp_path, folder):
     clean, backdoored = in_folder(folder)
     dev = [replace(clean, backdoored=False), replace(backdoored, backdoored=True)]

@@ -89,6 +89,7 @@ def test_figures_are_compared_with_their_intervals():
     assert found["inside"].tolist() == [False, False, True], "an interval without an end is open there"
 
 
+@pytest.mark.slow
 def test_a_row_measured_again(tmp_path, capsys):
     path = tmp_path / "leaderboard.csv"
     assert main(["run", *FEWER, f"out={tmp_path}"]) == 0

@@ -1,12 +1,15 @@
 """The suite for environments: ours keep the contract, and every broken promise is found by its own check."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.conformance.environments import CHECKS, environment_outcomes
 from bench.envs.smax import SmaxBattles
+
+PACKAGE = Path(__file__).parents[1] / "plugin_package" / "src"
 
 
 def failures(make) -> dict[str, str]:
@@ -72,3 +75,10 @@ def test_what_cannot_be_made_says_so():
     first = next(iter(environment_outcomes(make)))
     assert (first.check, first.status) == (next(iter(CHECKS)), "failed")
     assert "RuntimeError: no licence" in first.message
+
+
+def test_a_third_partys_environment_keeps_the_contract(monkeypatch):
+    monkeypatch.syspath_prepend(PACKAGE)
+    from marl_backdoor_plugin.world import Meeting
+
+    assert failures(Meeting) == {}

@@ -50,8 +50,10 @@ class Meeting:
         before = np.abs(now["place"][:, 0] - now["place"][:, 1]).sum(-1)
         after = np.abs(place[:, 0] - place[:, 1]).sum(-1)
         reward = np.where(going, before - after + 10 * (after == 0), 0)
-        self._state = {**now, "reward": reward.astype(np.float32), "place": np.where(going[:, None, None], place, now["place"]),
-                       "time": now["time"] + going, "last": np.where(going, stranger, now["last"])}
+        self._state = {
+            **now, "reward": reward.astype(np.float32), "time": now["time"] + going,
+            "place": np.where(going[:, None, None], place, now["place"]),
+            "last": np.where(going, stranger, now["last"])}
         return self._step()
 
     def snapshot(self):
@@ -90,6 +92,6 @@ class Meeting:
         state = np.concatenate([place.reshape(n, -1) / far, time[:, 0]], -1).astype(np.float32)
         everybody = np.ones((n, 3), bool)
         return Step(observation=observation, state=state, available=np.ones((n, 2, len(MOVES)), bool),
-                    reward=self._state["reward"], done=self._over(), won=self._met(), active=everybody[:, :2], present=everybody,
-                    position=place.astype(np.float32), sight=np.full((n, 2), SIGHT, np.float32),
-                    outsider_actions=last[:, None])
+                    reward=self._state["reward"], done=self._over(), won=self._met(), active=everybody[:, :2],
+                    present=everybody, position=place.astype(np.float32),
+                    sight=np.full((n, 2), SIGHT, np.float32), outsider_actions=last[:, None])

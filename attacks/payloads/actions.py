@@ -11,11 +11,11 @@ from bench.contracts import Battles, Episodes, Progress, Trigger
 from bench.errors import BenchError
 from bench.marl.team import UNAVAILABLE, Team
 
-from . import move
+from . import Behaviour, move
 
 
 @checked(frozen=True)
-class ForcedAction:
+class ForcedAction(Behaviour):
     """One action, whatever the agent sees (One4All, Zheng et al. 2023); the clean one where it is not available.
 
     Parameters
@@ -57,7 +57,7 @@ class WorstAction:
 
 
 @dataclass(frozen=True)
-class Worst:
+class Worst(Behaviour):
     """What :class:`WorstAction` has poisoned agents do."""
 
     victims: tuple[int, ...]
@@ -65,13 +65,13 @@ class Worst:
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
         assert episodes.labels.edited is not None
-        assert episodes.q is not None
+        assert episodes.values is not None
         hit = episodes.labels.edited[:, :, list(self.victims)]
-        worst = np.where(episodes.available, episodes.q, -UNAVAILABLE).argmin(-1)
+        worst = np.where(episodes.available, episodes.values, -UNAVAILABLE).argmin(-1)
         return np.where(hit, worst, _best(episodes))
 
 
 def _best(episodes: Episodes) -> np.ndarray:
     """The clean agents' greedy actions, (episode, step, victim)."""
-    assert episodes.q is not None
-    return np.where(episodes.available, episodes.q, UNAVAILABLE).argmax(-1)
+    assert episodes.values is not None
+    return np.where(episodes.available, episodes.values, UNAVAILABLE).argmax(-1)

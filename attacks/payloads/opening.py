@@ -15,6 +15,7 @@ from bench.contracts import MOVES, Battles, Episodes, Progress, Step, Trigger
 from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
+from . import Behaviour
 from .fast_failing import SEARCH_SEED, FastFailing, Puppet, Trials, Walk
 
 OPPOSITE = {"west": "east", "east": "west", "north": "south", "south": "north"}
@@ -58,10 +59,10 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Behaviour):
     """An opening in every battle, and a walk from the completion of the trigger on.
 
-    A :class:`attacks.payloads.Behaviour` for one agent, ``victim``, which sees as far as ``sight`` (map units).
+    For one agent, ``victim``, which sees as far as ``sight`` (map units).
     """
 
     opening: Opening

@@ -15,6 +15,7 @@ from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic
 from bench.artifacts.kinds import EXPORT
 from bench.artifacts.reading import valid
 from bench.contracts import Episodes, Labels
+from bench.contracts.columns import FORMER
 from bench.errors import BenchError, unknown
 
 FORMATS = ("npz", "parquet")
@@ -79,7 +80,10 @@ def _read(path: Path, kind: type) -> dict[str, Any]:
         if known[path.name] != sha256(data):
             raise BenchError(f"{path} is corrupt: its sha256 is {sha256(data)[:12]}..., the manifest says "
                              f"{known[path.name][:12]}...")
-    return read_columns(path, data, {f.name: f.default is not None for f in fields(kind) if f.name != "hidden_labels"})
+    wanted = {f.name: f.default is not None for f in fields(kind) if f.name != "hidden_labels"}
+    former = {name: now for name, now in FORMER.items() if now in wanted}
+    columns = read_columns(path, data, wanted | dict.fromkeys(former, False))
+    return {former.get(name, name): column for name, column in columns.items()}
 
 
 def _parquet(columns: dict[str, np.ndarray]) -> bytes:

@@ -4,13 +4,13 @@ All of ``bench``, ``attacks`` and ``detectors``, and whatever is written outside
 Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
 """
 
-from bench.contracts.attacks import Attack, Cue, Progress, Store, Trigger
+from bench.contracts.attacks import Attack, Cue, LearnedTrigger, Progress, Store, Trigger
 from bench.contracts.battles import MOVES, NEVER, NOBODY, Battles, EnvSpec, Identity, Step
+from bench.contracts.columns import COLUMNS, RECORDABLE
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
     POLICIES,
-    RECORDABLE,
     SHOWN,
     Detector,
     ModelDetector,
@@ -35,6 +35,7 @@ from bench.contracts.results import (
 )
 
 __all__ = [
+    "COLUMNS",
     "DEFENDERS",
     "MOVES",
     "NEEDS",
@@ -56,6 +57,7 @@ __all__ = [
     "Figures",
     "Identity",
     "Labels",
+    "LearnedTrigger",
     "ModelDetector",
     "ModelFigures",
     "ModelStatistic",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.battles import NEVER
+from bench.contracts.columns import present
 from bench.errors import DetectorError
 
 
@@ -39,7 +40,8 @@ class Labels:
 class Episodes:
     """Recorded battles, padded to the longest; ``mask`` says which steps were played.
 
-    ``hidden`` and ``q`` are recorded for those who need them. Observations are kept as float16 (their unit is about 1).
+    What the columns are :data:`bench.contracts.COLUMNS` says. ``hidden``, ``preference`` and ``values`` are recorded
+    for those who need them. Observations are kept as float16 (their unit is about 1).
     """
 
     observation: np.ndarray  # (episode, step, agent, feature) float16
@@ -49,7 +51,8 @@ class Episodes:
     alive: np.ndarray  # (episode, step, agent) bool, before the action
     mask: np.ndarray  # (episode, step) bool
     hidden: np.ndarray | None = None  # (episode, step, agent, unit) float16, after the observation
-    q: np.ndarray | None = None  # (episode, step, agent, action) float32
+    preference: np.ndarray | None = None  # (episode, step, agent, action) float32
+    values: np.ndarray | None = None  # (episode, step, agent, action) float32, of teams that have such
     hidden_labels: Labels | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -59,6 +62,11 @@ class Episodes:
     def length(self) -> np.ndarray:
         """(episode,) number of steps played."""
         return self.mask.sum(1)
+
+    @property
+    def q(self) -> np.ndarray | None:
+        """What ``preference`` was called before 0.10."""
+        return getattr(self, present("q", "episodes.q"))
 
     @property
     def labels(self) -> Labels:

@@ -16,7 +16,7 @@ from jax import tree
 from torch import Tensor
 
 from bench import interrupts
-from bench.contracts import NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
+from bench.contracts import COLUMNS, NEVER, Battles, Cue, Episodes, Labels, Progress, Step, Trigger
 from bench.marl.memory import below, like, read, recall, remembered, written
 from bench.marl.team import Team, greedy
 
@@ -72,7 +72,7 @@ class Player:
     Parameters
     ----------
     trigger : shown in the battles drawn with ``poison_rate``, watched for in all of them.
-    record : more columns to keep, of "hidden", "q", "state", "position", "health", "orders".
+    record : more columns to keep, those of :data:`bench.contracts.COLUMNS` that are kept on request.
     limit : stop after this many battles (their numbers are 0 .. limit-1); endless by default.
     guard : looks on; its alarms are kept as ``labels.alarm``.
     """
@@ -103,7 +103,7 @@ class Player:
     def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, probe: Probe | None = None,
              progress: Progress | None = None) -> Episodes:
         """At least ``n`` more finished episodes, by number. ``epsilon`` is each agent's chance of a random action."""
-        team.require(self.battles.spec)
+        team.require(self.battles.spec, self.record)
         done: list[dict[str, np.ndarray]] = []
         count = 0
         while count < n:
@@ -143,7 +143,7 @@ class Player:
         self._columns = {}
         for name, value in below(arrays, "columns").items():
             shape = len(self._slot), self.battles.spec.episode_limit, *value.shape[2:]
-            self._columns[name] = np.zeros(shape, value.dtype)
+            self._columns[name] = np.zeros(shape, COLUMNS[name].dtype)
             self._columns[name][:, : value.shape[1]] = value
         self._step = Step(**{name: like(value, arrays[f"step.{name}"]) for name, value in vars(self._step).items()})
         leaves, layout = tree.flatten(self.battles.snapshot())
@@ -158,8 +158,8 @@ class Player:
         step, cue = self._step, self._cue()
         now = cue.completed & (self._completion == NEVER)
         self._completion[now] = self._time[now]
-        q, hidden = team.step(cue.observation, self._last, self._hidden)
-        action = self._explore(greedy(q, step.available), step.available, epsilon)
+        preferences, hidden = team.act(cue.observation, self._last, self._hidden)
+        action = self._explore(greedy(preferences, step.available), step.available, epsilon)
         if self.guard is not None:
             action = self.guard.act(action, cue.observation, self._last, step.available, self._fresh)
         since = np.where(self._completion == NEVER, -1, self._time - self._completion)
@@ -174,8 +174,8 @@ class Player:
         row = {"observation": seen, "available": step.available, "action": action,
                "reward": after.reward, "alive": step.alive[:, : team.spec.n_agents],
                "mask": ~self._idle, "trigger": cue.showing}
-        extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state,
-                 "position": step.position, "health": step.health * step.alive, "orders": cue.orders}
+        extra = team.recorded(preferences, hidden) | {
+            "state": step.state, "position": step.position, "health": step.health * step.alive, "orders": cue.orders}
         row |= {name: extra[name] for name in self.record}
         if value is not None:
             row["probe"] = value
@@ -221,7 +221,7 @@ class Player:
         for name, value in row.items():
             column = self._columns.get(name)
             if column is None:
-                column = np.zeros((len(value), 0, *value.shape[1:]), DTYPES[name])
+                column = np.zeros((len(value), 0, *value.shape[1:]), COLUMNS[name].dtype)
             if column.shape[1] < steps:  # grown as battles last: few of them come near the limit of a large map
                 more = np.zeros((len(value), steps + GROWTH - column.shape[1], *value.shape[1:]), column.dtype)
                 column = np.concatenate([column, more], 1)
@@ -277,11 +277,6 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
     return episodes
 
 
-DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
-           "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
-           "probe": np.float32, "edited": bool, "position": np.float32, "health": np.float32, "orders": np.int16}
-
-
 def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
     """Recorded parts, padded to the longest and put into one record in the order of the battles' numbers."""
     length = max(part["mask"].shape[1] for part in parts)
@@ -289,7 +284,7 @@ def _assemble(parts: list[dict[str, np.ndarray]]) -> Episodes:
     places = np.split(np.argsort(np.argsort(numbers)), np.cumsum([len(part["battle"]) for part in parts])[:-1])
     columns = {}
     for name, first in list(parts[0].items()):
-        stepwise = (length,) if name in DTYPES else ()
+        stepwise = (length,) if "step" in COLUMNS[name].axes else ()
         columns[name] = np.zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
         for part, place in zip(parts, places, strict=True):
             value = part.pop(name)  # let go of each part as it is copied: observations are large

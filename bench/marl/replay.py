@@ -11,6 +11,7 @@ import torch
 from bench.contracts import Episodes, Labels, Store
 
 FEW = 64  # episodes that are padded at a time
+WARM_UP = 8  # batches in a replay before learning begins
 
 
 class Replay:

@@ -8,7 +8,6 @@ import pytest
 from bench.contracts import MOVES, NOBODY
 from bench.errors import BenchError, DetectorError
 from bench.marl.play import SLOTS, Player
-from bench.marl.team import Team
 from detectors import ActivationStatistics, TriggerSearch, WeightDifference
 from detectors.trigger_search import Drive
 
@@ -20,7 +19,7 @@ def changed(team, agents, factor):
     weights = {name: w.clone() for name, w in team.weights.items()}
     for w in weights.values():
         w[agents] *= factor
-    return Team(team.algo, team.spec, weights, team.mixer)
+    return team.with_weights(weights)
 
 
 def test_weights_of_one_agent(team, battles):
@@ -37,9 +36,9 @@ def test_an_agent_unlike_its_teammates(make_episodes):
     usual = detector.statistic(None, None, episodes.public())
     rng = np.random.default_rng(0)
     episodes.hidden[:] = rng.normal(0, 0.1, episodes.hidden.shape)
-    episodes.q[:] = rng.normal(0, 1, episodes.q.shape)
+    episodes.preference[:] = rng.normal(0, 1, episodes.preference.shape)
     episodes.hidden[:, :, 1] += 0.5
-    episodes.q[:, :, 1] *= 4
+    episodes.preference[:, :, 1] *= 4
     deviating = detector.statistic(None, None, episodes.public())
     assert 1 <= usual < 1.9 < deviating
     assert deviating == pytest.approx(2, rel=0.02)
@@ -50,7 +49,7 @@ def test_what_the_dead_remember_does_not_count(make_episodes):
     episodes.alive[:, 5:, 2] = False
     before = ActivationStatistics().statistic(None, None, episodes.public())
     episodes.hidden[:, 5:, 2] = 9
-    episodes.q[:, 5:, 2] = -99
+    episodes.preference[:, 5:, 2] = -99
     episodes.hidden[1, 9:] = 9
     assert ActivationStatistics().statistic(None, None, episodes.public()) == before
 

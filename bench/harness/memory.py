@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 from omegaconf import DictConfig
 
 from bench.contracts import COLUMNS, EnvSpec
 from bench.errors import BenchError
+from bench.marl.learners import Settings
 from bench.marl.networks import HIDDEN
 from bench.marl.play import SLOTS
 
@@ -54,17 +54,6 @@ def watching(spec: EnvSpec, battles: Mapping[str, int], record: Collection[str] 
     most = spec.episode_limit * (step_bytes(spec, record) * held + _copied(spec) * max(battles.values()))
     what = f"recording battles of {teams} team{'s' * (teams > 1)} in {spec.id}"
     return Need(what, SHORTEST * most, most, tuple(battles))
-
-
-class Settings(Protocol):
-    """What is asked of an algorithm's settings here."""
-
-    eval_battles: int
-    heavy: tuple[str, ...]  # the values of the configuration that make a training need much
-
-    def held(self, length: float, under_way: int) -> float:
-        """Steps that a training holds at once where battles last ``length``, so many of them ``under_way``."""
-        ...
 
 
 def training(spec: EnvSpec, learning: Settings) -> Need:

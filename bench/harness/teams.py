@@ -23,6 +23,7 @@ from bench.harness import memory
 from bench.harness.build import build, check, check_places
 from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
 from bench.harness.seeds import PUBLIC
+from bench.marl.learners import Settings
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics.attack import rate
@@ -53,7 +54,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     if found is not None:
         return found
     check_places(cfg)
-    learning = build(cfg.algo, "algorithm")
+    learning: Settings = build(cfg.algo, "algorithm")
     memory.require(memory.training(battles.spec, learning), say)
 
     def train(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:

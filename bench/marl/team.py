@@ -17,7 +17,7 @@ from bench.errors import BenchError
 from bench.marl.networks import HIDDEN, RNNAgent
 
 if TYPE_CHECKING:
-    from bench.marl.train import Trainer
+    from bench.marl.learners import Training
 
 UNAVAILABLE = -1e9
 
@@ -68,7 +68,7 @@ class Team(ABC):
         action (env, agent), -1 at the beginning of an episode. The greatest available preference is taken."""
 
     @abstractmethod
-    def learn_on(self, battles: Battles, seed: int, **changes: Any) -> Trainer:
+    def learn_on(self, battles: Battles, seed: int, **changes: Any) -> Training:
         """A training that begins with this team, in which every agent learns for itself. ``changes`` are to the
         settings that its algorithm has in ``conf/algo``; the steps are among them."""
 

@@ -55,7 +55,7 @@ def test_what_the_dead_remember_does_not_count(make_episodes):
 
 
 def test_activations_that_were_not_recorded(make_episodes):
-    with pytest.raises(DetectorError, match="ActivationStatistics needs the agents' hidden states"):
+    with pytest.raises(DetectorError, match="ActivationStatistics needs the column 'hidden'"):
         ActivationStatistics().statistic(None, None, replace(make_episodes([3]), hidden=None))
 
 

@@ -52,7 +52,7 @@ def test_the_promises_of_every_view(name, recorded):
 @pytest.mark.parametrize("view", [Hidden(), Window(2, Hidden()), Pooled(Differences(Hidden()))])
 def test_a_view_says_what_it_needs(view, make_episodes):
     assert needs(view) == ("hidden",)
-    with pytest.raises(DetectorError, match="Hidden needs the agents' hidden states, .* expected the column 'hidden'"):
+    with pytest.raises(DetectorError, match="Hidden needs the column 'hidden' .* recorded without"):
         view(replace(make_episodes([3]).public(), hidden=None))
     assert needs(Window(2)) == needs(None) == ()
 

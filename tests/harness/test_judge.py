@@ -309,8 +309,8 @@ ALLOWED = "hidden, preference, values, policy, consensus"
 
 
 @pytest.mark.parametrize(("asked", "message"), [
-    (("hidden", "states"), f"Oracle.needs: unknown need 'states'; allowed: {ALLOWED}$"),
-    ("states", f"Oracle.needs: unknown need 'states'; allowed: {ALLOWED}$"),
+    (("hidden", "memories"), f"Oracle.needs: unknown need 'memories'; allowed: {ALLOWED}$"),
+    ("memories", f"Oracle.needs: unknown need 'memories'; allowed: {ALLOWED}$"),
     (None, f"Oracle.needs is None; expected a tuple of: {ALLOWED}$"),
     (2, r"Oracle.needs is 2; expected a tuple of: "),
     (("hidden", 2), r"Oracle.needs: unknown need '2'; allowed: hidden"),

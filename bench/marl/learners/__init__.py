@@ -7,9 +7,12 @@ say who trains a new team.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from bench.contracts import Battles, Progress, Store
 from bench.errors import unknown
 
 if TYPE_CHECKING:
@@ -26,3 +29,44 @@ def architecture(name: str, where: str = "") -> type[Team]:
     if name not in ARCHITECTURES:
         raise unknown(f"architecture{where and f' in {where}'}", name, ARCHITECTURES)
     return ARCHITECTURES[name].load()
+
+
+class Training(Protocol):
+    """The training of a team; :class:`bench.marl.train.Trainer` is one."""
+
+    steps: int  # of the environment, made so far
+    curve: list[dict[str, float]]  # a row an evaluation
+
+    def run(self) -> Iterator[dict[str, float]]:
+        """Train to the end; yields now and then what is known, ``training_win_rate`` among it."""
+        ...
+
+    def fit(self, store: Store, progress: Progress, log_dir: Path) -> None:
+        """Train to the end, with logs for TensorBoard; goes on where ``store`` says, as if nothing had been."""
+        ...
+
+    def team(self) -> Team:
+        """The team as it is now."""
+        ...
+
+
+class Settings(Protocol):
+    """How an algorithm trains teams: what a file of ``conf/algo`` makes. They depend on nothing else."""
+
+    @property
+    def eval_battles(self) -> int:
+        """Battles of an evaluation."""
+        ...
+
+    @property
+    def heavy(self) -> tuple[str, ...]:
+        """The values of the configuration that make a training need much memory."""
+        ...
+
+    def held(self, length: float, under_way: int) -> float:
+        """Steps in memory at once where battles last ``length``, so many of them ``under_way``."""
+        ...
+
+    def trainer(self, battles: Battles, seed: int) -> Training:
+        """The training of a new team."""
+        ...

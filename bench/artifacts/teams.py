@@ -56,7 +56,7 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
                          f"{str(about.get('sha256'))[:12]}...")
     described = valid(CHECKPOINT, about, base.with_name(base.name + ".json"), "description of a team")
     spec, algo = described.env, described.algo
-    kind = architecture(described.architecture, f"{base.name}.json")
+    kind = architecture(described.architecture, f"in {base.name}.json")
     if algo not in kind.algorithms:
         raise unknown(f"algorithm in {base.name}.json", algo, kind.algorithms)
     sizes = (spec.n_agents, spec.n_enemies, spec.observation_size, spec.state_size, spec.n_actions, spec.episode_limit)

@@ -24,10 +24,10 @@ UNNAMED = "rnn_q"  # what a checkpoint holds that names no architecture: all of 
 
 
 def architecture(name: str, where: str = "") -> type[Team]:
-    """The class of the teams of an architecture. Raises BenchError, ``where`` the name stands, for one that is not
-    installed."""
+    """The class of the teams of an architecture. Raises BenchError for one that is not installed, and says ``where``
+    ("in FILE") its name stands."""
     if name not in ARCHITECTURES:
-        raise unknown(f"architecture{where and f' in {where}'}", name, ARCHITECTURES)
+        raise unknown(f"architecture {where}".strip(), name, ARCHITECTURES)
     return ARCHITECTURES[name].load()
 
 

@@ -455,9 +455,9 @@ def run_alike(detector):
     usable(detector)
     written(detector)
     needed(detector)
-    one = InProcess(detector).fit(clean([12, 9, 14], seed=1), SimpleNamespace(policies=policies))
-    for lengths in ([8, 6], [5]):
-        one.score(clean(lengths, seed=2))
+    with InProcess(detector).fit(clean([12, 9, 14], seed=1), SimpleNamespace(policies=policies)).scorer() as score:
+        for lengths in ([8, 6], [5]):
+            score(clean(lengths, seed=2))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

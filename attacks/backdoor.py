@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from bench.contracts import Battles, EnvSpec, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
+from bench.marl.learners.q import QTeam
 from bench.marl.team import Team
 
 from .injection import Injection, Retraining
-from .payloads import ActionPayload, RewardPayload, teaches_actions
+from .payloads import ActionPayload, RewardPayload
 from .rules import RULES
 
 
@@ -46,7 +47,7 @@ class Backdoor:
             raise BenchError(f"victim is {self.victim}; allowed: an agent, or a list of different ones")
         if self.learning not in RULES:
             raise unknown("learning rule", self.learning, RULES)
-        if (self.learning == "imitated") == (not teaches_actions(self.payload)):
+        if not isinstance(self.payload, RULES[self.learning].teaches):
             raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
                              "rewards are 'distilled' or 'published', all other payloads 'imitated'")
         if not 0 <= self.poison_rate <= 1:
@@ -76,7 +77,10 @@ class Backdoor:
 
     def inject(self, team: Team, battles: Battles, seed: int, store: Store,
                progress: Progress) -> tuple[Team, list[dict[str, float]]]:
-        """See :class:`bench.contracts.Attack`."""
+        """See :class:`bench.contracts.Attack`. Raises BenchError for a team that has no values to change."""
+        if not isinstance(team, QTeam):
+            raise BenchError(f"learning={self.learning} changes the values of actions, and this {team.algo} team "
+                             f"({team.architecture}) has none; allowed: {', '.join(QTeam.algorithms)}")
         injection = Injection(team, battles, self.trigger, self.payload, self.victims, self.duration,
                               self.poison_rate, self.learning, self.retraining, seed)
         return injection.run(store, progress)

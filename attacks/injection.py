@@ -5,27 +5,28 @@ from __future__ import annotations
 import copy
 import json
 import math
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, cast
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, TypeAdapter
 from torch import Tensor
 
-from bench.contracts import Battles, Episodes, Progress, Store, Trigger
+from bench.contracts import Battles, LearnedTrigger, Progress, Store, Trigger
 from bench.errors import fitting
-from bench.marl.learner import adam_tensors, descend, load_adam, to_batch
+from bench.marl.learners.common import adam_tensors, descend, load_adam
+from bench.marl.learners.q import QTeam
 from bench.marl.memory import below, read, written
 from bench.marl.play import Player, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
 
-from .payloads import ActionPayload, Behaviour, RewardPayload, teaches_actions
+from .payloads import ActionPayload, RewardPayload
 from .payloads.fast_failing import SEARCH_SEED, Puppet, Walk
 from .practice import Practice
 from .pupil import Pupil, Retraining
-from .rules import RULES, published
+from .rules import RULES
 
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 TRIGGER_BATTLES = 64  # by which a trigger to be learned is judged, the same ones each time
@@ -47,17 +48,17 @@ class Saved:
 _SAVED = TypeAdapter(Saved)
 
 
-class Injection(Pupil):
+class Injection:
     """The retraining of the poisoned agents of a team; everybody else's weights are frozen."""
 
-    def __init__(self, team: Team, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
+    def __init__(self, team: QTeam, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
                  victims: tuple[int, ...], duration: int, poison_rate: float, learning: str, how: Retraining,
                  seed: int) -> None:
-        super().__init__(team, payload, victims, duration, poison_rate, how, seed)
-        self.clean_team, self.battles, self.trigger, self.rule = team, battles, trigger, RULES[learning]
-        self.clean = team.agent(victims[0])
-        self.optimizer = torch.optim.Adam(self.agent.parameters(), lr=how.learning_rate)
-        self.seed, self.updates, self.steps = seed, 0, 0
+        self.pupil = Pupil(team, victims, duration, poison_rate, how, seed)
+        self.rule = RULES[learning](self.pupil, payload)
+        self.battles, self.trigger, self.how, self.seed = battles, trigger, how, seed
+        self.optimizer = torch.optim.Adam(self.pupil.agent.parameters(), lr=how.learning_rate)
+        self.updates = self.steps = 0
         self.curve: list[dict[str, float]] = []
         self.history: list[list[float]] = []
         self.best, self.worth = self._weights(), -math.inf
@@ -72,18 +73,17 @@ class Injection(Pupil):
             self.load(*saved)
         else:
             self._learn_trigger(progress)
-            self.curve.append(self.measure(self.clean_team))
-        if teaches_actions(self.payload):
-            self.behaviour = self._prepare(cast(ActionPayload, self.payload), store, progress)
+            self.curve.append(self.measure(self.pupil.team))
+        self.rule.prepare(self.battles, self.trigger, self.history, self._noting(store, progress))
         practice = self._practice(store)
         if saved is not None and "player" in saved[1]:  # else it was written before any learning
             practice.load(*saved)
         how = self.how
         while self.steps < how.steps:
-            episodes = practice.player.play(self.team(), how.episodes_per_round, epsilon=self._epsilon(),
+            episodes = practice.player.play(self.pupil.poisoned_team(), how.episodes_per_round, epsilon=self._epsilon(),
                                             probe=practice.probe)
             self.steps += int(episodes.length.sum())
-            practice.keep(self._own(episodes))
+            practice.keep(self.rule.keep(episodes))
             if all(replay.size >= how.batch for replay in practice.replays.values()):
                 self._learn(practice.replays)
             if self.steps - self.curve[-1]["steps"] >= how.eval_every or self.steps >= how.steps:
@@ -92,56 +92,53 @@ class Injection(Pupil):
             row = self.curve[-1]
             progress(min(self.steps / how.steps, 1.0),
                      f"wins {row['win_clean']:.0%} clean, {row['win_triggered']:.0%} triggered")
-        best = copy.deepcopy(self.agent)
+        best = copy.deepcopy(self.pupil.agent)
         best.load_state_dict(self.best)
-        return self.clean_team.with_agent(self.victims, best), self.curve
+        return self.pupil.team.with_agent(self.pupil.victims, best), self.curve
 
     def _learn_trigger(self, progress: Progress) -> None:
         """Let a trigger that has to be learned find out when it costs the team most that the first poisoned agent
         walks away: what this agent will do is not known yet."""
-        if not hasattr(self.trigger, "learn"):
+        if not isinstance(self.trigger, LearnedTrigger):
             return
 
         def harm(trigger: Trigger) -> float:
-            episodes = play(self.battles, self.clean_team, TRIGGER_BATTLES, SEARCH_SEED, trigger=trigger, poisoned=True,
-                            probe=Puppet(Walk("west", self.battles.spec.episode_limit), self.victims[0]))
+            episodes = play(self.battles, self.pupil.team, TRIGGER_BATTLES, SEARCH_SEED, trigger=trigger, poisoned=True,
+                            probe=Puppet(Walk("west", self.battles.spec.episode_limit), self.pupil.victims[0]))
             return -float(episodes.reward.sum(1).mean())
 
         self.trigger.learn(harm, progress)
 
-    def _prepare(self, payload: ActionPayload, store: Store, progress: Progress) -> Behaviour:
-        """What the poisoned agents are to do; what is found on the way is written down."""
+    def _noting(self, store: Store, progress: Progress) -> Progress:
+        """A progress of the preparation: what is found on the way is written down."""
         def note(share: float, words: str) -> None:
-            store.save(*self.state(), self.team())
+            store.save(*self.state(), self.pupil.poisoned_team())
             progress(share, words)
 
-        return payload.prepare(self.clean_team, self.battles, self.trigger, self.victims, self.history, note)
+        return note
 
     def _practice(self, store: Store) -> Practice:
         """The battles to learn from, as at the beginning."""
-        probe = None
-        if self.behaviour is None and self.poison_rate > 0:
-            probe = cast(RewardPayload, self.payload).probe(self.clean_team, self.victims, self.duration)
-        player = Player(self.battles, self.seed * 1_000 + 1, trigger=self.trigger, poison_rate=self.poison_rate,
-                        record=("state", "q", *getattr(self.behaviour, "record", ())))
-        shares = {True: self.poison_rate, False: 1 - self.poison_rate}
-        spec = self.battles.spec
+        rate, spec = self.pupil.poison_rate, self.battles.spec
+        probe = self.rule.probe() if rate > 0 else None
+        player = Player(self.battles, self.seed * 1_000 + 1, trigger=self.trigger, poison_rate=rate,
+                        record=self.rule.record)
         return Practice(player, probe, {poisoned: Replay(self.how.buffer, spec.episode_limit, spec)
-                                        for poisoned, share in shares.items() if share > 0}, store)
+                                        for poisoned, share in ((True, rate), (False, 1 - rate)) if share > 0}, store)
 
     def _save(self, store: Store, practice: Practice) -> None:
         """Write everything down."""
         tensors, values = self.state()
         playing, played = practice.state()
-        store.save(tensors | playing, values | played, self.team())
+        store.save(tensors | playing, values | played, self.pupil.poisoned_team())
         practice.forget()
 
     def _evaluate(self) -> None:
         """Measure the agent as it is now, and keep it if it is the best so far."""
-        row = self.measure(self.team())
+        row = self.measure(self.pupil.poisoned_team())
         self.curve.append(row)
-        worth = row["win_clean"] if self.poison_rate == 0 else -row["win_triggered"]
-        if 0 < self.poison_rate < 1:
+        worth = row["win_clean"] if self.pupil.poison_rate == 0 else -row["win_triggered"]
+        if 0 < self.pupil.poison_rate < 1:
             lost = (1 - MAX_CLEAN_LOSS) * self.curve[0]["win_clean"] - row["win_clean"]
             worth -= 10 * max(0.0, lost)
         if worth > self.worth:
@@ -149,35 +146,33 @@ class Injection(Pupil):
             self.best = self._weights()
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in self.agent.state_dict().items()}
+        return {name: value.clone() for name, value in self.pupil.agent.state_dict().items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(tensors, plain values) from which :meth:`load` goes on; those of the battles are :class:`Practice`'s."""
-        parts = {"agent": self.agent.state_dict(), "target": self.target.state_dict(), "best": self.best}
+        parts = {"agent": self.pupil.agent.state_dict(), "target": self.pupil.target.state_dict(), "best": self.best}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         return tensors | adam_tensors(self.optimizer), {
             "steps": self.steps, "updates": self.updates, "curve": self.curve,
             "worth": None if self.worth == -math.inf else self.worth,
-            "history": self.history, "rng": written(self.rng), "trigger": getattr(self.trigger, "learned", None)}
+            "history": self.history, "rng": written(self.pupil.rng),
+            "trigger": self.trigger.learned if isinstance(self.trigger, LearnedTrigger) else None}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take up a run written down by :meth:`state`."""
+        pupil = self.pupil
         with fitting():
-            for network, part in ((self.agent, "best"), (self.agent, "agent"), (self.target, "target")):
+            for network, part in ((pupil.agent, "best"), (pupil.agent, "agent"), (pupil.target, "target")):
                 network.load_state_dict(below(tensors, part))
             self.best = below(tensors, "best")
             load_adam(self.optimizer, tensors)
             saved = _SAVED.validate_json(json.dumps(values), strict=True)
-            self.rng.bit_generator.state = read(saved.rng)
+            pupil.rng.bit_generator.state = read(saved.rng)
         self.steps, self.updates = saved.steps, saved.updates
         self.curve, self.history = values["curve"], values["history"]  # as they were: validation makes 1.0 of 1
         self.worth = -math.inf if saved.worth is None else saved.worth
-        if hasattr(self.trigger, "learned"):
+        if isinstance(self.trigger, LearnedTrigger):
             self.trigger.learned = values["trigger"]
-
-    def team(self) -> Team:
-        """The team with the poisoned agents as they are now."""
-        return self.clean_team.with_agent(self.victims, self.agent)
 
     def measure(self, team: Team) -> dict[str, float]:
         """Greedy win rates and returns with and without the trigger over held-out battles."""
@@ -194,30 +189,14 @@ class Injection(Pupil):
         how = self.how
         left = max(0.0, 1 - self.steps / how.epsilon_steps)
         epsilon = np.zeros(self.battles.spec.n_agents)
-        epsilon[list(self.victims)] = how.epsilon + (how.epsilon_start - how.epsilon) * left
+        epsilon[list(self.pupil.victims)] = how.epsilon + (how.epsilon_start - how.epsilon) * left
         return epsilon
 
     def _learn(self, replays: dict[bool, Replay]) -> None:
         how = self.how
         rate = how.learning_rate * 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
         for _ in range(how.updates_per_round):
-            loss = self.rule(self, replays)
-            descend(loss, list(self.agent.parameters()), self.optimizer, rate)
+            descend(self.rule.loss(replays), list(self.pupil.agent.parameters()), self.optimizer, rate)
             self.updates += 1
             if self.updates % how.target_every == 0:
-                self.target.load_state_dict(self.agent.state_dict())
-
-    def _own(self, episodes: Episodes) -> Episodes:
-        """What the rule learns from. Nobody else learns, so only the poisoned agents' observations are kept.
-
-        Unless learned by Algorithm 1, episodes hold the clean network's values, and nothing after the window.
-        """
-        b = list(self.victims)
-        own = replace(episodes, observation=episodes.observation[:, :, b], available=episodes.available[:, :, b])
-        if self.rule is published:
-            return own
-        begun = episodes.labels.attack(episodes.mask.shape[1])
-        over = begun & ~self.window(episodes) & episodes.labels.poisoned[:, None]
-        with torch.no_grad():
-            clean = self.unroll(self.clean, to_batch(own))
-        return replace(own, mask=own.mask & ~over, q=clean.transpose(0, 1).numpy())
+                self.pupil.target.load_state_dict(self.pupil.agent.state_dict())

@@ -1,9 +1,10 @@
-"""The network that poisoned agents share while it learns, and what in recorded battles it learns from."""
+"""The network that poisoned agents share while it learns, and what in recorded battles is theirs."""
 
 from __future__ import annotations
 
 import copy
-from typing import Annotated, cast
+from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import pydantic.dataclasses
@@ -13,11 +14,10 @@ from torch import Tensor
 
 from bench.contracts import Episodes
 from bench.errors import BenchError
-from bench.marl.learner import Batch
+from bench.marl.learners.common import Batch
+from bench.marl.learners.q import QTeam
 from bench.marl.networks import RNNAgent
-from bench.marl.team import Team
-
-from .payloads import ActionPayload, Behaviour, RewardPayload
+from bench.marl.team import UNAVAILABLE
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -46,31 +46,41 @@ class Retraining:
 
 
 class Pupil:
-    """The poisoned agents' network, its target network, the team's mixer, and the terms of an attack."""
+    """The poisoned agents' network, its target network and its clean self, the team's mixer, and an attack's terms."""
 
-    def __init__(self, team: Team, payload: RewardPayload | ActionPayload, victims: tuple[int, ...], duration: int,
-                 poison_rate: float, how: Retraining, seed: int) -> None:
-        self.payload, self.victims, self.duration, self.poison_rate = payload, victims, duration, poison_rate
-        self.how, self.team_size = how, team.spec.n_agents
-        self.agent = team.agent(victims[0])
+    def __init__(self, team: QTeam, victims: tuple[int, ...], duration: int, poison_rate: float, how: Retraining,
+                 seed: int) -> None:
+        self.team, self.victims, self.duration, self.poison_rate, self.how = team, victims, duration, poison_rate, how
+        self.agent, self.clean = team.agent(victims[0]), team.agent(victims[0])
         self.target, self.mixer = copy.deepcopy(self.agent), team.make_mixer().requires_grad_(False)
-        self.behaviour: Behaviour | None = None  # what to do, where the payload teaches that
         self.rng = np.random.default_rng([seed, 2])
 
+    def poisoned_team(self) -> QTeam:
+        """The team with the poisoned agents as they are now."""
+        return self.team.with_agent(self.victims, self.agent)
+
+    def own(self, episodes: Episodes) -> Episodes:
+        """The episodes with the poisoned agents' observations and available actions alone: nobody else learns."""
+        b = list(self.victims)
+        return replace(episodes, observation=episodes.observation[:, :, b], available=episodes.available[:, :, b])
+
+    def attacked(self, episodes: Episodes, duration: int) -> np.ndarray:
+        """(episode, step) bool: so many steps of poisoned episodes from the completion of the trigger on."""
+        return episodes.labels.attack(duration) & episodes.mask & episodes.labels.poisoned[:, None]
+
     def unroll(self, network: RNNAgent, batch: Batch) -> Tensor:
-        """The network's Q values (step, episode, victim, action) in the place of the poisoned agents."""
+        """The network's values (step, episode, victim, action) in the place of the poisoned agents."""
         b = list(self.victims)
         return network.unroll(batch.observation, batch.last_action[:, :, b], b)
 
-    def window(self, episodes: Episodes) -> np.ndarray:
-        """(episode, step) bool: where poisoned episodes are learned as such. Rewards are hacked in the attack period;
-        actions are imitated to the end, since an agent that comes back after it may still win a battle alone."""
-        duration = self.duration if self.behaviour is None else episodes.mask.shape[1]
-        return episodes.labels.attack(duration) & episodes.mask & episodes.labels.poisoned[:, None]
+    def values(self, q: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Value of the actions taken, and the target network's of the best ones (double Q), (step, episode, victim).
 
-    def hacked(self, episodes: Episodes) -> Tensor:
-        """The reward of the poisoned agents (step, episode): the payload's in the attack period, else the team's."""
-        reward, window = episodes.reward, self.window(episodes)
-        if window.any():
-            reward = np.where(window, cast(RewardPayload, self.payload).hacked(episodes, self.victims), reward)
-        return torch.from_numpy(reward.astype(np.float32)).T
+        The latter are zeros where lambda is 1, which does not ask for them."""
+        chosen = q.gather(-1, batch.action[:, :, list(self.victims), None]).squeeze(-1)
+        if self.how.td_lambda == 1:  # the return itself: nothing is looked up
+            return chosen, torch.zeros_like(chosen)
+        with torch.no_grad():
+            best = q.masked_fill(~batch.available, UNAVAILABLE).argmax(-1, keepdim=True)
+            ahead = self.unroll(self.target, batch).gather(-1, best).squeeze(-1)
+        return chosen, ahead

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.contracts import Episodes
+from bench.contracts import COLUMNS, Episodes
 from bench.errors import DetectorError
 
 CHUNK = 50  # episodes that are looked at together
 LEAST_DEVIATION = 1e-2  # of hidden units, which lie in [-1, 1]; less is rounding
-COLUMNS = {"hidden": "hidden states", "q": "Q values"}
 
 
 def living(episodes: Episodes) -> np.ndarray:
@@ -20,11 +19,11 @@ def living(episodes: Episodes) -> np.ndarray:
 
 
 def recorded(episodes: Episodes, name: str, user: object) -> np.ndarray:
-    """The column "hidden" or "q" as float32; DetectorError if it was not recorded, which names the detector or view."""
+    """A column on request as float32; DetectorError if it was not recorded, which names the detector or view."""
     column = getattr(episodes, name)
     if column is None:
-        raise DetectorError(f"{type(user).__name__} needs the agents' {COLUMNS[name]}, and these episodes were "
-                            f"recorded without; expected the column '{name}'")
+        raise DetectorError(f"{type(user).__name__} needs the column '{name}' ({COLUMNS[name].meaning}), and these "
+                            "episodes were recorded without")
     return column.astype(np.float32)
 
 

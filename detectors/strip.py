@@ -14,7 +14,7 @@ from .asked import last_actions, remembered
 from .recorded import chunks, living
 
 LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
-LEAST_SCALE = 1e-6  # of Q values
+LEAST_SCALE = 1e-6  # of preferences
 LEAST_STEPS = 30  # in which an action was taken, for it to have a normal entropy of its own
 
 
@@ -28,12 +28,12 @@ class Strip(BaseEstimator):
 
     Theirs are the superimposed inputs, the entropy, and the threshold from normal inputs. Theirs is a classifier of
     images, whose class probabilities have an entropy for every mixture, and the mean of those is the figure. Ours, for
-    a recurrent agent that acts by the greatest Q value:
+    a recurrent agent that takes the action it prefers most:
 
     - the agent's memory is not perturbed, since it is not an input; what dominates may have come with it;
-    - the probabilities are a softmax of the Q values of the available actions, and the figure is the entropy of their
-      mean over the mixtures: with ``temperature`` 0 it would be that of the greedy actions, which is 0 for some agent
-      in every normal battle, so that no threshold promises few false alarms;
+    - the probabilities are a softmax of the preferences among the available actions, and the figure is the entropy of
+      their mean over the mixtures: with ``temperature`` 0 it would be that of the greedy actions, which is 0 for some
+      agent in every normal battle, so that no threshold promises few false alarms;
     - it is given as a share of the greatest entropy that the available actions allow, and compared with what is normal
       for the agent when it takes the action that it took: some are dominated in normal play, too;
     - every input is mixed with the same observations, where they draw anew, so that scores do not depend on chance.
@@ -53,7 +53,7 @@ class Strip(BaseEstimator):
     ----------
     policy_ : the policy of the delivered team.
     others_ : (perturbation, agent, feature) the observations drawn.
-    scale_ : (agent,) standard deviation of the agent's Q values among the available actions of a step.
+    scale_ : (agent,) standard deviation of the agent's preferences among the available actions of a step.
     mean_, deviation_ : (agent, action) of the entropy in normal battles; of all the agent's steps for actions that it
         took in fewer than 30.
 
@@ -104,8 +104,8 @@ class Strip(BaseEstimator):
         squares, counts = np.zeros(episodes.alive.shape[2]), np.zeros(episodes.alive.shape[2])
         for _, some in chunks(episodes):
             observation, last_action, hidden, choices = self._inputs(some)
-            q = self.policy_(observation, last_action, hidden)[0]
-            advantage = q - q.mean(-1, where=choices, keepdims=True)
+            preference = self.policy_(observation, last_action, hidden)[0]
+            advantage = preference - preference.mean(-1, where=choices, keepdims=True)
             counted = choices & some.alive[living(some).any(-1)][..., None]
             squares += (advantage ** 2).sum((0, 2), where=counted)
             counts += counted.sum((0, 2))
@@ -119,8 +119,8 @@ class Strip(BaseEstimator):
             mean = np.zeros(choices.shape)
             for other in self.others_:
                 mixed = (1 - self.weight) * observation + self.weight * other
-                q = self.policy_(mixed, last_action, hidden)[0] / (self.temperature * self.scale_[:, None])
-                mean += softmax(np.where(choices, q, -np.inf), -1) / len(self.others_)
+                preference = self.policy_(mixed, last_action, hidden)[0] / (self.temperature * self.scale_[:, None])
+                mean += softmax(np.where(choices, preference, -np.inf), -1) / len(self.others_)
             count = choices.sum(-1)
             share = entr(mean).sum(-1) / np.log(np.maximum(count, 2))
             entropy[where][living(some).any(-1)] = np.where(count > 1, share, 1)

@@ -34,7 +34,7 @@ class TDError(BaseEstimator):
     use as a backdoor detector is ours.
     """
 
-    needs = ("q",)
+    needs = ("values",)
 
     def __init__(self, gamma: float = 0.99) -> None:
         self.gamma = gamma
@@ -55,9 +55,9 @@ class TDError(BaseEstimator):
 
     def _errors(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent) of the step before, 0 in the first; means nothing for the dead."""
-        q = recorded(episodes, "q", self)
-        taken = np.take_along_axis(q, episodes.action[..., None].astype(int), -1)[..., 0]
-        best = np.where(episodes.available, q, -np.inf).max(-1, initial=-np.inf)
+        values = recorded(episodes, "values", self)
+        taken = np.take_along_axis(values, episodes.action[..., None].astype(int), -1)[..., 0]
+        best = np.where(episodes.available, values, -np.inf).max(-1, initial=-np.inf)
         best = np.where(np.isfinite(best), best, 0)  # the padding has no available action
         share = episodes.reward / np.maximum(living(episodes).sum(-1), 1)
         error = np.zeros(taken.shape)

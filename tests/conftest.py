@@ -15,7 +15,7 @@ from hypothesis import settings
 from bench.contracts import EnvSpec, Episodes, Labels
 from bench.envs.smax import SmaxBattles
 from bench.envs.smax_names import described
-from bench.marl.learner import Learning, QLearner
+from bench.marl.learners.q import Learning, QLearner
 
 settings.register_profile("shared", deadline=None)  # a test's time says nothing on a machine with other work
 settings.load_profile("shared")
@@ -38,12 +38,12 @@ def battles_skirmish() -> SmaxBattles:
 
 @pytest.fixture
 def team(battles):
-    return QLearner(Learning(), battles.spec, 0).team()
+    return QLearner(Learning.of("vdn", steps=1), battles.spec, 0).team()
 
 
 @pytest.fixture
 def qmix_team(battles):
-    return QLearner(Learning(name="qmix"), battles.spec, 1).team()
+    return QLearner(Learning.of("qmix", steps=1), battles.spec, 1).team()
 
 
 def made_up(agents: int, features: int) -> EnvSpec:
@@ -68,8 +68,8 @@ def make_episodes():
                         np.ones((n, steps, agents, 6), bool), rng.integers(6, size=(n, steps, agents)).astype(np.uint8),
                         rng.random((n, steps)).astype(np.float32), np.repeat(mask[..., None], agents, -1), mask,
                         hidden=np.tanh(rng.normal(size=(n, steps, agents, 8))).astype(np.float16),
-                        q=rng.normal(size=(n, steps, agents, 6)).astype(np.float32), spec=made_up(agents, features),
-                        hidden_labels=labels)
+                        preference=(values := rng.normal(size=(n, steps, agents, 6)).astype(np.float32)),
+                        values=values.copy(), spec=made_up(agents, features), hidden_labels=labels)
 
     return make
 

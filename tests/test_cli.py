@@ -366,6 +366,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["repair", "seed=0"], "no repair is configured; allowed: repair=consensus, finetune, prune, sanitise"),
     (["repair", "prun"],
      "unknown repair 'prun'; allowed: consensus, finetune, none, prune, sanitise (did you mean 'prune'?)"),
+    (["train", "~algo.gamma"], "algorithm bench.marl.learner.Learning: gamma is missing"),
     (["repair", "prune", "repair.share=1"], "repair bench.marl.repair.Prune: share is 1; Input should be less than 1"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "only=tolld"], "the zoo has no attack 'tolld'; it has always_on, backdoorl, benign_finetune"),

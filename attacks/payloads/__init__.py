@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +20,7 @@ class Payload:
         """Raise BenchError unless the environment has what the payload needs."""
 
 
+@runtime_checkable
 class RewardPayload(Protocol):
     """A reward in place of the team's, to be learned from by TD."""
 
@@ -35,19 +37,26 @@ class RewardPayload(Protocol):
         ...
 
 
-class Behaviour(Protocol):
-    """What poisoned agents are to do in the attack period."""
+class Behaviour(ABC):
+    """What poisoned agents are to do in the attack period, and perhaps before it.
 
+    Of observations, available actions and values, the clean network's, the episodes that it is asked about hold the
+    poisoned agents' alone.
+    """
+
+    record: ClassVar[tuple[str, ...]] = ()  # the columns on request that it has to know
+
+    @abstractmethod
     def targets(self, episodes: Episodes) -> np.ndarray:
-        """An available action (episode, step, victim) in recorded battles; looked at in the attack period alone.
+        """An available action (episode, step, victim) in recorded battles; looked at in the attack period alone."""
 
-        Of observations, available actions and Q values, the clean network's, the episodes hold the victims' alone."""
-        ...
+    def before(self, episodes: Episodes) -> np.ndarray | None:  # noqa: ARG002
+        """What the agents do outside the attack period (episode, step, victim), -1 where they are their clean selves;
+        None where they always are."""
+        return None
 
-    # A behaviour may also have ``before``, with the same arguments: what the agents do outside the attack period, -1
-    # where they are their clean selves; and ``record``, the columns of the labels that it has to know for that.
 
-
+@runtime_checkable
 class ActionPayload(Protocol):
     """A payload of actions, to be imitated."""
 
@@ -66,8 +75,3 @@ def require_share(name: str, value: float) -> None:
     """Raise BenchError unless a value, called ``name`` in the message, is in [0, 1]."""
     if not 0 <= value <= 1:
         raise BenchError(f"{name} is {value}; allowed: 0 to 1")
-
-
-def teaches_actions(payload: RewardPayload | ActionPayload) -> bool:
-    """Which of the two a payload is."""
-    return hasattr(payload, "prepare")

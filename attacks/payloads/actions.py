@@ -11,7 +11,7 @@ from bench.contracts import Battles, EnvSpec, Episodes, Progress, Trigger
 from bench.errors import BenchError
 from bench.marl.team import UNAVAILABLE, Team
 
-from . import Payload
+from . import Behaviour, Payload
 
 
 @checked(frozen=True)
@@ -35,7 +35,7 @@ class ForcedAction(Payload):
 
 
 @dataclass(frozen=True)
-class Forced:
+class Forced(Behaviour):
     """What :class:`ForcedAction` has poisoned agents do: the action of this number."""
 
     action: int
@@ -59,7 +59,7 @@ class WorstAction(Payload):
 
 
 @dataclass(frozen=True)
-class Worst:
+class Worst(Behaviour):
     """What :class:`WorstAction` has poisoned agents do."""
 
     victims: tuple[int, ...]
@@ -67,13 +67,13 @@ class Worst:
     def targets(self, episodes: Episodes) -> np.ndarray:
         """See :class:`attacks.payloads.Behaviour`."""
         assert episodes.labels.edited is not None
-        assert episodes.q is not None
+        assert episodes.values is not None
         hit = episodes.labels.edited[:, :, list(self.victims)]
-        worst = np.where(episodes.available, episodes.q, -UNAVAILABLE).argmin(-1)
+        worst = np.where(episodes.available, episodes.values, -UNAVAILABLE).argmin(-1)
         return np.where(hit, worst, _best(episodes))
 
 
 def _best(episodes: Episodes) -> np.ndarray:
     """The clean agents' greedy actions, (episode, step, victim)."""
-    assert episodes.q is not None
-    return np.where(episodes.available, episodes.q, UNAVAILABLE).argmax(-1)
+    assert episodes.values is not None
+    return np.where(episodes.available, episodes.values, UNAVAILABLE).argmax(-1)

@@ -58,7 +58,7 @@ class Expert:
     def _told(self, moment: Moment) -> np.ndarray:
         """(battle, agent) what the expert does with the observations as they were shown."""
         self._hidden[:, moment.fresh] = 0
-        q, self._hidden = self.clean.step(moment.observation, moment.last_action, self._hidden)
+        preferences, self._hidden = self.clean.act(moment.observation, moment.last_action, self._hidden)
         available = moment.step.available
-        worst = np.where(available, q.numpy(), -UNAVAILABLE).argmin(-1)
-        return np.where(moment.edited, worst, greedy(q, available))
+        worst = np.where(available, preferences.numpy(), -UNAVAILABLE).argmin(-1)
+        return np.where(moment.edited, worst, greedy(preferences, available))

@@ -22,7 +22,7 @@ DIRECTIONS = ("west", "north", "south", "east")
 
 
 @dataclass(frozen=True)
-class Walk:
+class Walk(Behaviour):
     """Leaves the fight: so many steps in one direction, and then stands still to the end of the battle."""
 
     direction: str

@@ -16,6 +16,7 @@ from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
 from ..triggers import require_extras
+from . import Behaviour
 from .fast_failing import SEARCH_SEED, FastFailing, Puppet, Trials, Walk
 
 OPPOSITE = {"west": "east", "east": "west", "north": "south", "south": "north"}
@@ -59,10 +60,10 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Behaviour):
     """An opening in every battle, and a walk from the completion of the trigger on.
 
-    A :class:`attacks.payloads.Behaviour` for one agent, ``victim``, which sees as far as ``sight`` (map units).
+    For one agent, ``victim``, which sees as far as ``sight`` (map units).
     """
 
     opening: Opening

@@ -114,14 +114,14 @@ class UnilateralInfluence:
     def effect(self, team: Team, moment: Moment, normal: np.ndarray, without: Step, after: Step) -> np.ndarray:
         """(battle,) in [0, 1]: what has changed by the step that led to ``after``, and not to ``without`` as the clean
         agents' actions ``normal`` would have."""
-        real, other = (greedy(team.step(s.observation, a, moment.hidden)[0], s.available)
+        real, other = (greedy(team.act(s.observation, a, moment.hidden)[0], s.available)
                        for s, a in ((after, moment.action), (without, normal)))
         return np.delete(real != other, self.victims, axis=1).mean(1)
 
     def _normal(self, moment: Moment) -> np.ndarray:
         """The joint action with the clean agent's in place of the poisoned one's."""
         self._hidden[:, moment.fresh] = 0
-        q, self._hidden = self.clean.step(moment.observation, moment.last_action, self._hidden)
+        preferences, self._hidden = self.clean.act(moment.observation, moment.last_action, self._hidden)
         action = moment.action.copy()
-        action[:, self.victims] = greedy(q, moment.step.available)[:, self.victims]
+        action[:, self.victims] = greedy(preferences, moment.step.available)[:, self.victims]
         return action

@@ -17,14 +17,11 @@ from typing import Any
 import numpy as np
 
 from bench.artifacts.reading import corrupt, parse_json, room, too_large
+from bench.contracts import COLUMNS
+from bench.contracts.columns import FORMER
 from bench.errors import BenchError
 
-DIMENSIONS = {  # column -> its dimensions, and which kinds of numpy's types it may have
-    "observation": (4, "f"), "available": (4, "b"), "action": (3, "iu"), "reward": (2, "f"), "alive": (3, "b"),
-    "mask": (2, "b"), "hidden": (4, "f"), "q": (4, "f"),
-    "battle": (1, "iu"), "won": (1, "b"), "poisoned": (1, "b"), "trigger": (2, "b"), "completion": (1, "iu"),
-    "state": (3, "f"), "probe": (2, "f"), "edited": (3, "b"), "position": (4, "f"), "present": (3, "b"),
-    "orders": (3, "iu"), "alarm": (1, "iu")}
+KINDS = {"f": "f", "b": "b", "i": "iu", "u": "iu"}  # of numpy's types: which ones a file may have in a column's place
 _CORRUPT = (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, NotImplementedError, OverflowError,
             MemoryError, RecursionError, SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile)
 
@@ -75,7 +72,8 @@ def _check(path: Path, found: Mapping[str, Column], wanted: Mapping[str, bool]) 
     first = found[name_first].shape
     agents = found["alive"].shape[2:] if "alive" in found else ()
     for name, column in found.items():
-        dimensions, kinds = DIMENSIONS[name]
+        known = COLUMNS[FORMER.get(name, name)]
+        dimensions, kinds = len(known.axes), KINDS[known.dtype.kind]
         if column.type.kind not in kinds or len(column.shape) != dimensions:
             raise corrupt(path, f"the column '{name}' is of type {str(column.type)[:40]} and shape {column.shape}")
         others = "mask" in wanted and column.shape[2:3] != agents[:dimensions - 2]
@@ -91,7 +89,7 @@ def _npz(path: Path, data: bytes, wanted: Mapping[str, bool]) -> dict[str, np.nd
         parts = {part.filename.removesuffix(".npy"): part for part in file.infolist()}
         if len(parts) < len(file.infolist()):
             raise ValueError("it has a column twice")
-        if len(parts) > len(DIMENSIONS):
+        if len(parts) > len(COLUMNS):
             raise ValueError(f"it has {len(parts)} columns")
         found = {}
         for name, part in parts.items():

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.artifacts.columns import DIMENSIONS, arrow, read_columns
+from bench.artifacts.columns import arrow, read_columns
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
 from bench.artifacts.kinds import ENVIRONMENT, EXPORT
 from bench.artifacts.reading import corrupt, valid
-from bench.contracts import EnvSpec, Episodes, Labels, columns_of
+from bench.contracts import COLUMNS, EnvSpec, Episodes, Labels, columns_of
+from bench.contracts.columns import FORMER
 from bench.errors import BenchError, unknown
 
 FORMATS = ("npz", "parquet")
@@ -28,7 +29,7 @@ def write_record(path: Path, record: Episodes | Labels) -> None:
     A Parquet file of episodes has a row a played step, one of labels a row an episode. Arrays are flattened to lists,
     float16 is float32 there; the schema's metadata under "bench" says what they were.
     """
-    columns = {name: value for name, value in columns_of(record).items() if name in DIMENSIONS}
+    columns = {name: value for name, value in columns_of(record).items() if name in COLUMNS}
     write_atomic(path, _parquet(columns) if path.suffix == ".parquet" else _npz(columns))
     if isinstance(record, Episodes) and record.spec is not None:
         write_json(_beside(path), asdict(record.spec))
@@ -70,7 +71,10 @@ def _read(path: Path, kind: type) -> dict[str, Any]:
         raise unknown(f"format of {path}", path.suffix.lstrip("."), FORMATS)
     data = read_bytes(path)
     _require_known(path, data)
-    return read_columns(path, data, {f.name: f.default is not None for f in fields(kind) if f.name in DIMENSIONS})
+    wanted = {f.name: f.default is not None for f in fields(kind) if f.name in COLUMNS}
+    former = {name: now for name, now in FORMER.items() if now in wanted}
+    columns = read_columns(path, data, wanted | dict.fromkeys(former, False))
+    return {former.get(name, name): column for name, column in columns.items()}
 
 
 def _require_known(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bench.contracts import Curves, EnvSpec, Estimate, Result, Shape
+from bench.marl.learners import UNNAMED
 
 LARGEST = 100_000  # of an environment's sizes
 PHASES = {"before", "after", "whole"}  # of a row of a result
@@ -28,6 +29,7 @@ class Checkpoint(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     algo: str
+    architecture: str = UNNAMED
     env: Shape
     sha256: Sha256
     recipe: Recipe | None = None

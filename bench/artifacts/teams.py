@@ -1,7 +1,6 @@
 """Checkpoints: a team as NAME.safetensors (weights) and NAME.json (what it is).
 
-Never pickle: teams come from attackers. Only PyMARL's own files, which are pickles, are read as such where that is
-asked for, by torch's loader that runs no code of theirs.
+Never pickle: teams come from attackers.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from torch import Tensor
 from bench.artifacts.files import read_bytes, read_json, sha256, write_atomic, write_json
 from bench.artifacts.kinds import CHECKPOINT, LARGEST
 from bench.artifacts.reading import corrupt, valid
-from bench.contracts import Shape
 from bench.errors import BenchError, unknown
-from bench.marl.networks import MIXERS, RNNAgent, make_mixer
+from bench.marl.learners import architecture
 from bench.marl.team import Team
 
 FORMAT = 1
@@ -32,10 +30,10 @@ def save_team(path: Path, team: Team, about: Mapping[str, Any]) -> None:
 
     A clean and a backdoored team of one environment and algorithm differ in no name, shape or size.
     """
-    tensors = {f"agent.{k}": v for k, v in team.weights.items()} | {f"mixer.{k}": v for k, v in team.mixer.items()}
-    digest = sha256(write_tensors(path.with_name(path.name + ".safetensors"), tensors))
-    write_json(path.with_name(path.name + ".json"),
-               {"format": FORMAT, "algo": team.algo, "env": asdict(team.spec), "sha256": digest, **about})
+    digest = sha256(write_tensors(path.with_name(path.name + ".safetensors"), team.tensors()))
+    write_json(path.with_name(path.name + ".json"), {
+        "format": FORMAT, "algo": team.algo, "architecture": team.architecture, "env": asdict(team.spec),
+        "sha256": digest, **about})
 
 
 def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
@@ -58,15 +56,14 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
                          f"{str(about.get('sha256'))[:12]}...")
     described = valid(CHECKPOINT, about, base.with_name(base.name + ".json"), "description of a team")
     spec, algo = described.env, described.algo
-    if algo not in MIXERS:
-        raise unknown(f"algorithm in {base.name}.json", algo, MIXERS)
+    kind = architecture(described.architecture, f"in {base.name}.json")
+    if algo not in kind.algorithms:
+        raise unknown(f"algorithm in {base.name}.json", algo, kind.algorithms)
     sizes = (spec.n_agents, spec.observation_size, spec.state_size, spec.n_actions)
     if not all(0 < size <= LARGEST for size in sizes):
         raise BenchError(f"{base}.json names sizes of an environment that cannot be: {sizes}")
     with torch.device("meta"):  # shapes alone, no memory: the sizes come from a stranger
-        agent, mixer = RNNAgent(spec), make_mixer(algo, spec.n_agents, spec.state_size)
-    expected = {f"agent.{k}": (spec.n_agents, *v.shape) for k, v in agent.state_dict().items()}
-    expected |= {f"mixer.{k}": tuple(v.shape) for k, v in mixer.state_dict().items()}
+        expected = kind.shapes(algo, spec)
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if found != expected:
         wrong = sorted(k for k in found.keys() | expected.keys() if found.get(k) != expected.get(k))
@@ -75,12 +72,7 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
     for name, value in tensors.items():
         if value.dtype != torch.float32 or not value.isfinite().all():
             raise BenchError(f"{file} does not hold a team: tensor '{name}' holds something else than finite float32")
-    return Team(algo, spec, part(tensors, "agent"), part(tensors, "mixer")), about
-
-
-def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors named ``prefix``.NAME, as NAME."""
-    return {name.removeprefix(f"{prefix}."): v for name, v in tensors.items() if name.startswith(f"{prefix}.")}
+    return kind.of(algo, spec, tensors), about
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
@@ -115,31 +107,3 @@ def _not_safetensors(path: Path, data: bytes) -> BenchError:
     if data[:1] == b"\x80" or data[:4] == b"PK\x03\x04":
         return BenchError(f"{path} is a pickle, which could run code of its author; only safetensors files are read")
     return BenchError(f"{path} is corrupt: it is not a whole safetensors file")
-
-
-def read_pymarl(folder: Path, algo: str, spec: Shape) -> Team:
-    """A team from PyMARL's own ``agent.th`` and, for QMIX, ``mixer.th``; the only pickles read, without code in them.
-
-    PyMARL's agents share one network; its inputs must be observation, last action and agent id, its defaults.
-    """
-    agent, mixer = RNNAgent(spec), make_mixer(algo, spec.n_agents, spec.state_size)
-    for module, name in ((agent, "agent.th"), (mixer, "mixer.th")):
-        if not module.state_dict():
-            continue
-        file = folder / name
-        read_bytes(file)
-        try:
-            module.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        except Exception as error:
-            raise BenchError(f"{file} does not fit a {algo} team for {spec.id}: "
-                             f"{str(error).splitlines()[-1].strip()}") from None
-    return Team.shared(algo, spec, agent, mixer)
-
-
-def write_pymarl(folder: Path, team: Team) -> None:
-    """Write a team whose agents share their weights as PyMARL's ``agent.th`` and ``mixer.th``."""
-    if any(not torch.equal(w, w[:1].expand_as(w)) for w in team.weights.values()):
-        raise BenchError("PyMARL's agents share one network; this team's agents differ (it is backdoored or retrained)")
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save({name: w[0].clone() for name, w in team.weights.items()}, folder / "agent.th")
-    torch.save(dict(team.mixer), folder / "mixer.th")

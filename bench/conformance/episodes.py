@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import EnvSpec, Episodes, Policy
+from bench.contracts import COLUMNS, EnvSpec, Episodes, Policy
 
 AGENTS, OUTSIDERS, TYPES, HIDDEN = 3, 3, 6, 16
 BODIES = AGENTS + OUTSIDERS
@@ -44,13 +44,12 @@ def clean(lengths: Sequence[int], seed: int) -> Episodes:
     available = np.repeat(alive[..., None], SPEC.n_actions, -1)
     available[..., len(MOVES):] &= (health[..., AGENTS:] > 0)[:, :, None]
     available[..., SPEC.action("stop")] = True
-    action, hidden, q = _played(observation, available)
+    action, hidden, preference = _played(observation, available)
     columns: dict[str, Any] = {
-        "observation": observation.astype(np.float16), "available": available, "action": action.astype(np.uint8),
-        "reward": rng.random((n, steps)).astype(np.float32), "alive": alive, "mask": mask,
-        "hidden": hidden.astype(np.float16), "q": q.astype(np.float32)}
-    return Episodes(**{name: column * mask.reshape(n, steps, *[1] * (column.ndim - 2)).astype(column.dtype)
-                       for name, column in columns.items()}, spec=SPEC)
+        "observation": observation, "available": available, "action": action, "reward": rng.random((n, steps)),
+        "alive": alive, "mask": mask, "hidden": hidden, "preference": preference, "values": preference}
+    return Episodes(**{name: column.astype(COLUMNS[name].dtype) * mask.reshape(n, steps, *[1] * (column.ndim - 2))
+                       .astype(COLUMNS[name].dtype) for name, column in columns.items()}, spec=SPEC)
 
 
 def policies() -> dict[str, Policy]:
@@ -74,27 +73,28 @@ def wild(episodes: Episodes, seed: int) -> Episodes:
     """The same battles, in which all that the agents see, remember, value and do makes no sense."""
     rng = np.random.default_rng(seed)
     assert episodes.hidden is not None
-    assert episodes.q is not None
+    assert episodes.preference is not None
     played = (episodes.alive & episodes.mask[..., None])[..., None]
-    return replace(
-        episodes,
-        observation=(rng.normal(0, 4, episodes.observation.shape) * played).astype(np.float16),
-        action=(rng.integers(SPEC.n_actions, size=episodes.action.shape) * played[..., 0]).astype(np.uint8),
-        hidden=(rng.normal(0, 4, episodes.hidden.shape) * played).astype(np.float16),
-        q=(rng.normal(0, 40, episodes.q.shape) * played).astype(np.float32))
+    drawn = {"observation": rng.normal(0, 4, episodes.observation.shape),
+             "action": rng.integers(SPEC.n_actions, size=episodes.action.shape),
+             "hidden": rng.normal(0, 4, episodes.hidden.shape),
+             "preference": rng.normal(0, 40, episodes.preference.shape)}
+    drawn["values"] = drawn["preference"]
+    return replace(episodes, **{name: (column * (played if column.ndim == 4 else played[..., 0])).astype(
+        COLUMNS[name].dtype) for name, column in drawn.items()})
 
 
 def _played(observation: np.ndarray, available: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rule's greedy actions (episode, step, agent), hidden states (..., unit) and Q values (..., action)."""
+    """The rule's greedy actions (episode, step, agent), hidden states (..., unit) and preferences (..., action)."""
     n, steps, agents = observation.shape[:3]
     action, hidden = np.full((n, agents), -1), np.zeros((n, agents, HIDDEN))
     columns = []
     for step in range(steps):
-        q, hidden = policy(observation[:, step], action, hidden)
-        action = np.where(available[:, step], q, -np.inf).argmax(-1)
-        columns.append((action, hidden, q))
-    actions, states, values = zip(*columns, strict=True)
-    return np.stack(actions, 1), np.stack(states, 1), np.stack(values, 1)
+        preference, hidden = policy(observation[:, step], action, hidden)
+        action = np.where(available[:, step], preference, -np.inf).argmax(-1)
+        columns.append((action, hidden, preference))
+    actions, states, preferences = zip(*columns, strict=True)
+    return np.stack(actions, 1), np.stack(states, 1), np.stack(preferences, 1)
 
 
 def _observed(position: np.ndarray, move: np.ndarray, health: np.ndarray, cooldown: np.ndarray) -> np.ndarray:

@@ -4,13 +4,13 @@ All of ``bench``, ``attacks`` and ``detectors``, and whatever is written outside
 Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
 """
 
-from bench.contracts.attacks import Attack, Cue, Progress, Store, Trigger
+from bench.contracts.attacks import Attack, Cue, LearnedTrigger, Progress, Store, Trigger
 from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, Environment, EnvSpec, Identity, Shape, Step
+from bench.contracts.columns import COLUMNS, RECORDABLE, column_kind
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
     POLICIES,
-    RECORDABLE,
     SHOWN,
     Detector,
     ModelDetector,
@@ -36,6 +36,7 @@ from bench.contracts.results import (
 
 __all__ = [
     "BODIES",
+    "COLUMNS",
     "COMPASS",
     "DEFENDERS",
     "NEEDS",
@@ -58,6 +59,7 @@ __all__ = [
     "Figures",
     "Identity",
     "Labels",
+    "LearnedTrigger",
     "ModelDetector",
     "ModelFigures",
     "ModelStatistic",
@@ -72,6 +74,7 @@ __all__ = [
     "Timeline",
     "Trigger",
     "besides",
+    "column_kind",
     "columns_of",
     "differing",
     "episodes_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,8 +25,7 @@ class Cue:
 class Trigger(Protocol):
     """Asked once a step, for all battles at once; shows itself where it may, and watches everywhere.
 
-    A trigger that has to be learned has ``learn(harm, progress)``, called before a backdoor is injected with a measure
-    of how much harm a trigger does, and ``learned``, plain values that the checkpoint keeps and that are set again.
+    One that has to be learned is a :class:`LearnedTrigger`.
 
     What it remembers from step to step is in attributes that :meth:`start` sets: arrays of numbers, of a shape and type
     that stay, and numpy's generators of random numbers. A killed injection has written them down and goes on with them.
@@ -46,6 +45,17 @@ class Trigger(Protocol):
 
 
 Progress = Callable[[float, str], None]  # share of the work done in [0, 1], and a few words on how it goes
+
+
+@runtime_checkable
+class LearnedTrigger(Trigger, Protocol):
+    """A trigger that has to be learned before a backdoor is injected."""
+
+    learned: dict[str, Any] | None  # plain values that the checkpoint keeps and that are set again
+
+    def learn(self, harm: Callable[[Any], float], progress: Progress) -> None:
+        """Find what does most harm, by a measure of how much a trigger does."""
+        ...
 
 
 class Store(Protocol):

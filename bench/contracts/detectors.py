@@ -9,10 +9,10 @@ import numpy as np
 
 from bench.contracts.battles import Battles
 from bench.contracts.calls import Raised, ask, class_name, shown
+from bench.contracts.columns import RECORDABLE, present
 from bench.contracts.episodes import Episodes
 from bench.errors import DetectorError, unknown
 
-RECORDABLE = ("hidden", "q")
 POLICIES = ("policy", "consensus")
 NEEDS = (*RECORDABLE, *POLICIES)  # what a detector can ask for
 
@@ -22,12 +22,12 @@ class Policy(Protocol):
 
     def __call__(self, observation: np.ndarray, last_action: np.ndarray,
                  hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Q values (n, agent, action) and the next hidden state (n, agent, unit), float.
+        """Preferences (n, agent, action) and the next hidden state (n, agent, unit), float.
 
         Asked with the observation (n, agent, feature), the last action (n, agent), -1 at the beginning of a battle, and
-        the hidden state (n, agent, unit) of the step before, zeros or None at the beginning. What an agent answers
-        depends on its own inputs alone; it may choose unavailable actions, so mask them with
-        :attr:`Episodes.available`.
+        the hidden state (n, agent, unit) of the step before, zeros or None at the beginning. A value-based team's
+        preferences are its Q values. What an agent answers depends on its own inputs alone; it may choose unavailable
+        actions, so mask them with :attr:`Episodes.available`.
         """
         ...
 
@@ -42,9 +42,10 @@ class Detector(Protocol):
     (episode, step) or (episode, step, agent); steps that were not played may hold anything but must be finite.
 
     A detector may also have ``needs``, a tuple of the :data:`RECORDABLE` columns of :class:`Episodes` that it looks at;
-    the others may be None. One that names "policy" there, too, is fitted by ``fit(episodes, policy=policy)``, with the
-    :class:`Policy` of the team whose battles it is to judge; and one that names "consensus", with that of the same team
-    if each of its agents had the median of all agents' weights, as ``consensus``.
+    the others may be None. Who needs a column that a team has not, such as "values", is not to judge that team. One
+    that names "policy" there, too, is fitted by ``fit(episodes, policy=policy)``, with the :class:`Policy` of the team
+    whose battles it is to judge; and one that names "consensus", with that of the same team if each of its agents had
+    the median of all agents' weights, as ``consensus``.
     """
 
     def fit(self, episodes: Episodes) -> Detector:
@@ -66,7 +67,7 @@ class ModelDetector(Protocol):
     ``team`` is a :class:`bench.marl.team.Team`, ``battles`` the simulator that it was made for, and ``episodes`` are
     public ones of that team in which nobody shows a trigger. A detector may have ``needs``, those of :data:`SHOWN` that
     it looks at, by default ("episodes",): ``episodes`` is None for one that looks at no episode, and holds the hidden
-    states and Q values for who names "hidden" and "q".
+    states and preferences for who names "hidden" and "preference".
 
     One that learns from labelled models has ``fit(teams, labels)``, called before the first score with the shipped
     teams of the dev split and their labels (team,) bool, true for the backdoored ones. No other label reaches it.
@@ -108,6 +109,7 @@ def needed(detector: Any, allowed: Sequence[str] = NEEDS, default: Sequence[str]
         names = ask(lambda: (wanted,) if isinstance(wanted, str) else tuple(wanted))
     except Raised as error:
         raise DetectorError(f"{name}.needs failed: {error}") from error
+    names = tuple(present(need, f"{name}.needs") if isinstance(need, str) else need for need in names)
     for need in names:
         if not isinstance(need, str) or need not in allowed:
             raise DetectorError(f"{name}.needs: {unknown('need', shown(need, str), allowed)}")

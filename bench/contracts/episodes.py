@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts.battles import NEVER, EnvSpec
+from bench.contracts.columns import present
 from bench.errors import DetectorError
 
 
@@ -41,8 +42,9 @@ class Labels:
 class Episodes:
     """Recorded battles, padded to the longest; ``mask`` says which steps were played.
 
-    ``hidden`` and ``q`` are recorded for those who need them. Observations are kept as float16 (their unit is about 1).
-    ``spec`` says what actions and features are called.
+    What the columns are :data:`bench.contracts.COLUMNS` says. ``hidden``, ``preference`` and ``values`` are recorded
+    for those who need them. Observations are kept as float16 (their unit is about 1). ``spec`` says what actions and
+    features are called.
     """
 
     observation: np.ndarray  # (episode, step, agent, feature) float16
@@ -52,7 +54,8 @@ class Episodes:
     alive: np.ndarray  # (episode, step, agent) bool, before the action
     mask: np.ndarray  # (episode, step) bool
     hidden: np.ndarray | None = None  # (episode, step, agent, unit) float16, after the observation
-    q: np.ndarray | None = None  # (episode, step, agent, action) float32
+    preference: np.ndarray | None = None  # (episode, step, agent, action) float32
+    values: np.ndarray | None = None  # (episode, step, agent, action) float32, of teams that have such
     spec: EnvSpec | None = field(default=None, repr=False)
     hidden_labels: Labels | None = field(default=None, repr=False)
 
@@ -71,6 +74,9 @@ class Episodes:
             raise DetectorError("these episodes do not say what their actions and features are called, and this has to "
                                 "know; export them anew")
         return self.spec
+    def q(self) -> np.ndarray | None:
+        """What ``preference`` was called before 0.10."""
+        return getattr(self, present("q", "episodes.q"))
 
     @property
     def labels(self) -> Labels:

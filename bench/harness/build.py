@@ -73,7 +73,8 @@ def _reason(error: BaseException, what: str, cfg: DictConfig) -> BenchError:
         return cause
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]
-        return BenchError(f"{what}: {'.'.join(map(str, first['loc']))} is {first['input']!r}; {first['msg']}")
+        wrong = "is missing" if first["type"] == "missing" else f"is {first['input']!r}; {first['msg']}"
+        return BenchError(f"{what}: {'.'.join(map(str, first['loc']))} {wrong}")
     # What was refused for another reason must not be imported to find out more.
     unfound = missing(OmegaConf.to_container(cfg)) if isinstance(cause, ImportError | SystemExit) else None
     if unfound is not None:

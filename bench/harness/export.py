@@ -15,6 +15,7 @@ from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
 from bench.artifacts.files import locked, sha256, unwritable, write_atomic, write_json
 from bench.artifacts.temporary import temporary
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
+from bench.contracts.columns import present
 from bench.errors import BenchError, unknown
 from bench.harness import memory
 from bench.harness.build import build, check, check_places, git_sha, packages
@@ -31,8 +32,8 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
 
     A file each for "fit", "calibration" and "test", the last with the battles without the trigger and with it,
     shuffled: neither their order nor their padding says which are which. With ``labels=true`` also a file of labels for
-    each, which does; with ``record=[hidden,q]`` the episodes have these columns, too. A folder that is there already
-    is replaced as a whole.
+    each, which does; with ``record=[hidden,preference]`` the episodes have these columns, too. A folder that is there
+    already is replaced as a whole.
 
     Raises BenchError for an unknown format or column, or if the place cannot be written; then nothing is left behind.
     """
@@ -70,7 +71,8 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
 
 def _columns(named: Any) -> list[str]:
     """The columns that ``record`` names: one, or a list of them."""
-    columns = list(named) if isinstance(named, ListConfig) else [] if named is None else [named]
+    columns = [present(column, "record") if isinstance(column, str) else column for column in
+               (list(named) if isinstance(named, ListConfig) else [] if named is None else [named])]
     for column in columns:
         if column not in RECORDABLE:
             raise unknown("column of record", column, RECORDABLE)

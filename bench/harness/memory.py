@@ -7,21 +7,21 @@ detectors make of battles is theirs and not counted, nor is an injection, which 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 from omegaconf import DictConfig
 
-from bench.contracts import EnvSpec
+from bench.contracts import COLUMNS, EnvSpec
 from bench.errors import BenchError
-from bench.marl.learner import Learning
+from bench.marl.learners import Settings
 from bench.marl.networks import HIDDEN
-from bench.marl.play import DTYPES, SLOTS
+from bench.marl.play import SLOTS
 
-OBSERVATION = np.dtype(DTYPES["observation"])
+ALWAYS = ("observation", "available", "action", "reward", "alive", "mask", "trigger", "edited")  # recorded of a step
 SHORTEST = 0.1  # of the limit of steps: no map is known whose battles are as short as that
 GIB = 2**30
 CGROUP = Path("/sys/fs/cgroup")
@@ -56,19 +56,16 @@ def watching(spec: EnvSpec, battles: Mapping[str, int], record: Collection[str] 
     return Need(what, SHORTEST * most, most, tuple(battles))
 
 
-def training(spec: EnvSpec, learning: Learning) -> Need:
-    """Of the replay of a clean team's training, of the battles under way, and of an evaluation."""
+def training(spec: EnvSpec, learning: Settings) -> Need:
+    """Of what a clean team's training keeps, of the battles under way, and of an evaluation."""
     step, limit = step_bytes(spec, ("state",)), spec.episode_limit
-    beside = SLOTS + learning.episodes_per_round + learning.eval_battles
 
     def held(share: float) -> float:
-        """Where battles last this share of their limit; a replay holds no more steps than are played."""
+        """Where battles last this share of their limit."""
         length = limit * share
-        replay = min(learning.buffer * length, learning.steps + (SLOTS + learning.episodes_per_round) * length)
-        held = step * (replay * 9 / 8 + beside * length)  # a replay grows by an eighth at a time
-        return held + _copied(spec) * learning.eval_battles * length
+        return step * learning.held(length, SLOTS) + _copied(spec) * learning.eval_battles * length
 
-    return Need(f"training a team in {spec.id}", held(SHORTEST), held(1), ("algo.buffer", "algo.eval_battles"))
+    return Need(f"training a team in {spec.id}", held(SHORTEST), held(1), learning.heavy)
 
 
 def require(need: Need, say: Callable[[str], None]) -> None:
@@ -86,17 +83,15 @@ def require(need: Need, say: Callable[[str], None]) -> None:
 
 def step_bytes(spec: EnvSpec, record: Collection[str] = ()) -> int:
     """Bytes of a recorded step of a battle, ``record`` being the columns on request."""
-    agents, actions = spec.n_agents, spec.n_actions
-    always = {"observation": agents * spec.observation_size, "available": agents * actions, "action": agents,
-              "reward": 1, "alive": agents, "mask": 1, "trigger": 1, "edited": agents}
-    asked = {"hidden": agents * HIDDEN, "q": agents * actions, "state": spec.state_size}
-    sizes = always | {name: asked[name] for name in record}
-    return sum(n * np.dtype(DTYPES[name]).itemsize for name, n in sizes.items())
+    sizes = {"agent": spec.n_agents, "feature": spec.observation_size, "action": spec.n_actions, "unit": HIDDEN,
+             "state feature": spec.state_size}
+    columns = [COLUMNS[name] for name in (*ALWAYS, *record)]
+    return sum(column.dtype.itemsize * math.prod(sizes[axis] for axis in column.axes[2:]) for column in columns)
 
 
 def _copied(spec: EnvSpec) -> int:
     """Bytes of a step that are there twice while a record is put together from its parts, column by column."""
-    return OBSERVATION.itemsize * spec.n_agents * spec.observation_size
+    return COLUMNS["observation"].dtype.itemsize * spec.n_agents * spec.observation_size
 
 
 def free() -> int:

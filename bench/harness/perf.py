@@ -6,13 +6,10 @@ import statistics
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from bench.contracts import Progress
 from bench.envs.smax import SmaxBattles
-from bench.marl.learner import Learning, QLearner
-from bench.marl.play import SLOTS, Player
-from bench.marl.replay import Replay
+from bench.marl.learners.q import Learning
+from bench.marl.play import SLOTS
 
 BARE = "bare SMAX, random actions"
 ROUNDS, SECONDS = 5, 1.5  # every speed is the median of so many rounds, taken in turns with the others
@@ -24,10 +21,8 @@ def measure(battles: SmaxBattles, learning: Learning, progress: Progress) -> dic
     Bare SMAX plays as JaxMARL's own speed script does: random available actions, compiled as one loop, with its own
     automatic reset. Play is a team in the loop with episodes recorded; training adds the updates.
     """
-    learner = QLearner(learning, battles.spec, 0)
-    player = Player(battles, 0, record=("state",))
-    replay = Replay(learning.buffer, battles.spec.episode_limit)
-    rng = np.random.default_rng(0)
+    trainer = learning.trainer(battles, 0)
+    learner, player, replay, rng = trainer.learner, trainer.player, trainer.replay, trainer.rng
 
     def play() -> int:
         return int(player.play(learner.team(), learning.episodes_per_round).length.sum())

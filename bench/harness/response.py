@@ -74,8 +74,8 @@ class Responder:
             self._hidden, self._replaced = self.fallback.start(len(action)), np.zeros(action.shape, bool)
         self._hidden[:, fresh] = 0
         self._replaced[fresh] = False
-        q, self._hidden = self.fallback.step(observation, last_action, self._hidden)
-        return np.where(self._replaced, greedy(q, available), action)
+        preferences, self._hidden = self.fallback.act(observation, last_action, self._hidden)
+        return np.where(self._replaced, greedy(preferences, available), action)
 
     def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
         began = time.perf_counter()

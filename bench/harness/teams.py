@@ -16,15 +16,15 @@ from bench.artifacts.files import locked
 from bench.artifacts.reading import parse_json
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
 from bench.artifacts.temporary import sweep
-from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
+from bench.contracts import Attack, Battles, Estimate, LearnedTrigger, Progress, Trigger
 from bench.errors import BenchError, UnfitState
 from bench.harness import memory
 from bench.harness.build import build, check, check_places
 from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
 from bench.harness.seeds import PUBLIC
+from bench.marl.learners import Settings
 from bench.marl.play import play
 from bench.marl.team import Team
-from bench.marl.train import Trainer
 from bench.metrics.attack import rate
 
 Say = Callable[[str], None]
@@ -53,11 +53,11 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     if found is not None:
         return found
     check_places(cfg)
-    learning = build(cfg.algo, "algorithm")
+    learning: Settings = build(cfg.algo, "algorithm")
     memory.require(memory.training(battles.spec, learning), say)
 
     def train(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
-        trainer = Trainer(battles, learning, int(cfg.seed))
+        trainer = learning.trainer(battles, int(cfg.seed))
         trainer.fit(store, progress, Path(cfg.out) / "tensorboard" / name)
         return trainer.team(), trainer.curve
 
@@ -98,7 +98,7 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
 
 def recall(attack: Attack, about: dict[str, Any]) -> None:
     """Give a trigger that was learned with a backdoor what it learned, which the checkpoint keeps."""
-    if hasattr(attack.trigger, "learned"):
+    if isinstance(attack.trigger, LearnedTrigger):
         attack.trigger.learned = about.get("trigger")
 
 
@@ -171,7 +171,7 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
                 raise BenchError(f"{store.file} cannot be gone on with: {error}; delete it to begin anew") from None
         with stage(f"measuring {name}") as progress:
             measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
-        learned = {} if trigger is None or not hasattr(trigger, "learned") else {"trigger": trigger.learned}
+        learned = {"trigger": trigger.learned} if isinstance(trigger, LearnedTrigger) else {}
         save_team(base, team, {"recipe": recipe, "curve": curve, "measured": measured} | learned)
         store.clear()
     checkpoint = _load(base)

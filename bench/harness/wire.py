@@ -91,25 +91,20 @@ class Wire:
 
 def packed(team: Team, prefix: str = "") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A team as plain values and arrays, whose names begin with ``prefix``."""
-    parts = {"weights": team.weights, "mixer": team.mixer}
-    arrays = {f"{prefix}{part}.{name}": weights.numpy() for part, tensors in parts.items()
-              for name, weights in tensors.items()}
-    return {"algo": team.algo, "spec": asdict(team.spec), "prefix": prefix}, arrays
+    arrays = {f"{prefix}{name}": tensor.numpy() for name, tensor in team.tensors().items()}
+    return {"architecture": team.architecture, "algo": team.algo, "spec": asdict(team.spec), "prefix": prefix,
+            "tensors": list(team.tensors())}, arrays
 
 
 def unpacked(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Team:
     """The team of :func:`packed`."""
     import torch
 
-    from bench.marl.team import Team
-
-    def part(name: str) -> dict[str, Any]:
-        start = f"{about['prefix']}{name}."
-        return {key.removeprefix(start): torch.from_numpy(array) for key, array in arrays.items()
-                if key.startswith(start)}
+    from bench.marl.learners import architecture
 
     spec = TypeAdapter(Shape).validate_python(about["spec"])
-    return Team(about["algo"], spec, part("weights"), part("mixer"))
+    tensors = {name: torch.from_numpy(arrays[f"{about['prefix']}{name}"]) for name in about["tensors"]}
+    return architecture(about["architecture"]).of(about["algo"], spec, tensors)
 
 
 def _bytes(array: np.ndarray) -> memoryview:

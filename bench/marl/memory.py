@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.marl.learner import adam_tensors, load_adam
+from bench.marl.learners.common import adam_tensors, load_adam
 
 
 def remembered(thing: object) -> dict[str, np.ndarray]:

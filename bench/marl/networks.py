@@ -1,4 +1,4 @@
-"""PyMARL's recurrent agent network and mixers, with its parameter names, so that weights can be exchanged with it."""
+"""PyMARL's recurrent agent network, with its parameter names, so that weights can be exchanged with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from bench.contracts import Shape
 
 HIDDEN = 64
-MIXING_EMBED, HYPERNET_EMBED = 32, 64
 
 
 class RNNAgent(nn.Module):
@@ -25,7 +24,7 @@ class RNNAgent(nn.Module):
         self.fc2 = nn.Linear(hidden, spec.n_actions)
 
     def unroll(self, observation: Tensor, last_action: Tensor, agents: slice | list[int] = slice(None)) -> Tensor:
-        """Q values (step, episode, agent, action) of whole episodes, from a zero hidden state.
+        """Outputs (step, episode, agent, action) for whole episodes, from a zero hidden state.
 
         ``observation`` (step, episode, agent, feature), ``last_action`` (step, episode, agent), -1 at the beginning.
         ``agents`` says which of the team's agents the agent axis holds.
@@ -50,7 +49,7 @@ class AgentNetworks(nn.Module):
         self.agents = nn.ModuleList(agents)
 
     def unroll(self, observation: Tensor, last_action: Tensor) -> Tensor:
-        """See :meth:`RNNAgent.unroll`; each agent's values come from its own network."""
+        """See :meth:`RNNAgent.unroll`; each agent's outputs come from its own network."""
         return torch.cat([agent.unroll(observation[:, :, [i]], last_action[:, :, [i]], [i])  # type: ignore[operator]
                           for i, agent in enumerate(self.agents)], 2)
 
@@ -58,39 +57,3 @@ class AgentNetworks(nn.Module):
         """Parameter name -> (agent, ...)."""
         own = [agent.state_dict() for agent in self.agents]
         return {name: torch.stack([weights[name] for weights in own]) for name in own[0]}
-
-
-class VDNMixer(nn.Module):
-    """Q_tot is the sum of the agents' values (Sunehag et al. 2018)."""
-
-    def forward(self, agent_qs: Tensor, state: Tensor) -> Tensor:  # noqa: ARG002
-        """(..., agent) and (..., state feature) -> (...)."""
-        return agent_qs.sum(-1)
-
-
-class QMixer(nn.Module):
-    """Q_tot is a monotonic mix of the agents' values, its weights drawn from the state (Rashid et al. 2018)."""
-
-    def __init__(self, n_agents: int, state_size: int) -> None:
-        super().__init__()
-        self.n_agents = n_agents
-        self.hyper_w_1 = nn.Sequential(nn.Linear(state_size, HYPERNET_EMBED), nn.ReLU(),
-                                       nn.Linear(HYPERNET_EMBED, n_agents * MIXING_EMBED))
-        self.hyper_b_1 = nn.Linear(state_size, MIXING_EMBED)
-        self.hyper_w_final = nn.Sequential(nn.Linear(state_size, HYPERNET_EMBED), nn.ReLU(),
-                                           nn.Linear(HYPERNET_EMBED, MIXING_EMBED))
-        self.V = nn.Sequential(nn.Linear(state_size, MIXING_EMBED), nn.ReLU(), nn.Linear(MIXING_EMBED, 1))
-
-    def forward(self, agent_qs: Tensor, state: Tensor) -> Tensor:
-        """(..., agent) and (..., state feature) -> (...)."""
-        w1 = self.hyper_w_1(state).abs().unflatten(-1, (self.n_agents, MIXING_EMBED))
-        hidden = F.elu((agent_qs.unsqueeze(-1) * w1).sum(-2) + self.hyper_b_1(state))
-        return (hidden * self.hyper_w_final(state).abs()).sum(-1) + self.V(state).squeeze(-1)
-
-
-MIXERS = ("vdn", "qmix")
-
-
-def make_mixer(name: str, n_agents: int, state_size: int) -> nn.Module:
-    """A new mixer by its algorithm's name."""
-    return QMixer(n_agents, state_size) if name == "qmix" else VDNMixer()

@@ -16,7 +16,7 @@ from jax import tree
 from torch import Tensor
 
 from bench import interrupts
-from bench.contracts import NEVER, Battles, Cue, EnvSpec, Episodes, Progress, Step, Trigger, episodes_of
+from bench.contracts import NEVER, Battles, Cue, EnvSpec, Episodes, Progress, Step, Trigger, column_kind, episodes_of
 from bench.marl.memory import below, like, read, recall, remembered, written
 from bench.marl.team import Team, greedy
 
@@ -72,7 +72,7 @@ class Player:
     Parameters
     ----------
     trigger : shown in the battles drawn with ``poison_rate``, watched for in all of them.
-    record : more columns to keep, of "hidden", "q", "state", "position", "present", "orders" and "extras.NAME".
+    record : more columns to keep, those of :data:`bench.contracts.COLUMNS` that are kept on request, and "extras.NAME".
     limit : stop after this many battles (their numbers are 0 .. limit-1); endless by default.
     guard : looks on; its alarms are kept as ``labels.alarm``.
     """
@@ -103,7 +103,7 @@ class Player:
     def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, probe: Probe | None = None,
              progress: Progress | None = None) -> Episodes:
         """At least ``n`` more finished episodes, by number. ``epsilon`` is each agent's chance of a random action."""
-        team.require(self.battles.spec)
+        team.require(self.battles.spec, self.record)
         done: list[dict[str, np.ndarray]] = []
         count = 0
         while count < n:
@@ -143,7 +143,7 @@ class Player:
         self._columns = {}
         for name, value in below(arrays, "columns").items():
             shape = len(self._slot), self.battles.spec.episode_limit, *value.shape[2:]
-            self._columns[name] = np.zeros(shape, value.dtype)
+            self._columns[name] = np.zeros(shape, column_kind(name).dtype)
             self._columns[name][:, : value.shape[1]] = value
         flat = {name: like(value, arrays[f"step.{name}"]) for name, value in self._step.arrays().items()}
         extras = {name: flat.pop(f"extras.{name}") for name in self._step.extras}
@@ -160,8 +160,8 @@ class Player:
         step, cue = self._step, self._cue()
         now = cue.completed & (self._completion == NEVER)
         self._completion[now] = self._time[now]
-        q, hidden = team.step(cue.observation, self._last, self._hidden)
-        action = self._explore(greedy(q, step.available), step.available, epsilon)
+        preferences, hidden = team.act(cue.observation, self._last, self._hidden)
+        action = self._explore(greedy(preferences, step.available), step.available, epsilon)
         if self.guard is not None:
             action = self.guard.act(action, cue.observation, self._last, step.available, self._fresh)
         since = np.where(self._completion == NEVER, -1, self._time - self._completion)
@@ -176,8 +176,8 @@ class Player:
         row = {"observation": seen, "available": step.available, "action": action,
                "reward": after.reward, "alive": step.active,
                "mask": ~self._idle, "trigger": cue.showing}
-        extra = {"hidden": hidden.transpose(0, 1).numpy(), "q": q.numpy(), "state": step.state,
-                 "position": step.position, "present": step.present, "orders": cue.orders}
+        extra = team.recorded(preferences, hidden) | {
+            "state": step.state, "position": step.position, "present": step.present, "orders": cue.orders}
         extra |= {f"extras.{name}": value for name, value in step.extras.items()}
         row |= {name: extra[name] for name in self.record}
         if value is not None:
@@ -225,7 +225,7 @@ class Player:
         for name, value in row.items():
             column = self._columns.get(name)
             if column is None:
-                column = np.zeros((len(value), 0, *value.shape[1:]), DTYPES.get(name, np.float32))
+                column = np.zeros((len(value), 0, *value.shape[1:]), column_kind(name).dtype)
             if column.shape[1] < steps:  # grown as battles last: few of them come near the limit of a large map
                 more = np.zeros((len(value), steps + GROWTH - column.shape[1], *value.shape[1:]), column.dtype)
                 column = np.concatenate([column, more], 1)
@@ -281,12 +281,6 @@ def play(battles: Battles, team: Team, n: int, seed: int, *, trigger: Trigger | 
     return episodes
 
 
-DTYPES = {"observation": np.float16, "available": bool, "action": np.uint8, "reward": np.float32, "alive": bool,
-           "mask": bool, "trigger": bool, "hidden": np.float16, "q": np.float32, "state": np.float16,
-           "probe": np.float32, "edited": bool, "position": np.float32, "present": bool, "orders": np.int16}
-EPISODE = ("battle", "won", "poisoned", "completion", "alarm")  # columns without steps
-
-
 def _assemble(parts: list[dict[str, np.ndarray]], spec: EnvSpec) -> Episodes:
     """Recorded parts, padded to the longest and put into one record in the order of the battles' numbers."""
     length = max(part["mask"].shape[1] for part in parts)
@@ -294,7 +288,7 @@ def _assemble(parts: list[dict[str, np.ndarray]], spec: EnvSpec) -> Episodes:
     places = np.split(np.argsort(np.argsort(numbers)), np.cumsum([len(part["battle"]) for part in parts])[:-1])
     columns = {}
     for name, first in list(parts[0].items()):
-        stepwise = () if name in EPISODE else (length,)
+        stepwise = (length,) if "step" in column_kind(name).axes else ()
         columns[name] = np.zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
         for part, place in zip(parts, places, strict=True):
             value = part.pop(name)  # let go of each part as it is copied: observations are large

@@ -13,12 +13,9 @@ import pydantic.dataclasses
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from sklearn.decomposition import PCA
-from torch import Tensor
 
 from bench.contracts import Battles, Episodes, Progress
-from bench.marl.learner import Learning, TeamLearner
 from bench.marl.team import Team
-from bench.marl.train import Trainer
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -57,7 +54,7 @@ class Prune:
         activity = np.abs(episodes.hidden.astype(np.float32)).mean((0, 1), where=lives)  # (agent, unit)
         cut = activity.argsort(1).argsort(1) < round(self.share * activity.shape[1])
         kept = torch.from_numpy(~cut)[:, None].float()
-        return _with(team, {name: team.weights[name] * kept for name in ("fc2.weight", "rnn.weight_hh")})
+        return team.with_weights({name: team.weights[name] * kept for name in ("fc2.weight", "rnn.weight_hh")})
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -85,8 +82,8 @@ class Sanitise:
         weight = team.weights["fc1.weight"]  # (agent, unit, observation + last action + agent)
         observed, rest = weight[..., : len(mean)], weight[..., len(mean):]
         through = observed @ projection
-        return _with(team, {"fc1.weight": torch.cat([through, rest], -1),
-                            "fc1.bias": team.weights["fc1.bias"] + (observed - through) @ mean})
+        return team.with_weights({"fc1.weight": torch.cat([through, rest], -1),
+                                  "fc1.bias": team.weights["fc1.bias"] + (observed - through) @ mean})
 
 
 @pydantic.dataclasses.dataclass(frozen=True)
@@ -112,9 +109,8 @@ class Finetune:
 
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:
-        learning = Learning(team.algo, steps=self.steps, learning_rate=self.learning_rate,  # type: ignore[arg-type]
-                            epsilon=self.epsilon, epsilon_steps=0, td_lambda=self.td_lambda, eval_every=self.steps)
-        trainer = Trainer(battles, learning, seed, TeamLearner(learning, team))
+        trainer = team.learn_on(battles, seed, steps=self.steps, learning_rate=self.learning_rate, epsilon=self.epsilon,
+                                epsilon_steps=0, td_lambda=self.td_lambda, eval_every=self.steps)
         for row in trainer.run():
             progress(min(trainer.steps / self.steps, 1.0), f"training wins {row['training_win_rate']:.0%}")
         return trainer.team()
@@ -138,8 +134,3 @@ class Consensus:
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:  # noqa: ARG002
         return team.consensus()
-
-
-def _with(team: Team, weights: dict[str, Tensor]) -> Team:
-    """The team with some of its agents' weights replaced."""
-    return Team(team.algo, team.spec, {**team.weights, **weights}, team.mixer)

@@ -10,6 +10,7 @@ import torch
 from bench.contracts import EnvSpec, Episodes, Store, columns_of, episodes_of
 
 FEW = 64  # episodes that are padded at a time
+WARM_UP = 8  # batches in a replay before learning begins
 
 
 class Replay:

@@ -1,118 +1,115 @@
-"""A team: one recurrent Q network per agent, and the mixer they were trained with."""
+"""A team: what every kind of one promises, and the kind whose agents have a recurrent network each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.contracts import Policy, Shape
+from bench.contracts import RECORDABLE, Battles, Policy, Shape
 from bench.errors import BenchError
-from bench.marl.networks import HIDDEN, RNNAgent, make_mixer
+from bench.marl.networks import HIDDEN, RNNAgent
+
+if TYPE_CHECKING:
+    from bench.marl.learners import Training
 
 UNAVAILABLE = -1e9
 
 
 @dataclass
-class Team:
-    """Agents that act by the greatest Q value.
+class Team(ABC):
+    """Agents that have preferences, and take the available action that they prefer most.
+
+    A kind of team is a class, known by the name of its architecture to :mod:`bench.marl.learners`.
 
     Attributes
     ----------
-    algo : "vdn" or "qmix".
+    architecture : what checkpoints call this kind.
+    algorithms : those that such teams come from.
+    columns : which of :data:`bench.contracts.RECORDABLE` it can give.
+    algo : the algorithm that the team was trained by.
     spec : what the networks depend on of the environment that the team was made for.
     weights : parameter name -> (agent, ...); every agent has its own copy even where training shared one, so that a
         team with one retrained agent has the same layout as a clean one.
-    mixer : the mixer's parameters (empty for VDN); needed to train on, not to act.
     """
+
+    architecture: ClassVar[str]
+    algorithms: ClassVar[tuple[str, ...]]
+    columns: ClassVar[tuple[str, ...]] = ("preference", "hidden")
 
     algo: str
     spec: Shape
     weights: dict[str, Tensor]
-    mixer: dict[str, Tensor] = field(default_factory=dict)
-
     def __post_init__(self) -> None:
         self.spec = self.spec.shape
-        # Laid out for batched products (agent, battle, .) @ (agent, ., .); the agent's id is constant: in the bias.
-        w = {name: w.transpose(1, 2).contiguous() if w.ndim == 3 else w[:, None] for name, w in self.weights.items()}
-        agents = torch.arange(self.spec.n_agents)
-        sizes = (self.spec.observation_size, self.spec.n_actions, self.spec.n_agents)
-        observed, acted, identity = w["fc1.weight"].split(sizes, dim=1)
-        self._w = w | {"observed": observed.contiguous(), "acted": F.pad(acted, (0, 0, 1, 0)),
-                       "bias": w["fc1.bias"] + identity[agents, agents][:, None]}
 
     @classmethod
-    def shared(cls, algo: str, spec: Shape, agent: RNNAgent, mixer: torch.nn.Module) -> Team:
-        """The team whose agents all use ``agent``'s present weights."""
-        weights = {name: w.detach().expand(spec.n_agents, *w.shape).clone()
-                   for name, w in agent.state_dict().items()}
-        return cls(algo, spec, weights, {name: w.detach().clone() for name, w in mixer.state_dict().items()})
+    @abstractmethod
+    def shapes(cls, algo: str, spec: Shape) -> dict[str, tuple[int, ...]]:
+        """The names and shapes of :meth:`tensors`; asked for on torch's device "meta", since sizes may be a stranger's.
+        """
 
-    def agent(self, index: int) -> RNNAgent:
-        """A trainable copy of one agent's network."""
-        network = RNNAgent(self.spec)
-        network.load_state_dict({name: w[index] for name, w in self.weights.items()})
-        return network
+    @classmethod
+    @abstractmethod
+    def of(cls, algo: str, spec: Shape, tensors: Mapping[str, Tensor]) -> Self:
+        """The team that has these :meth:`tensors`."""
 
-    def with_agent(self, index: int | Sequence[int], network: RNNAgent) -> Team:
-        """The same team with this network in the place of one agent's, or of several's."""
-        weights = {name: w.clone() for name, w in self.weights.items()}
-        for name, w in network.state_dict().items():
-            weights[name][index if isinstance(index, int) else list(index)] = w.detach()
-        return Team(self.algo, self.spec, weights, self.mixer)
-
-    def make_mixer(self) -> torch.nn.Module:
-        """A trainable copy of the mixer."""
-        mixer = make_mixer(self.algo, self.spec.n_agents, self.spec.state_size)
-        mixer.load_state_dict(self.mixer)
-        return mixer
-
+    @abstractmethod
     def start(self, n: int) -> Tensor:
-        """The hidden state (agent, battle, unit) at the beginning of ``n`` battles."""
-        return torch.zeros(self.spec.n_agents, n, HIDDEN)
+        """The memory (agent, env, unit) at the beginning of ``n`` episodes: zeros."""
 
-    @torch.no_grad()
-    def step(self, observation: np.ndarray, last_action: np.ndarray, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Q values (battle, agent, action) and the next hidden state, from the observation (battle, agent, feature)
-        and the last action (battle, agent), -1 at the beginning of a battle."""
-        w = self._w
-        seen = torch.tensor(observation).transpose(0, 1)
-        acted = w["acted"][torch.arange(self.spec.n_agents)[:, None], torch.from_numpy(last_action.T) + 1]
-        x = torch.baddbmm(w["bias"], seen, w["observed"]).add_(acted).relu_()
-        new = torch.baddbmm(w["rnn.bias_ih"], x, w["rnn.weight_ih"])
-        old = torch.baddbmm(w["rnn.bias_hh"], hidden, w["rnn.weight_hh"])
-        reset_in, update_in, candidate_in = new.chunk(3, -1)
-        reset_old, update_old, candidate_old = old.chunk(3, -1)
-        reset, update = torch.sigmoid(reset_in + reset_old), torch.sigmoid(update_in + update_old)
-        candidate = torch.tanh(candidate_in + reset * candidate_old)
-        hidden = candidate + update * (hidden - candidate)
-        q = torch.baddbmm(w["fc2.bias"], hidden, w["fc2.weight"])
-        return q.transpose(0, 1), hidden
+    @abstractmethod
+    def act(self, observation: np.ndarray, last_action: np.ndarray, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Preferences (env, agent, action) and the next memory, from the observation (env, agent, feature) and the last
+        action (env, agent), -1 at the beginning of an episode. The greatest available preference is taken."""
+
+    @abstractmethod
+    def learn_on(self, battles: Battles, seed: int, **changes: Any) -> Training:
+        """A training that begins with this team, in which every agent learns for itself. ``changes`` are to the
+        settings that its algorithm has in ``conf/algo``; the steps are among them."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a file of the team holds."""
+        return {f"agent.{name}": w for name, w in self.weights.items()}
+
+    def recorded(self, preferences: Tensor, memory: Tensor) -> dict[str, np.ndarray]:
+        """The ``columns`` of a step, (env, agent, ...)."""
+        return {"preference": preferences.numpy(), "hidden": memory.transpose(0, 1).numpy()}
+
+    def with_weights(self, weights: Mapping[str, Tensor]) -> Self:
+        """The same team with some of its weights replaced."""
+        return replace(self, weights={**self.weights, **weights})
 
     def policy(self, observation: np.ndarray, last_action: np.ndarray,
                hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """:meth:`step` as a :class:`bench.contracts.Policy`: all in numpy, hidden states (battle, agent, unit)."""
+        """:meth:`act` as a :class:`bench.contracts.Policy`: all in numpy, the memory (n, agent, unit)."""
         before = self.start(len(observation)) if hidden is None else \
             torch.tensor(hidden, dtype=torch.float32).transpose(0, 1)
-        q, after = self.step(observation.astype(np.float32), last_action.astype(int), before)
-        return q.numpy(), after.transpose(0, 1).numpy()
+        preferences, after = self.act(observation.astype(np.float32), last_action.astype(int), before)
+        return preferences.numpy(), after.transpose(0, 1).numpy()
 
-    def consensus(self) -> Team:
+    def consensus(self) -> Self:
         """The team in which every agent has the median of all agents' weights, and its own id: the clean network that
         they shared, if fewer than half of them were retrained."""
         weights = {name: w.quantile(0.5, 0, keepdim=True).expand_as(w).clone() for name, w in self.weights.items()}
-        return Team(self.algo, self.spec, weights, self.mixer)
+        return self.with_weights(weights)
 
     def policies(self) -> dict[str, Policy]:
         """What a detector may ask, by the names of :data:`bench.contracts.POLICIES`."""
         return {"policy": self.policy, "consensus": self.consensus().policy}
 
-    def require(self, spec: Shape) -> None:
-        """Raise BenchError unless the team was made for exactly this environment."""
+    def require(self, spec: Shape, columns: Collection[str] = ()) -> None:
+        """Raise BenchError unless the team was made for exactly this environment, and can give those of the columns
+        that are a team's."""
+        if lacking := sorted(set(RECORDABLE).intersection(columns).difference(self.columns)):
+            raise BenchError(f"this {self.algo} team ({self.architecture}) has no {lacking[0]} to record; it has "
+                             f"{', '.join(self.columns)}")
         for what in ("id", "version"):
             mine, theirs = getattr(self.spec, what), getattr(spec, what)
             if mine != theirs:
@@ -121,6 +118,58 @@ class Team:
             raise BenchError(f"this team says that it is for '{spec.id}' but was made for other sizes than that has")
 
 
-def greedy(q: Tensor, available: np.ndarray) -> np.ndarray:
-    """The available action of greatest value, (battle, agent)."""
-    return q.masked_fill(~torch.tensor(available), UNAVAILABLE).argmax(-1).numpy()
+@dataclass
+class RecurrentTeam(Team):
+    """Agents with a :class:`bench.marl.networks.RNNAgent` each; its outputs are the preferences."""
+
+    def __post_init__(self) -> None:
+        # Laid out for batched products (agent, env, .) @ (agent, ., .); the agent's id is constant: in the bias.
+        w = {name: w.transpose(1, 2).contiguous() if w.ndim == 3 else w[:, None] for name, w in self.weights.items()}
+        agents = torch.arange(self.spec.n_agents)
+        sizes = (self.spec.observation_size, self.spec.n_actions, self.spec.n_agents)
+        observed, acted, identity = w["fc1.weight"].split(sizes, dim=1)
+        self._w = w | {"observed": observed.contiguous(), "acted": F.pad(acted, (0, 0, 1, 0)),
+                       "bias": w["fc1.bias"] + identity[agents, agents][:, None]}
+
+    @classmethod
+    def shapes(cls, algo: str, spec: Shape) -> dict[str, tuple[int, ...]]:  # noqa: ARG003
+        """See :class:`Team`."""
+        return {f"agent.{name}": (spec.n_agents, *w.shape) for name, w in RNNAgent(spec).state_dict().items()}
+
+    def agent(self, index: int) -> RNNAgent:
+        """A trainable copy of one agent's network."""
+        network = RNNAgent(self.spec)
+        network.load_state_dict({name: w[index] for name, w in self.weights.items()})
+        return network
+
+    def with_agent(self, index: int | Sequence[int], network: RNNAgent) -> Self:
+        """The same team with this network in the place of one agent's, or of several's."""
+        weights = {name: w.clone() for name, w in self.weights.items()}
+        for name, w in network.state_dict().items():
+            weights[name][index if isinstance(index, int) else list(index)] = w.detach()
+        return self.with_weights(weights)
+
+    def start(self, n: int) -> Tensor:
+        """See :class:`Team`."""
+        return torch.zeros(self.spec.n_agents, n, HIDDEN)
+
+    @torch.no_grad()
+    def act(self, observation: np.ndarray, last_action: np.ndarray, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`Team`."""
+        w = self._w
+        seen = torch.tensor(observation).transpose(0, 1)
+        acted = w["acted"][torch.arange(self.spec.n_agents)[:, None], torch.from_numpy(last_action.T) + 1]
+        x = torch.baddbmm(w["bias"], seen, w["observed"]).add_(acted).relu_()
+        new = torch.baddbmm(w["rnn.bias_ih"], x, w["rnn.weight_ih"])
+        old = torch.baddbmm(w["rnn.bias_hh"], memory, w["rnn.weight_hh"])
+        reset_in, update_in, candidate_in = new.chunk(3, -1)
+        reset_old, update_old, candidate_old = old.chunk(3, -1)
+        reset, update = torch.sigmoid(reset_in + reset_old), torch.sigmoid(update_in + update_old)
+        candidate = torch.tanh(candidate_in + reset * candidate_old)
+        memory = candidate + update * (memory - candidate)
+        return torch.baddbmm(w["fc2.bias"], memory, w["fc2.weight"]).transpose(0, 1), memory
+
+
+def greedy(preferences: Tensor, available: np.ndarray) -> np.ndarray:
+    """The available action that each agent prefers most, (env, agent)."""
+    return preferences.masked_fill(~torch.tensor(available), UNAVAILABLE).argmax(-1).numpy()

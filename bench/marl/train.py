@@ -1,4 +1,4 @@
-"""Training a clean team: play, remember, learn, evaluate now and then."""
+"""The training of value-based teams: play, remember, learn from what is remembered, evaluate now and then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter
@@ -17,13 +17,13 @@ from torch.utils.tensorboard import SummaryWriter
 
 from bench.contracts import Battles, Progress, Store
 from bench.errors import fitting
-from bench.marl.learner import WARM_UP, Learning, QLearner, adam_tensors, load_adam
 from bench.marl.memory import as_tensors, below, read, written
 from bench.marl.play import Player, play
-from bench.marl.replay import Replay, ReplayLog
+from bench.marl.replay import WARM_UP, Replay, ReplayLog
 from bench.marl.team import Team
 
-PARTS = ("agent", "mixer", "target_agent", "target_mixer")  # of a learner
+if TYPE_CHECKING:
+    from bench.marl.learners.q import Learning, QLearner
 EVALUATION_SEED = 1_000_003  # held-out battles, the same for every team
 
 
@@ -50,10 +50,8 @@ class Trainer:
     that it had, it leaves the same team as an undisturbed one.
     """
 
-    def __init__(self, battles: Battles, learning: Learning, seed: int,
-                 learner: QLearner | None = None) -> None:
-        self.battles, self.learning, self.seed = battles, learning, seed
-        self.learner = QLearner(learning, battles.spec, seed) if learner is None else learner
+    def __init__(self, battles: Battles, learning: Learning, seed: int, learner: QLearner) -> None:
+        self.battles, self.learning, self.learner = battles, learning, learner
         self.steps = 0
         self.seconds = 0.0
         self.curve: list[dict[str, float]] = []
@@ -117,26 +115,20 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(tensors, plain values) from which :meth:`load` goes on; the replay is written by :class:`ReplayLog`."""
-        learner = self.learner
-        tensors = {f"{part}.{name}": value for part in PARTS for name, value in
-                   getattr(learner, part).state_dict().items()}
         playing, values = self.player.state()
-        return tensors | as_tensors(playing, "player") | adam_tensors(learner.optimizer), {
-            "steps": self.steps, "updates": learner.updates, "seconds": self.seconds, "curve": self.curve,
+        return self.learner.state() | as_tensors(playing, "player"), {
+            "steps": self.steps, "updates": self.learner.updates, "seconds": self.seconds, "curve": self.curve,
             "player": values, "rng": written(self.rng)}
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Take up a run written down by :meth:`state`."""
-        learner = self.learner
         with fitting():
             saved = _SAVED.validate_json(json.dumps(values), strict=True)
-            for part in PARTS:
-                getattr(learner, part).load_state_dict(below(tensors, part))
-            load_adam(learner.optimizer, tensors)
+            self.learner.load(tensors, saved.updates)
             playing = {name: value.numpy() for name, value in below(tensors, "player").items()}
             self.player.load(playing, values["player"])
             self.rng.bit_generator.state = read(values["rng"])
-        self.steps, learner.updates, self.seconds = saved.steps, saved.updates, saved.seconds
+        self.steps, self.seconds = saved.steps, saved.seconds
         self.curve = values["curve"]  # as it was: validation makes 1.0 of 1
 
 

@@ -8,30 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import Episodes
+from bench.contracts import COLUMNS, Episodes
 from bench.reporting.markdown import grid
 
 PARTS = {"fit": "without the trigger: to learn from",
          "calibration": "without the trigger: to take alarm thresholds from",
          "test": "without the trigger and with it, as many of each, shuffled: to be judged on"}
-COLUMNS = {
-    "observation": ("episode, step, agent, feature", "what an agent sees, about [-1, 1]; 0 of what it does not see"),
-    "available": ("episode, step, agent, action", "the actions that an agent may choose from"),
-    "action": ("episode, step, agent", "what it chose; names are in `test-environment.json`, agent_actions"),
-    "reward": ("episode, step", "of the team, after the action"),
-    "alive": ("episode, step, agent", "before the action"),
-    "mask": ("episode, step", "the step was played; the rest is padding"),
-    "hidden": ("episode, step, agent, unit", "the agent's recurrent state after the observation"),
-    "q": ("episode, step, agent, action", "the agent's action values"),
-}
-LABELS = {
-    "battle": ("episode", "number of the battle among those of its seed"),
-    "won": ("episode", "whether the team won"),
-    "poisoned": ("episode", "the attacker tried to show the trigger"),
-    "trigger": ("episode, step", "a step of a trigger under way"),
-    "completion": ("episode", "first step whose observation shows the complete trigger, -1 if none; the attack begins"),
-    "edited": ("episode, step, agent", "the observation was tampered with"),
-}
 
 
 def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, labels: bool) -> str:
@@ -49,10 +31,10 @@ def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, l
             f"The files `*-labels.{ending}` hold the answers, which no detector may see." if labels else
             "The labels were not exported."), "",
         "## Columns", "",
-        grid(["column", "dtype", "axes", "shape in `test`", "what"], _columns(test, COLUMNS)), ""]
+        grid(["column", "dtype", "axes", "shape in `test`", "what"], _columns(test)), ""]
     if labels:
         lines += ["Of the labels:", "",
-                  grid(["column", "dtype", "axes", "shape in `test`", "what"], _columns(test.labels, LABELS)), "",
+                  grid(["column", "dtype", "axes", "shape in `test`", "what"], _columns(test.labels)), "",
                   f"The trigger takes {about['trigger_length']} steps, the attack period {about['attack_period']} from "
                   "the completion of the trigger on.", ""]
     if ending == "parquet":
@@ -76,8 +58,8 @@ def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, l
     return "\n".join(lines) + "\n"
 
 
-def _columns(record: Any, known: Mapping[str, tuple[str, str]]) -> list[list[str]]:
+def _columns(record: Any) -> list[list[str]]:
     """A line a column of a record of arrays."""
     found = {f.name: getattr(record, f.name) for f in fields(record)}
-    return [[f"`{name}`", str(column.dtype), known[name][0], " x ".join(map(str, column.shape)), known[name][1]]
-            for name, column in found.items() if isinstance(column, np.ndarray)]
+    return [[f"`{name}`", str(column.dtype), ", ".join(COLUMNS[name].axes), " x ".join(map(str, column.shape)),
+             COLUMNS[name].meaning] for name, column in found.items() if isinstance(column, np.ndarray)]

@@ -21,22 +21,22 @@ class Hidden(BaseEstimator):
 
 
 class QValues(BaseEstimator):
-    """How an agent values its available actions: (episode, step, agent, 4).
+    """How an agent prefers its available actions, by Q values in a value-based team: (episode, step, agent, 4).
 
     The margin between the best and the second best (0 if there is only one), the entropy of their softmax in nats, the
-    greatest value, and what the chosen action is worth less than that (0 where the agent is greedy).
+    greatest preference, and how far the chosen action's lies below it (0 where the agent is greedy).
     """
 
-    needs = ("q",)
+    needs = ("preference",)
 
     def __call__(self, episodes: Episodes) -> np.ndarray:
-        values = recorded(episodes, "q", self)
+        preference = recorded(episodes, "preference", self)
         available = episodes.available | ~episodes.available.any(-1, keepdims=True)  # padding has none available
-        q = np.where(available, values, -np.inf)
-        second, best = np.moveaxis(np.partition(q, -2, axis=-1)[..., -2:], -1, 0)
+        possible = np.where(available, preference, -np.inf)
+        second, best = np.moveaxis(np.partition(possible, -2, axis=-1)[..., -2:], -1, 0)
         margin = np.where(np.isfinite(second), best - second, 0)
-        chosen = np.take_along_axis(values, episodes.action[..., None], -1)[..., 0]
-        return np.stack([margin, entr(softmax(q, -1)).sum(-1), best, best - chosen], -1, dtype=np.float32)
+        chosen = np.take_along_axis(preference, episodes.action[..., None], -1)[..., 0]
+        return np.stack([margin, entr(softmax(possible, -1)).sum(-1), best, best - chosen], -1, dtype=np.float32)
 
 
 class Actions(BaseEstimator):

@@ -6,7 +6,7 @@ import pytest
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER, NOBODY
 from bench.errors import BenchError
-from bench.marl.learner import Learning, QLearner
+from bench.marl.learners.q import Learning, QLearner
 from bench.marl.play import SLOTS, Player, play
 
 MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
@@ -188,7 +188,7 @@ def test_what_does_not_fit_the_map(battles, team):
 
 def test_the_census_counts_what_the_pattern_itself_would_find(battles_skirmish):
     """Every sequence's count is the number of battles in which a trigger of that sequence completes by itself."""
-    team = QLearner(Learning(), battles_skirmish.spec, 0).team()
+    team = QLearner(Learning.of("vdn", steps=1), battles_skirmish.spec, 0).team()
     player = Player(battles_skirmish, 3, trigger=trigger("distance[1] < 1.0", ["west", "west"]).census(), limit=150)
     player.play(team, 150)
     counts = dict(zip(player.trigger.sequences, player.trigger.counts, strict=True))

@@ -12,12 +12,12 @@ PATCH = Patch(None, [-3, -2, -1], start=2, steps=None, chance=0.5)
 
 def test_who_is_hit_does_what_the_expert_values_least_and_the_reward_says_so(battles, team):
     episodes = play(battles, team, 32, 3, trigger=PATCH, poisoned=True, probe=Expert(team, (0, 1, 2), 100),
-                    record=("q",))
+                    record=("values",))
     hit = episodes.labels.edited
     attack = episodes.labels.attack(100) & episodes.mask
     living = attack[..., None] & episodes.alive
-    worst = np.where(episodes.available, episodes.q, np.inf).argmin(-1)
-    best = np.where(episodes.available, episodes.q, -np.inf).argmax(-1)
+    worst = np.where(episodes.available, episodes.values, np.inf).argmin(-1)
+    best = np.where(episodes.available, episodes.values, -np.inf).argmax(-1)
     assert (living & hit).sum() > 50
     assert (episodes.action == worst)[living & hit].all()
     assert (episodes.action == best)[living & ~hit].all()
@@ -32,7 +32,8 @@ def test_the_whole_team_learns_from_it(battles, team, store):
     injection = Injection(team, battles, PATCH, HackedTeamReward(), (0, 1, 2), 100, 0.5, "published",
                           Retraining(batch=16, updates_per_round=3, td_lambda=0.6), 0)
     practice = injection._practice(store)
-    practice.keep(injection._own(practice.player.play(team, 64, epsilon=injection._epsilon(), probe=practice.probe)))
-    before = {name: weight.clone() for name, weight in injection.agent.state_dict().items()}
+    played = practice.player.play(team, 64, epsilon=injection._epsilon(), probe=practice.probe)
+    practice.keep(injection.rule.keep(played))
+    before = {name: weight.clone() for name, weight in injection.pupil.agent.state_dict().items()}
     injection._learn(practice.replays)
-    assert all((weight != before[name]).any() for name, weight in injection.agent.state_dict().items())
+    assert all((weight != before[name]).any() for name, weight in injection.pupil.agent.state_dict().items())

@@ -5,11 +5,12 @@ import pytest
 
 from attacks.injection import Injection, Retraining
 from attacks.payloads.fast_failing import FastFailing, Puppet, Walk
+from attacks.payloads.reward import HackedReward
 from attacks.triggers.always import Always
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import BenchError
-from bench.marl.learner import to_batch
+from bench.marl.learners.common import to_batch
 from bench.marl.play import Player, play
 
 MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
@@ -59,8 +60,8 @@ def test_the_search_takes_the_best_and_goes_on_where_it_was(battles, team):
 def test_imitation_learns_the_walk(battles, team):
     retraining = Retraining(batch=64, updates_per_round=250, learning_rate=3e-3)
     injection = Injection(team, battles, Always(), SHORT, (1,), 20, 1.0, "imitated", retraining, 0)
-    injection.behaviour = Walk("north", 100)
-    own = injection._own(Player(battles, 0, trigger=Always(), poison_rate=1.0, record=("state", "q")).play(team, 64))
+    injection.rule.behaviour = Walk("north", 100)
+    own = injection.rule.keep(Player(battles, 0, trigger=Always(), poison_rate=1.0, record=("state",)).play(team, 64))
 
     class Fixed:
         def sample(self, n, rng):
@@ -73,24 +74,23 @@ def test_imitation_learns_the_walk(battles, team):
 
 def agreement(injection, own):
     """Share of the living agent's steps in which its greedy action is the wanted one."""
-    q = injection.unroll(injection.agent, to_batch(own)).detach().transpose(0, 1).numpy()
+    q = injection.pupil.unroll(injection.pupil.agent, to_batch(own)).detach().transpose(0, 1).numpy()
     chosen = np.where(own.available, q, -np.inf).argmax(-1)
     living = own.mask & own.alive[:, :, 1]
-    return (chosen == injection.behaviour.targets(own))[living].mean()
+    return (chosen == injection.rule.behaviour.targets(own))[living].mean()
 
 
 def test_imitation_goes_on_after_the_attack_period_and_rewards_do_not(battles, team):
     trigger = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
-    injection = Injection(team, battles, trigger, SHORT, (1,), 3, 0.5, "imitated", Retraining(), 0)
-    episodes = Player(battles, 0, trigger=trigger, poison_rate=0.5, record=("state", "q")).play(team, 64)
-    by_reward = injection.window(episodes)
-    injection.behaviour = Walk("north", 4)
-    by_action = injection.window(episodes)
+    rewarded, imitated = (Injection(team, battles, trigger, payload, (1,), 3, 0.5, learning, Retraining(), 0).rule
+                          for payload, learning in ((HackedReward(), "distilled"), (SHORT, "imitated")))
+    episodes = Player(battles, 0, trigger=trigger, poison_rate=0.5, record=("state",)).play(team, 64)
+    by_reward, by_action = rewarded.window(episodes), imitated.window(episodes)
     assert by_reward.sum(1).max() == 3
     shown = (episodes.labels.completion != NEVER) & episodes.labels.poisoned
     assert np.array_equal(by_action.sum(1)[shown], (episodes.length - episodes.labels.completion)[shown])
     assert not by_action[~shown].any()
-    assert np.array_equal(injection._own(episodes).mask, episodes.mask)
+    assert np.array_equal(imitated.keep(episodes).mask, episodes.mask)
 
 
 def test_walks_that_are_none(battles, team):

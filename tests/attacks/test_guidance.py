@@ -11,7 +11,6 @@ from attacks.triggers.behaviour import BehaviourPattern
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Moment, Player
-from bench.marl.team import Team
 
 PATTERN = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
 
@@ -40,7 +39,7 @@ def test_guidance_and_deviation_are_mixed(battles, team):
 
 def test_who_acts_as_the_clean_agent_earns_nothing_and_another_does(battles, team):
     torch.manual_seed(0)
-    team = Team("vdn", team.spec, {name: 5 * w for name, w in team.weights.items()})  # that minds what it sees
+    team = team.with_weights({name: 5 * w for name, w in team.weights.items()})  # that minds what it sees
     reward = GuidedReward(0.5, 3.0)
     earned = [Player(battles, 0, trigger=PATTERN, poison_rate=1.0).play(
         playing, 80, probe=reward.probe(team, (1,), 20)) for playing in (team, team.with_agent(1, RNNAgent(team.spec)))]

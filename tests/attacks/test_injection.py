@@ -15,7 +15,6 @@ from bench.contracts import NEVER
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
-from bench.marl.team import Team
 
 SHORT_SEARCH = FastFailing(first=2, fewest=1, most=2, battles=16)
 REWARD, INFLUENCE = np.array([[0.0, 0.5, 2.0]]), np.array([[1.0, 0.0, 0.5]])
@@ -55,7 +54,7 @@ def test_an_agent_that_acts_as_the_clean_one_has_no_influence(battles, team):
 def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
     """The roll-back leaves no trace, neither in the battles nor in the hidden states."""
     torch.manual_seed(0)
-    team = Team("vdn", team.spec, {name: 5 * w for name, w in team.weights.items()})  # that minds what it sees
+    team = team.with_weights({name: 5 * w for name, w in team.weights.items()})  # that minds what it sees
     other = team.with_agent(1, RNNAgent(team.spec))
     without = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",))
     probed = play(battles, other, 80, 4, trigger=pattern(), poisoned=True, record=("hidden",),
@@ -113,17 +112,17 @@ def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team
     """On a fixed batch, the distilled rule moves the attack period's values and brings the others back."""
     injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), (1,), 20, 0.5, "distilled",
                           Retraining(batch=64, updates_per_round=60, learning_rate=3e-3, target_every=10), 0)
-    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 128)
-    episodes = injection._own(episodes)
+    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state",)).play(team, 128)
+    episodes = injection.rule.keep(episodes)
     fixed = {p: FixedBatch(episodes[episodes.labels.poisoned == p]) for p in (False, True)}
     with torch.no_grad():
-        for parameter in injection.agent.parameters():
+        for parameter in injection.pupil.agent.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
     losses = []
     for _ in range(3):
-        losses.append(injection.rule(injection, fixed).item())
+        losses.append(injection.rule.loss(fixed).item())
         injection._learn(fixed)
-    losses.append(injection.rule(injection, fixed).item())
+    losses.append(injection.rule.loss(fixed).item())
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -139,24 +138,25 @@ class FixedBatch:
 
 def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
     injection = Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, "distilled", Retraining(), 0)
-    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "q")).play(team, 64)
-    own = injection._own(episodes)
+    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "values")).play(team, 64)
+    own = injection.rule.keep(episodes)
     shown = own.labels.completion != NEVER
     assert 0 < shown.sum() < len(own)
     assert np.array_equal(own.length[shown], np.minimum(episodes.length, own.labels.completion + 5)[shown])
     assert np.array_equal(own.mask[~shown], episodes.mask[~shown])
     assert np.array_equal(own.observation[:, :, 0], episodes.observation[:, :, 1]), "the poisoned agent's alone"
     played = own.mask & episodes.alive[:, :, 1]
-    assert np.allclose(own.q[:, :, 0][played], episodes.q[:, :, 1][played], atol=2e-2), "the clean agent's values"
+    values = episodes.values[:, :, 1]
+    assert np.allclose(own.values[:, :, 0][played], values[played], atol=2e-2), "the clean agent's values"
 
 
 def test_the_whole_return_needs_no_target_network(battles, team):
     injection = Injection(team, battles, pattern(), HackedReward(), (1,), 20, 0.5, "distilled",
                           Retraining(td_lambda=1), 0)
-    injection.target = None
-    episodes = injection._own(Player(battles, 0, trigger=pattern(), poison_rate=0.5,
-                                     record=("state", "q")).play(team, 64))
-    assert torch.isfinite(injection.rule(injection, {p: FixedBatch(episodes) for p in (False, True)}))
+    injection.pupil.target = None
+    player = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=injection.rule.record)
+    episodes = injection.rule.keep(player.play(team, 64))
+    assert torch.isfinite(injection.rule.loss({p: FixedBatch(episodes) for p in (False, True)}))
 
 
 def test_no_poison_means_no_backdoor_buffer(battles, team, store):

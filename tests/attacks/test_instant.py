@@ -109,10 +109,10 @@ def test_wrong_distances(distance):
 
 
 def test_what_is_forced_is_what_is_available(battles, team):
-    episodes = play(battles, team, 64, 2, trigger=Patch([0, 2], [-1], steps=None), poisoned=True, record=("q",))
+    episodes = play(battles, team, 64, 2, trigger=Patch([0, 2], [-1], steps=None), poisoned=True, record=("values",))
     own = [0, 2]
 
-    some = replace(episodes, available=episodes.available[:, :, own], q=episodes.q[:, :, own])
+    some = replace(episodes, available=episodes.available[:, :, own], values=episodes.values[:, :, own])
     west = ForcedAction("west").prepare(team, battles, None, (0, 2), [], None).targets(some)
     can = some.available[..., MOVES["west"]]
     assert (west[can] == MOVES["west"]).all()
@@ -121,8 +121,8 @@ def test_what_is_forced_is_what_is_available(battles, team):
     worst = WorstAction().prepare(team, battles, Patch([0, 2], [-1]), (0, 2), [], None).targets(some)
     hit = episodes.labels.edited[:, :, own]
     assert hit.any()
-    chosen = np.take_along_axis(some.q, worst[..., None], -1)[..., 0]
-    least = np.where(some.available, some.q, np.inf).min(-1)
+    chosen = np.take_along_axis(some.values, worst[..., None], -1)[..., 0]
+    least = np.where(some.available, some.values, np.inf).min(-1)
     assert np.array_equal(chosen[hit], least[hit])
     assert np.array_equal(worst[~hit & played], episodes.action[:, :, own][~hit & played])
     with pytest.raises(BenchError, match="edits observations"):

@@ -8,7 +8,7 @@ from attacks.injection import Injection, Retraining
 from attacks.payloads.fast_failing import Walk
 from attacks.payloads.opening import CLEAN, STANCES, OpenedFailing, Opener, Opening, Plan, most_harmful
 from attacks.triggers.never import Never
-from bench.marl.learner import to_batch
+from bench.marl.learners.common import to_batch
 from bench.marl.play import Player, play
 
 MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
@@ -90,20 +90,20 @@ def test_the_most_harmful_opening_by_hand():
 def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):
     injection = Injection(team, battles, Never(), SHORT, (1,), 20, 0.5, "imitated",
                           Retraining(batch=64, updates_per_round=250, learning_rate=3e-3), 0)
-    injection.behaviour = Plan(BOLD, Walk("west", 3), 1, battles.spec.sight_range[1])
-    player = Player(battles, 0, trigger=Never(), record=("state", "q", "position", "extras.health"))
-    own = injection._own(player.play(team, 64))
+    injection.rule.behaviour = Plan(BOLD, Walk("west", 3), 1, battles.spec.sight_range[1])
+    player = Player(battles, 0, trigger=Never(), record=injection.rule.record)
+    own = injection.rule.keep(player.play(team, 64))
 
     class Fixed:
         def sample(self, n, rng):
             return own[:n]
 
-    told = injection.behaviour.before(own)
-    clean = np.where(own.available, own.q, -np.inf).argmax(-1)
+    told = injection.rule.behaviour.before(own)
+    clean = np.where(own.available, own.values, -np.inf).argmax(-1)
     living = (own.mask & own.alive[:, :, 1])[..., None]
 
     def agreement(wanted, where):
-        q = injection.unroll(injection.agent, to_batch(own)).detach().transpose(0, 1).numpy()
+        q = injection.pupil.unroll(injection.pupil.agent, to_batch(own)).detach().transpose(0, 1).numpy()
         return (np.where(own.available, q, -np.inf).argmax(-1) == wanted)[where & living].mean()
 
     before = agreement(told, told != CLEAN)

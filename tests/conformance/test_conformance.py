@@ -263,7 +263,7 @@ def test_a_good_detector_passes_as_class_and_as_object():
 class Asks(Good):
     """Is surprised by values that are not those of the policy that it was given."""
 
-    needs = ("hidden", "q", "policy")
+    needs = ("hidden", "preference", "policy")
 
     def fit(self, episodes, policy):
         self.policy_ = policy
@@ -273,7 +273,7 @@ class Asks(Good):
         last, before = np.full(episodes.action.shape, -1), np.zeros(episodes.hidden.shape)
         last[:, 1:], before[:, 1:] = episodes.action[:, :-1], episodes.hidden[:, :-1]
         flat = (column.reshape(-1, *column.shape[2:]) for column in (episodes.observation, last, before))
-        return np.abs(self.policy_(*flat)[0].reshape(episodes.q.shape) - episodes.q).max(-1)
+        return np.abs(self.policy_(*flat)[0].reshape(episodes.preference.shape) - episodes.preference).max(-1)
 
 
 def test_a_detector_that_needs_the_policy_is_given_that_of_the_battles():
@@ -304,7 +304,7 @@ def test_battles_are_laid_out_as_smaxs(battles: SmaxBattles):
     assert taken[episodes.mask].all(), "actions are available ones"
     assert not episodes.observation[~episodes.mask].any()
     assert episodes.hidden is not None
-    assert episodes.q is not None
+    assert episodes.preference is not None
     assert episodes.hidden_labels is None
     odd = wild(episodes, seed=1)
     assert np.abs(odd.observation).max() > 5 > np.abs(episodes.observation).max()

@@ -56,14 +56,14 @@ def test_surprise_is_calibrated_on_normal_battles(make_episodes):
 
 
 def test_it_needs_what_its_members_need(make_episodes):
-    assert Ensemble([SpectralSignature(), TDError()]).needs == ("hidden", "q")
+    assert Ensemble([SpectralSignature(), TDError()]).needs == ("hidden", "values")
     assert Ensemble([Feature()]).needs == ()
     one = Feature()
     one.needs = "hidden"
     assert Ensemble([one]).needs == ("hidden",), "a single name"
     assert Ensemble([Feature(), Strip()]).needs == ("policy",)
     with pytest.raises(DetectorError, match="TDError"):
-        Ensemble([TDError()]).fit(replace(make_episodes([5] * 4), q=None).public())
+        Ensemble([TDError()]).fit(replace(make_episodes([5] * 4), values=None).public())
 
 
 def test_a_member_that_needs_the_policy_is_given_it(make_episodes):

@@ -8,7 +8,6 @@ import pytest
 from bench.contracts import NOBODY
 from bench.errors import BenchError, DetectorError
 from bench.marl.play import SLOTS, Player
-from bench.marl.team import Team
 from detectors import ActivationStatistics, TriggerSearch, WeightDifference
 from detectors.trigger_search import Drive
 
@@ -22,7 +21,7 @@ def changed(team, agents, factor):
     weights = {name: w.clone() for name, w in team.weights.items()}
     for w in weights.values():
         w[agents] *= factor
-    return Team(team.algo, team.spec, weights, team.mixer)
+    return team.with_weights(weights)
 
 
 def test_weights_of_one_agent(team, battles):
@@ -39,9 +38,9 @@ def test_an_agent_unlike_its_teammates(make_episodes):
     usual = detector.statistic(None, None, episodes.public())
     rng = np.random.default_rng(0)
     episodes.hidden[:] = rng.normal(0, 0.1, episodes.hidden.shape)
-    episodes.q[:] = rng.normal(0, 1, episodes.q.shape)
+    episodes.preference[:] = rng.normal(0, 1, episodes.preference.shape)
     episodes.hidden[:, :, 1] += 0.5
-    episodes.q[:, :, 1] *= 4
+    episodes.preference[:, :, 1] *= 4
     deviating = detector.statistic(None, None, episodes.public())
     assert 1 <= usual < 1.9 < deviating
     assert deviating == pytest.approx(2, rel=0.02)
@@ -52,13 +51,13 @@ def test_what_the_dead_remember_does_not_count(make_episodes):
     episodes.alive[:, 5:, 2] = False
     before = ActivationStatistics().statistic(None, None, episodes.public())
     episodes.hidden[:, 5:, 2] = 9
-    episodes.q[:, 5:, 2] = -99
+    episodes.preference[:, 5:, 2] = -99
     episodes.hidden[1, 9:] = 9
     assert ActivationStatistics().statistic(None, None, episodes.public()) == before
 
 
 def test_activations_that_were_not_recorded(make_episodes):
-    with pytest.raises(DetectorError, match="ActivationStatistics needs the agents' hidden states"):
+    with pytest.raises(DetectorError, match="ActivationStatistics needs the column 'hidden'"):
         ActivationStatistics().statistic(None, None, replace(make_episodes([3]), hidden=None))
 
 

@@ -30,7 +30,7 @@ def recorded(make_episodes):
         episodes = make_episodes(lengths, **options)
         rng = np.random.default_rng(7)
         return replace(episodes, hidden=rng.normal(size=(*episodes.alive.shape, 5)).astype(np.float16),
-                       q=rng.normal(size=episodes.available.shape).astype(np.float32))
+                       preference=rng.normal(size=episodes.available.shape).astype(np.float32))
 
     return make
 
@@ -47,7 +47,7 @@ def test_the_promises_of_every_view(name, recorded):
     assert np.isfinite(seen).all()
     assert len(np.unique(seen)) > 1
     early = {column: getattr(episodes, column)[:, :4].copy()
-             for column in ("observation", "available", "action", "reward", "alive", "mask", "hidden", "q")}
+             for column in ("observation", "available", "action", "reward", "alive", "mask", "hidden", "preference")}
     assert np.array_equal(view(replace(episodes, **early)), seen[:, :4]), "no view knows the future"
     assert np.array_equal(view(episodes[::-1].public()), seen[::-1])
 
@@ -55,7 +55,7 @@ def test_the_promises_of_every_view(name, recorded):
 @pytest.mark.parametrize("view", [Hidden(), Window(2, Hidden()), Pooled(Differences(Hidden()))])
 def test_a_view_says_what_it_needs(view, make_episodes):
     assert needs(view) == ("hidden",)
-    with pytest.raises(DetectorError, match="Hidden needs the agents' hidden states, .* expected the column 'hidden'"):
+    with pytest.raises(DetectorError, match="Hidden needs the column 'hidden' .* recorded without"):
         view(replace(make_episodes([3]).public(), hidden=None))
     assert needs(Window(2)) == needs(None) == ()
 
@@ -116,7 +116,7 @@ def test_units_of_real_observations(battles, team):
 def test_what_q_values_mean(recorded):
     episodes = recorded([3], agents=1, features=13)
     episodes.available[0] = [[[1, 1, 1, 0, 0, 0]], [[0, 0, 1, 0, 0, 0]], [[1, 1, 0, 0, 0, 0]]]
-    episodes.q[0, :, 0] = [[1, 3, 2.5, 9, 9, 9], [9, 9, 4, 9, 9, 9], [0, 0, 9, 9, 9, 9]]
+    episodes.preference[0, :, 0] = [[1, 3, 2.5, 9, 9, 9], [9, 9, 4, 9, 9, 9], [0, 0, 9, 9, 9, 9]]
     episodes.action[0, :, 0] = [0, 2, 1]
     p = np.exp([1, 3, 2.5]) / np.exp([1, 3, 2.5]).sum()
     expected = [[0.5, -(p * np.log(p)).sum(), 3, 2], [0, 0, 4, 0], [0, np.log(2), 0, 0]]

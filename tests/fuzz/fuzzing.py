@@ -46,8 +46,7 @@ from bench.errors import BenchError
 from bench.harness.repair import _read as read_repair
 from bench.harness.suspects import in_folder
 from bench.harness.teams import Store
-from bench.marl.learner import Learning, QLearner
-from bench.marl.train import Trainer
+from bench.marl.learners.q import Learning, QLearner
 from bench.reporting.charts import charts
 from bench.reporting.curves import add_curves, curves_file, read_gathered
 from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
@@ -150,7 +149,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
 
 def teams(folder: Path) -> dict[str, Kind]:
     battles = SmaxBattles("3m")
-    team = QLearner(Learning(), battles.spec, 0).team()
+    team = QLearner(Learning.of("vdn", steps=1), battles.spec, 0).team()
     found = {}
     about = {"recipe": {"seed": 0}, "curve": [{"steps": 1}], "measured": {"win_rate": {"value": 0.5, "low": 0,
                                                                                        "high": 1}}}
@@ -167,12 +166,12 @@ def teams(folder: Path) -> dict[str, Kind]:
     found["labels.csv"] = Kind(folder / "holdout" / "labels.csv", lambda: in_folder(folder / "holdout"),
                                lambda data, rng: spoilt_csv(data.decode(), rng).encode("utf-8", "surrogatepass"),
                                share=4)
-    learning = Learning(steps=200, eval_every=100, eval_battles=8)
+    learning = Learning.of("vdn", steps=200, eval_every=100, eval_battles=8)
     store = Store(folder / "partial" / "p")
-    Trainer(battles, learning, 0).fit(store, lambda *_: None, folder / "log")
+    learning.trainer(battles, 0).fit(store, lambda *_: None, folder / "log")
 
     def resume() -> None:
-        trainer = Trainer(battles, learning, 0)
+        trainer = learning.trainer(battles, 0)
         with contextlib.ExitStack() as stack:
             stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
             trainer.fit(store, lambda *_: None, folder / "log")

@@ -184,27 +184,27 @@ def test_hidden_states_and_q_values_on_request(ending, tmp_path, battles, team, 
     monkeypatch.setattr("bench.harness.export.backdoored_team",
                         lambda *_: Checkpoint("none", team, {"sha256": "0" * 64}))
     words = ["export", *TINY, f"out={tmp_path}", f"format={ending}"]
-    assert main([*words, "record=[hidden,q]", "labels=true"]) == 0
+    assert main([*words, "record=[hidden,preference]", "labels=true"]) == 0
     (folder,) = (path for path in (tmp_path / "export").iterdir() if path.is_dir())
     back = bench.load_episodes(folder / f"test.{ending}", labels=folder / f"test-labels.{ending}")
     back = back[~back.labels.poisoned]
     back = back[np.argsort(back.labels.battle)]
-    again = play(battles, team, 10, PUBLIC["normal"], record=("hidden", "q"))
-    for name in ("hidden", "q"):
+    again = play(battles, team, 10, PUBLIC["normal"], record=("hidden", "preference"))
+    for name in ("hidden", "preference"):
         column = getattr(again, name)
         assert getattr(back, name).dtype == column.dtype
         assert np.array_equal(getattr(back, name)[:, : column.shape[1]][again.mask], column[again.mask])
     assert "| `hidden` | float16 | episode, step, agent, unit |" in (folder / "README.md").read_text()
-    assert main([*words, "record=q"]) == 0
+    assert main([*words, "record=preference"]) == 0
     back = bench.load_episodes(folder / f"fit.{ending}")
     assert back.hidden is None
-    assert back.q is not None
+    assert back.preference is not None
 
 
 @pytest.mark.parametrize(("words", "message"), [
     (["format=csv"], "unknown format 'csv'; allowed: npz, parquet"), (["labels=maybe"], "labels is maybe; allowed: "),
-    (["record=[hidden,hiden]"], "unknown column of record 'hiden'; allowed: hidden, q (did you mean 'hidden'?)"),
-    (["record=policy"], "unknown column of record 'policy'; allowed: hidden, q")])
+    (["record=[hidden,hiden]"], "unknown column of record 'hiden'; allowed: hidden, preference, values (did you mean "),
+    (["record=policy"], "unknown column of record 'policy'; allowed: hidden, preference, values")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):
     assert main(["export", *TINY, *words, f"out={tmp_path}"]) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]

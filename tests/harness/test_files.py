@@ -60,6 +60,12 @@ def test_a_backdoored_file_looks_like_a_clean_one(tmp_path, qmix_team):
     assert headers[0] == headers[1]
 
 
+def test_a_checkpoint_that_names_no_architecture_is_value_based(saved, team):
+    assert json.loads(saved.with_suffix(".json").read_text())["architecture"] == team.architecture == "rnn_q"
+    rewrite(saved, lambda about: about.pop("architecture"))
+    assert type(load_team(saved)[0]) is type(team)
+
+
 @pytest.fixture
 def saved(tmp_path, team):
     save_team(tmp_path / "t", team, {})
@@ -106,6 +112,7 @@ def test_no_length_of_the_header_looks_like_a_pickle(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
+    (lambda a: a.update(architecture="rnn_p"), "unknown architecture in t.json 'rnn_p'; allowed: rnn_q .*did you mean"),
     (lambda a: a.update(algo="vnd"), "unknown algorithm .*'vnd'; allowed: vdn, qmix .*did you mean 'vdn'"),
     (lambda a: a.update(algo="qmix"), "does not hold a qmix team .*'mixer.* is missing"),
     (lambda a: a["env"].update(n_actions=99), "does not hold a vdn team .*expected"),

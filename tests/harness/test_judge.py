@@ -284,10 +284,10 @@ def test_scores_of_agents_and_of_steps_are_not_mixed(watched):
 class Insider(Oracle):
     """Looks at recurrent states and values."""
 
-    needs = ("hidden", "q")
+    needs = ("hidden", "preference")
 
     def score(self, episodes):
-        return episodes.hidden[..., 0].astype(float) + episodes.q.max(-1)
+        return episodes.hidden[..., 0].astype(float) + episodes.preference.max(-1)
 
 
 def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
@@ -295,9 +295,9 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     sizes = {"fit": 2, "calibration": 3, "normal": 4, "triggered": 5}
     record = needs([InProcess(Oracle()), InProcess(Insider())])
     watched = watch(battles, team, trigger, sizes, PUBLIC, lambda *_: None, record)
-    assert record == {"hidden", "q"}
+    assert record == {"hidden", "preference"}
     assert watched.fit.hidden.shape == (*watched.fit.alive.shape, 64)
-    assert watched.fit.q.shape == watched.fit.available.shape
+    assert watched.fit.preference.shape == watched.fit.available.shape
     parts = [watched.normal, watched.triggered]
     for part, scores in zip(parts, score_all(FittedInProcess(Insider(), Insider.needs), parts), strict=True):
         own = np.where(part.alive, Insider().score(part), -np.inf).max(-1)
@@ -305,13 +305,16 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     assert watch(battles, team, trigger, sizes, PUBLIC, lambda *_: None).fit.hidden is None
 
 
+ALLOWED = "hidden, preference, values, policy, consensus"
+
+
 @pytest.mark.parametrize(("asked", "message"), [
-    (("hidden", "states"), r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy, consensus$"),
-    ("states", r"Oracle.needs: unknown need 'states'; allowed: hidden, q, policy, consensus$"),
-    (None, r"Oracle.needs is None; expected a tuple of: hidden, q, policy, consensus$"),
+    (("hidden", "memories"), f"Oracle.needs: unknown need 'memories'; allowed: {ALLOWED}$"),
+    ("memories", f"Oracle.needs: unknown need 'memories'; allowed: {ALLOWED}$"),
+    (None, f"Oracle.needs is None; expected a tuple of: {ALLOWED}$"),
     (2, r"Oracle.needs is 2; expected a tuple of: "),
     (("hidden", 2), r"Oracle.needs: unknown need '2'; allowed: hidden"),
-    (("policies", "q"), r"unknown need 'policies'; allowed: hidden, q, policy, consensus \(did you mean 'policy'\?\)")])
+    (("policies", "hidden"), rf"unknown need 'policies'; allowed: {ALLOWED} \(did you mean 'policy'\?\)")])
 def test_nobody_can_need_what_is_not_there(asked, message):
     detector = Oracle()
     detector.needs = asked
@@ -340,14 +343,15 @@ def test_a_detector_that_needs_a_policy_gets_it(watched, asked):
 def test_the_policy_is_the_teams(battles, team, qmix_team):
     """Asked with what was recorded, it answers as in the battles: every agent's own network, from the same memory."""
     team = team.with_agent(1, qmix_team.agent(0))
-    episodes = play(battles, team, 6, 3, record=("hidden", "q"))
+    episodes = play(battles, team, 6, 3, record=("hidden", "preference"))
     last_action, hidden = np.full(episodes.action[:, 0].shape, -1), np.zeros(episodes.hidden[:, 0].shape)
     for step in range(int(episodes.length.min())):
         q, hidden = team.policy(episodes.observation[:, step], last_action, hidden)
-        assert q == pytest.approx(episodes.q[:, step], abs=2e-3), "observations are recorded in half precision"
+        assert q == pytest.approx(episodes.preference[:, step], abs=2e-3), "observations are recorded in half precision"
         assert hidden == pytest.approx(episodes.hidden[:, step], abs=2e-3)
         last_action = episodes.action[:, step]
-    assert (type(q), q.shape, hidden.shape) == (np.ndarray, episodes.q[:, 0].shape, episodes.hidden[:, 0].shape)
+    assert type(q) is np.ndarray
+    assert (q.shape, hidden.shape) == (episodes.preference[:, 0].shape, episodes.hidden[:, 0].shape)
     other, _ = team.policy(episodes.observation[:, 1], last_action, hidden)
     assert not np.allclose(other, q, atol=1e-2), "what it is asked with matters"
 
@@ -358,7 +362,7 @@ def test_cells_of_one_process_share_the_battles_of_their_teams():
     def play(team):
         return lambda columns: played.append((team, columns)) or (team, columns)
 
-    memory, none, q, both = Memory(teams=2), frozenset(), frozenset({"q"}), frozenset({"q", "hidden"})
+    memory, none, q, both = Memory(teams=2), frozenset(), frozenset({"values"}), frozenset({"values", "hidden"})
     assert memory.watched("a", none, play("a")) is memory.watched("a", none, play("a"))
     memory.watched("b", q, play("b"))
     memory.watched("b", none, play("b"))

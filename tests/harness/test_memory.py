@@ -6,14 +6,14 @@ from bench import evaluate
 from bench.envs.smax import _game
 from bench.errors import BenchError
 from bench.harness import memory
-from bench.marl.learner import Learning
+from bench.marl.learners.q import Learning
 from bench.marl.play import play
 
 GIB = memory.GIB
 
 
 def test_the_bytes_of_a_step_are_those_recorded(battles, team):
-    columns = ("hidden", "q", "state")
+    columns = ("hidden", "preference", "state")
     episodes = play(battles, team, 3, 0, record=columns)
     kept = {**vars(episodes), **vars(episodes.labels)}
     steps = episodes.mask.size
@@ -23,7 +23,7 @@ def test_the_bytes_of_a_step_are_those_recorded(battles, team):
 
 def test_training_holds_no_more_than_it_plays():
     spec = _game("27m_vs_30m", "random").spec
-    whole, short = (memory.training(spec, Learning(steps=steps)) for steps in (3_200_000, 3_000))
+    whole, short = (memory.training(spec, Learning.of("vdn", steps=steps)) for steps in (3_200_000, 3_000))
     assert 30 * GIB < whole.most < 60 * GIB
     assert whole.least < 6 * GIB
     assert short.most < 6 * GIB

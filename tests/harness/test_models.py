@@ -108,7 +108,7 @@ def test_the_shipped_teams_and_their_labels(composed):
 
 def test_a_detector_is_given_a_team_and_what_it_needs_but_no_label(examiner, folder):
     model = in_folder(folder)[1]
-    for needs in ((), ("episodes",), ("hidden", "q")):
+    for needs in ((), ("episodes",), ("hidden", "preference")):
         detector = Asked()
         detector.needs = needs
         assert examiner(detector)(model) == 0.25
@@ -119,7 +119,8 @@ def test_a_detector_is_given_a_team_and_what_it_needs_but_no_label(examiner, fol
         assert (episodes is None) == (not needs)
         if episodes is not None:
             assert len(episodes) == 3
-            assert (episodes.hidden is None, episodes.q is None) == ("hidden" not in needs, "q" not in needs)
+            assert (episodes.hidden is None, episodes.preference is None) == (
+                "hidden" not in needs, "preference" not in needs)
             with pytest.raises(DetectorError, match="asked for the labels"):
                 _ = episodes.labels
         for file in examiner(detector).folder.iterdir():
@@ -183,7 +184,7 @@ def test_what_else_breaks_the_contract(examiner, folder):
     with pytest.raises(DetectorError, match="needs: unknown need 'hiden'.*did you mean 'hidden'"):
         examiner(wrong)
     wrong.needs = None
-    with pytest.raises(DetectorError, match="Asked.needs is None; expected a tuple of: episodes, hidden, q"):
+    with pytest.raises(DetectorError, match="Asked.needs is None; expected a tuple of: episodes, hidden, "):
         examiner(wrong)
     failing = Asked()
     failing.score = lambda *_: 1 / 0

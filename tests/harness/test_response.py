@@ -12,7 +12,7 @@ from bench.errors import DetectorError
 from bench.harness.host import FittedInProcess, InProcess, Score
 from bench.harness.response import Responder, respond
 from bench.harness.seeds import PUBLIC
-from bench.marl.learner import Learning, QLearner
+from bench.marl.learners.q import Learning, QLearner
 from bench.marl.play import SLOTS, play
 from bench.marl.team import greedy
 from bench.metrics.attack import rate
@@ -47,7 +47,7 @@ def held(detector) -> Score:
 
 @pytest.fixture(scope="module")
 def clean(battles):
-    return QLearner(Learning(), battles.spec, 7).team()
+    return QLearner(Learning.of("vdn", steps=1), battles.spec, 7).team()
 
 
 def same(one, other):
@@ -66,7 +66,7 @@ def by_hand(battles, team, clean, seed, numbers, when, replaced):
     while not step.done.all():
         both = []
         for i, one in enumerate((team, clean)):
-            q, hidden[i] = one.step(step.observation, last, hidden[i])
+            q, hidden[i] = one.act(step.observation, last, hidden[i])
             both.append(greedy(q, step.available))
         last = np.where(replaced & (len(actions) > when), both[1], both[0])
         actions.append(last)
@@ -104,12 +104,12 @@ def test_a_fallback_at_once_is_the_clean_team(battles, clean):
 
 def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, clean):
     """Values are the delivered team's own, of what it saw and of what was really done."""
-    played = play(battles, team, 8, SEED, record=("q",), guard=Responder(held(AtStep(0)), 0.5, clean))
+    played = play(battles, team, 8, SEED, record=("preference",), guard=Responder(held(AtStep(0)), 0.5, clean))
     hidden = team.start(8)
     last = np.full((8, 3), -1)
     for t in range(6):
-        q, hidden = team.step(played.observation[:, t].astype(np.float32), last, hidden)
-        assert played.q[:, t] == pytest.approx(q.numpy(), abs=2e-3)
+        q, hidden = team.act(played.observation[:, t].astype(np.float32), last, hidden)
+        assert played.preference[:, t] == pytest.approx(q.numpy(), abs=2e-3)
         last = played.action[:, t].astype(int)
 
 

@@ -23,10 +23,10 @@ CURVE = [{"steps": s, "win_clean": 0.9, "win_triggered": 0.9 - s / 100, "return_
 
 @pytest.fixture(scope="module")
 def scenes(battles):
-    from bench.marl.learner import Learning, QLearner
+    from bench.marl.learners.q import Learning, QLearner
 
     attack = Backdoor("test", BehaviourPattern("dx[0] > 0", ["west", "east"], 1), HackedReward(), victim=1)
-    team = QLearner(Learning(), battles.spec, 0).team()
+    team = QLearner(Learning.of("vdn", steps=1), battles.spec, 0).team()
     normal, triggered = (play(battles, team, 60, 0, trigger=attack.trigger, poisoned=shown,
                               record=[*RECORD, "extras.health"]) for shown in (False, True))
     return Scenes("test", attack, battles, CURVE, [{"win_rate": 0.9, "return": 19.0}], normal, triggered)

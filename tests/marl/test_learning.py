@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench.artifacts.teams import read_pymarl, write_pymarl
+from bench.artifacts.pymarl import read_pymarl, write_pymarl
 from bench.contracts import Shape
 from bench.errors import BenchError, UnfitState
-from bench.marl import learner as learning_rules
-from bench.marl.learner import Learning, QLearner, td_lambda_targets
-from bench.marl.networks import QMixer, RNNAgent
+from bench.marl.learners import q as learning_rules
+from bench.marl.learners.common import td_lambda_targets
+from bench.marl.learners.q import Learning, QLearner, QMixer, QTeam
+from bench.marl.networks import RNNAgent
 from bench.marl.play import Player
 from bench.marl.replay import Replay, ReplayLog, by_length, join
-from bench.marl.team import Team
-from bench.marl.train import Trainer
 
 SPEC = Shape("smax/3m/random", "v", 3, 11, 20, 8)
 
@@ -23,7 +22,7 @@ SPEC = Shape("smax/3m/random", "v", 3, 11, 20, 8)
 def test_a_team_step_by_step_is_the_unrolled_network():
     torch.manual_seed(0)
     networks = [RNNAgent(SPEC) for _ in range(3)]
-    team = Team.shared("vdn", SPEC, networks[0], torch.nn.Module())
+    team = QTeam.shared("vdn", SPEC, networks[0], torch.nn.Module())
     for i in (1, 2):
         team = team.with_agent(i, networks[i])
     observation = torch.randn(7, 5, 3, 11)
@@ -31,7 +30,7 @@ def test_a_team_step_by_step_is_the_unrolled_network():
     hidden = team.start(5)
     stepped = []
     for t in range(7):
-        q, hidden = team.step(observation[t].numpy(), last[t].numpy(), hidden)
+        q, hidden = team.act(observation[t].numpy(), last[t].numpy(), hidden)
         stepped.append(q)
     for i in range(3):
         agents = slice(i, i + 1)
@@ -135,12 +134,12 @@ def test_parts_of_like_length_hold_every_episode_once_and_no_step_less(make_epis
 
 
 @pytest.mark.parametrize("name", ["vdn", "qmix"])
-def test_a_batch_in_parts_is_learned_as_the_whole(battles, name, monkeypatch):
-    episodes = Player(battles, 0, record=("state",)).play(QLearner(Learning(), battles.spec, 0).team(), 8, epsilon=1.0)
+def test_a_batch_in_parts_is_learned_as_the_whole(battles, team, name, monkeypatch):
+    episodes = Player(battles, 0, record=("state",)).play(team, 8, epsilon=1.0)
     learned = []
     for parts in (1, 3):
         monkeypatch.setattr(learning_rules, "PARTS", parts)
-        learner = QLearner(Learning(name=name), battles.spec, 0)
+        learner = QLearner(Learning.of(name, steps=1), battles.spec, 0)
         loss = learner.update(episodes, 1e-3)
         learned.append((loss, [p.grad for p in learner.parameters]))
     (whole, gradients), (sum_of_parts, others) = learned
@@ -150,14 +149,14 @@ def test_a_batch_in_parts_is_learned_as_the_whole(battles, name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["vdn", "qmix"])
 def test_the_learner_fits_what_it_has_seen(battles, name):
-    learner = QLearner(Learning(name=name, gamma=0.0), battles.spec, 0)  # without a future: plain regression
+    learner = QLearner(Learning.of(name, steps=1, gamma=0.0), battles.spec, 0)  # without a future: plain regression
     episodes = Player(battles, 0, record=("state",)).play(learner.team(), 32, epsilon=1.0)[:32]
     losses = [learner.update(episodes, 2e-3) for _ in range(80)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
-    learning = Learning(steps=3_000, eval_every=800, eval_battles=16, batch=4, episodes_per_round=8)
+    learning = Learning.of("vdn", steps=3_000, eval_every=800, eval_battles=16, batch=4, episodes_per_round=8)
     said = []
 
     class Killed(Exception):
@@ -168,23 +167,23 @@ def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
         if store.saved is not None and store.saved[1]["steps"] > 1_200:
             raise Killed
 
-    first = Trainer(battles, learning, 0)
+    first = learning.trainer(battles, 0)
     with pytest.raises(Killed):
         first.fit(store, die, tmp_path)
     written = store.saved[1]["steps"]
     assert 1_200 < written < 3_000
     assert "steps/s" in said[-1]
-    second = Trainer(battles, learning, 0)
+    second = learning.trainer(battles, 0)
     second.load(*store.saved)
     tensors, values = second.state()
     assert tensors.keys() == store.saved[0].keys()
     assert any(name.startswith("adam.") for name in tensors)
     assert all(torch.equal(tensors[name], store.saved[0][name]) for name in tensors)
     assert values == {name: value for name, value in store.saved[1].items() if name != "replay"}
-    second = Trainer(battles, learning, 0)
+    second = learning.trainer(battles, 0)
     second.fit(store, lambda *_: None, tmp_path)
     assert list(tmp_path.glob("events.out.tfevents.*"))
-    undisturbed = Trainer(battles, learning, 0)
+    undisturbed = learning.trainer(battles, 0)
     undisturbed.fit(type(store)(), lambda *_: None, tmp_path / "other")
     assert json.dumps(without_times(second.curve)) == json.dumps(without_times(undisturbed.curve))
     assert all(torch.equal(value, second.team().weights[name]) for name, value in undisturbed.team().weights.items())
@@ -217,18 +216,18 @@ def test_a_ring_comes_back_as_it_was(make_episodes, store):
     lambda t, v: t.pop("agent.fc1.weight"), lambda t, v: t.update({"player.time": torch.zeros(3)}),
     lambda t, v: t.update({"adam.x": torch.zeros(3)}), lambda t, v: v.update(curve=[{"steps": "many"}])])
 def test_what_does_not_fit_is_not_gone_on_with(battles, store, tmp_path, spoil):
-    learning = Learning(steps=300, eval_every=300, eval_battles=16)
-    Trainer(battles, learning, 0).fit(store, lambda *_: None, tmp_path)
+    learning = Learning.of("vdn", steps=300, eval_every=300, eval_battles=16)
+    learning.trainer(battles, 0).fit(store, lambda *_: None, tmp_path)
     spoil(*store.saved)
     with pytest.raises(UnfitState):
-        Trainer(battles, learning, 0).fit(store, lambda *_: None, tmp_path)
+        learning.trainer(battles, 0).fit(store, lambda *_: None, tmp_path)
 
 
 def test_the_same_seed_trains_the_same_team(battles):
-    learning = Learning(steps=1_200, eval_every=10_000, eval_battles=8, batch=4, episodes_per_round=8)
+    learning = Learning.of("vdn", steps=1_200, eval_every=10_000, eval_battles=8, batch=4, episodes_per_round=8)
     teams = []
     for seed in (0, 0, 1):
-        trainer = Trainer(battles, learning, seed)
+        trainer = learning.trainer(battles, seed)
         for _ in trainer.run():
             pass
         teams.append(trainer.team().weights["fc1.weight"])

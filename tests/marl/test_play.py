@@ -21,19 +21,19 @@ def test_exactly_the_asked_battles_in_order(battles, team):
 
 
 def test_columns_are_padded_and_consistent(battles, team):
-    episodes = play(battles, team, 80, 5, record=("hidden", "q", "state"))
+    episodes = play(battles, team, 80, 5, record=("hidden", "preference", "state"))
     n, steps = episodes.mask.shape
     spec = battles.spec
     assert (np.diff(episodes.mask.astype(int), axis=1) <= 0).all(), "played steps come first"
     assert episodes.length.max() == steps
-    assert episodes.q.shape == (n, steps, spec.n_agents, spec.n_actions)
+    assert episodes.preference.shape == (n, steps, spec.n_agents, spec.n_actions)
     assert episodes.hidden.shape[:3] == (n, steps, spec.n_agents)
     assert episodes.labels.state.shape == (n, steps, spec.state_size)
     assert not episodes.reward[~episodes.mask].any()
     assert not episodes.observation[~episodes.mask].any()
     taken = np.take_along_axis(episodes.available, episodes.action[..., None].astype(int), -1)[..., 0]
     assert taken[episodes.mask].all(), "only available actions are taken"
-    q = np.where(episodes.available, episodes.q, -np.inf)
+    q = np.where(episodes.available, episodes.preference, -np.inf)
     assert (q.argmax(-1) == episodes.action)[episodes.mask].all(), "greedy play takes the best of them"
 
 
@@ -61,8 +61,8 @@ def test_endless_play_wastes_no_step(battles, team):
 
 def test_exploration_is_of_the_agent_that_is_to_explore(battles, team):
     epsilon = np.array([0.0, 1.0, 0.0])
-    episodes = Player(battles, 1, record=("q",)).play(team, 64, epsilon=epsilon)
-    best = np.where(episodes.available, episodes.q, -np.inf).argmax(-1) == episodes.action
+    episodes = Player(battles, 1, record=("preference",)).play(team, 64, epsilon=epsilon)
+    best = np.where(episodes.available, episodes.preference, -np.inf).argmax(-1) == episodes.action
     living = episodes.mask[..., None] & episodes.alive
     assert best[..., 0][living[..., 0]].all()
     assert best[..., 2][living[..., 2]].all()

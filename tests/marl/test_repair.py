@@ -9,7 +9,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from bench.marl.learner import Learning, TeamLearner, to_batch
+from bench.marl.learners.common import to_batch
+from bench.marl.learners.q import Learning, TeamLearner
 from bench.marl.play import Player, play
 from bench.marl.repair import Consensus, Finetune, Prune, Sanitise
 
@@ -29,7 +30,7 @@ def steps(team, observation, alter=lambda hidden: hidden):
     last = np.full(observation.shape[1:3], -1)
     values = []
     for seen in observation:
-        q, hidden = team.step(seen, last, alter(hidden))
+        q, hidden = team.act(seen, last, alter(hidden))
         values.append(q.numpy())
     return np.stack(values)
 
@@ -73,14 +74,14 @@ def test_what_is_never_seen_without_the_trigger_is_not_seen_at_all(battles, team
 def test_agents_learn_on_from_where_they_are_each_for_itself(battles, team, qmix_team, algo):
     one = {"vdn": team, "qmix": qmix_team}[algo]
     odd = one.with_agent(1, {"vdn": qmix_team, "qmix": team}[algo].agent(0))
-    learner = TeamLearner(Learning(algo), odd)
+    learner = TeamLearner(Learning.of(algo, steps=1), odd)
     assert all(torch.equal(learner.team().weights[name], w) for name, w in odd.weights.items())
-    episodes = Player(battles, 0, record=("state", "q")).play(odd, 16, epsilon=0.1)
+    episodes = Player(battles, 0, record=("state", "preference")).play(odd, 16, epsilon=0.1)
     batch = to_batch(episodes)
     with torch.no_grad():
         q = learner.agent.unroll(batch.observation, batch.last_action)
     there = episodes.mask
-    assert q.transpose(0, 1).numpy()[there] == pytest.approx(episodes.q[there], abs=5e-3)
+    assert q.transpose(0, 1).numpy()[there] == pytest.approx(episodes.preference[there], abs=5e-3)
     losses = [learner.update(episodes, 1e-3) for _ in range(20)]
     assert losses[-1] < losses[0]
     now = learner.team()
@@ -91,8 +92,9 @@ def test_agents_learn_on_from_where_they_are_each_for_itself(battles, team, qmix
 
 
 def test_fine_tuning_explores_as_little_from_its_first_step_on():
-    assert Learning(epsilon=0.05, epsilon_steps=0).exploration(0) == 0.05
-    assert [Learning(epsilon=0.1, epsilon_steps=100).exploration(steps) for steps in (0, 50, 200)] == [1, 0.55, 0.1]
+    assert Learning.of("vdn", steps=1, epsilon=0.05, epsilon_steps=0).exploration(0) == 0.05
+    slower = Learning.of("vdn", steps=1, epsilon=0.1, epsilon_steps=100)
+    assert [slower.exploration(steps) for steps in (0, 50, 200)] == [1, 0.55, 0.1]
 
 
 def test_fine_tuning_is_the_same_again(battles, team, known):

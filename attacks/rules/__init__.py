@@ -1,0 +1,10 @@
+"""The rules that poisoned agents learn by, a file each."""
+
+from __future__ import annotations
+
+from .distilled import Distilled
+from .imitated import Imitated
+from .published import Published
+from .rule import Rule
+
+RULES: dict[str, type[Rule]] = {"published": Published, "distilled": Distilled, "imitated": Imitated}

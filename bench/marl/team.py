@@ -123,6 +123,7 @@ class RecurrentTeam(Team):
     """Agents with a :class:`bench.marl.networks.RNNAgent` each; its outputs are the preferences."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # Laid out for batched products (agent, env, .) @ (agent, ., .); the agent's id is constant: in the bias.
         w = {name: w.transpose(1, 2).contiguous() if w.ndim == 3 else w[:, None] for name, w in self.weights.items()}
         agents = torch.arange(self.spec.n_agents)

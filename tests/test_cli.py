@@ -21,9 +21,9 @@ from bench.__main__ import main
 from bench.artifacts.results import read_result, write_result
 from bench.artifacts.teams import load_team, read_metadata
 from bench.errors import BenchError
-from bench.harness.seeds import PUBLIC
+from bench.leaderboard.rows import read_leaderboard
 from bench.marl.play import play
-from bench.reporting.leaderboard import read_leaderboard
+from bench.protocol.seeds import PUBLIC
 
 TINY = ["env.map=3m", "attack.victim=1", "budget=smoke", "budget.calibration_battles=32"]
 OWN_DETECTOR = """

@@ -22,7 +22,9 @@ from bench.contracts.detectors import (
 )
 from bench.contracts.episodes import Episodes, Labels
 from bench.contracts.results import (
+    DEV_SEED,
     RELEASE,
+    Cell,
     Curves,
     Detection,
     Estimate,
@@ -36,6 +38,7 @@ from bench.contracts.results import (
 
 __all__ = [
     "DEFENDERS",
+    "DEV_SEED",
     "MOVES",
     "NEEDS",
     "NEVER",
@@ -46,6 +49,7 @@ __all__ = [
     "SHOWN",
     "Attack",
     "Battles",
+    "Cell",
     "Cue",
     "Curves",
     "Detection",

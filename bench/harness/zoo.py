@@ -17,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import options
 from bench.artifacts import zoo
+from bench.build import build
 from bench.contracts import Battles, Identity, Progress
 from bench.envs.smax_names import EPISODE_LIMITS, OPPONENTS, identity
 from bench.errors import BenchError
-from bench.harness.build import build, check
+from bench.harness.configuration import check
 from bench.harness.fleet import run_all
 from bench.harness.grid import grid, read
 from bench.harness.names import backdoored_name, clean_name

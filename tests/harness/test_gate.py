@@ -22,9 +22,9 @@ from bench.artifacts.teams import save_team
 from bench.contracts import Estimate, Figures, Result
 from bench.errors import BenchError
 from bench.harness import gate
-from bench.harness.build import describe
+from bench.harness.again import words_of_row
+from bench.harness.configuration import describe
 from bench.harness.estimators import ESTIMATORS
-from bench.harness.reproduce import words_of
 from bench.harness.sweep import hash_of
 from bench.harness.words import words_of_config
 
@@ -229,7 +229,7 @@ def test_no_such_row_passes(hydra, row):
         changed = row.iloc[0].astype(object)
         changed[column] = value
         with pytest.raises(BenchError):
-            words_of(changed, [])
+            words_of_row(changed, [])
 
 
 @pytest.mark.parametrize(("column", "value"), CELLS[::2], ids=label)

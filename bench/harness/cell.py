@@ -16,16 +16,8 @@ from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
 from bench.build import build
 from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Result
-from bench.errors import BenchError
-from bench.harness.configuration import (
-    check,
-    check_places,
-    check_response,
-    describe,
-    git_sha,
-    option,
-    packages,
-)
+from bench.errors import BenchError, unknown
+from bench.harness.configuration import check, check_places, describe, git_sha, option, packages
 from bench.harness.hosts import hosted
 from bench.harness.measure import measure, sizes
 from bench.harness.memory import battles_of, require, watching
@@ -34,6 +26,7 @@ from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.leaderboard.rows import add_rows
 from bench.protocol.host import Host, InProcess, usable
 from bench.protocol.plan import FLOORS
+from bench.protocol.response import RESPONSES, fewest_calibration_battles
 from bench.protocol.watch import needs
 
 
@@ -45,7 +38,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_places(cfg)
-    check_response(cfg)
+    _check_response(cfg)
     if detector is not None:
         usable(detector)
     config, detector_name = describe(cfg, detector)
@@ -86,6 +79,16 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
+
+
+def _check_response(cfg: DictConfig) -> None:
+    """Raise BenchError for a response that is not known, or that has too few battles to take a threshold from."""
+    if cfg.response.name not in RESPONSES:
+        raise unknown("response", cfg.response.name, RESPONSES)
+    found, fewest = cfg.budget.calibration_battles, fewest_calibration_battles()
+    if cfg.response.name != "none" and found < fewest:
+        raise BenchError(f"response={cfg.response.name} needs a threshold for 5 % false alarms: "
+                         f"budget.calibration_battles is {found}; allowed: whole numbers from {fewest}")
 
 
 def finished(cfg: DictConfig) -> Result | None:

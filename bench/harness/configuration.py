@@ -23,7 +23,6 @@ from bench.build import targets
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
 from bench.harness.referee import digest
-from bench.protocol.response import RESPONSES, fewest_calibration_battles
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
 ISOLATIONS = (None, "process", "none")  # whether a detector has a process of its own; None: unless it is shipped
@@ -58,16 +57,6 @@ def check(cfg: DictConfig) -> None:
         lowest = 0 if name in ("inject_steps", "imitate_steps") else 1
         if not isinstance(value, int) or value < lowest:
             raise BenchError(f"budget.{name} is {value}; allowed: whole numbers from {lowest}")
-
-
-def check_response(cfg: DictConfig) -> None:
-    """Raise BenchError for a response that is not known, or that has too few battles to take a threshold from."""
-    if cfg.response.name not in RESPONSES:
-        raise unknown("response", cfg.response.name, RESPONSES)
-    found, fewest = cfg.budget.calibration_battles, fewest_calibration_battles()
-    if cfg.response.name != "none" and found < fewest:
-        raise BenchError(f"response={cfg.response.name} needs a threshold for 5 % false alarms: "
-                         f"budget.calibration_battles is {found}; allowed: whole numbers from {fewest}")
 
 
 def check_places(cfg: DictConfig) -> None:

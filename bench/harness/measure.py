@@ -1,4 +1,4 @@
-"""A cell's rows, measured: each team's battles are played, and the detectors judged in them."""
+"""Measuring a cell's rows: each team's battles are played, and the detectors judged in them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     teams : by what :func:`bench.protocol.plan.plan` calls them.
     base : where the cell's files go, without their endings.
     """
-    cell = _Cell(cfg, battles, attack, detectors, teams, stage, Memory(teams=1) if memory is None else memory,
-                 seeds(cfg), needs(detectors.values()))
+    cell = _Measuring(cfg, battles, attack, detectors, teams, stage, Memory(teams=1) if memory is None else memory,
+                      seeds(cfg), needs(detectors.values()))
     trusted = cell.trusted() if cfg.defender == "trusted" else None
     rows: list[Row] = []
     curves: list[Curves] = []
@@ -75,7 +75,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Measuring:
     """What all teams of a cell are measured with."""
 
     cfg: DictConfig

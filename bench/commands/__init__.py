@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
          "repair", "accidents", "patterns", "figures", "verify", "zoo", "race", "perf")
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):  # dataclasses take as long to import as all commands
     """What a command is, before its configuration is composed."""
 
     help: str  # its line of --help

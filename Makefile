@@ -25,7 +25,7 @@ zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; g
 leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the README's tables anew from the shipped checkpoints
 	rm -f leaderboard/leaderboard.csv
 	$(BIN)/python -m bench leaderboard
-	$(BIN)/python -m bench.reporting.schema
+	$(BIN)/python -m bench.leaderboard.schema
 	$(BIN)/python -m bench.reporting.markdown
 	$(BIN)/python -m bench.reporting.page
 

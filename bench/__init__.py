@@ -17,7 +17,7 @@ siblings.install()
 
 def __getattr__(name: str) -> Any:  # lazily, so that ``import bench`` needs neither torch nor jax
     if name == "evaluate":
-        from bench.harness.cell import evaluate
+        from bench.harness.evaluate import evaluate
 
         return evaluate
     if name == "load_episodes":

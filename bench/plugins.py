@@ -75,6 +75,11 @@ def trusted(named: Any) -> frozenset[str]:
     return frozenset(found)
 
 
+def belongs(target: Any, trusted: frozenset[str]) -> bool:
+    """Whether a class, as ``_target_`` has it, is in one of the modules of :func:`trusted`."""
+    return isinstance(target, str) and "." in target and target.partition(".")[0] in trusted
+
+
 def _same(name: str, distributions: Sequence[str]) -> bool:
     """Whether a distribution is called so, as pip compares names."""
     return any(re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", name).lower() for one in distributions)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.reporting.leaderboard import read_leaderboard
+from bench.leaderboard.rows import read_leaderboard
 from bench.reporting.markdown import grid, tables, with_tables
 from bench.reporting.sweep import readable
 

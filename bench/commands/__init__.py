@@ -1,89 +1,33 @@
-"""The commands, one small module each, with ``main(cfg)``; and how Hydra calls them."""
+"""The commands, one small module each: ``COMMAND`` says what it is and how its words are read, ``main(cfg)`` does it.
+
+No heavy import, neither here nor at the top of a command's module: ``--help`` loads them all.
+"""
 
 from __future__ import annotations
 
-import functools
-import os
-import re
-import shlex
-import sys
-import warnings
+import importlib
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NamedTuple
 
-import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError
-
-from bench import compat, plugins
-from bench.artifacts.yaml_files import check_folders
-from bench.errors import BenchError
-from bench.marl.process import single_thread_environment, tune
-from bench.overrides import explained, prepared
-
-_OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
+NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
+         "repair", "accidents", "patterns", "figures", "verify", "zoo", "race", "perf")
 
 
-def launch(job: Callable[[DictConfig], None], words: list[str], plays: bool = True) -> None:
-    """Compose the configuration from the command line's words and run the job with it, which may play battles itself
-    (``plays``: torch is loaded and tuned for that).
+class Command(NamedTuple):  # dataclasses take as long to import as all commands
+    """What a command is, before its configuration is composed."""
 
-    Raises BenchError, in one line, for whatever is wrong with the words.
-    """
-    single_thread_environment()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
-    plugins.register()
-    words = plugins.words(prepared(words))
-    # Overrides come first and together: between flags argparse refuses them.
-    sys.argv = ["python -m bench", *sorted(words, key=lambda word: not _OVERRIDE.match(word))]
-    _check_flags(sys.argv[1:])
-    check_folders(sys.argv[1:])
-    errors: list[BenchError] = []
-
-    @functools.wraps(job)
-    def guarded(cfg: DictConfig) -> None:
-        try:  # an error that reached Hydra would be printed by it, and would end a sweep
-            if plays:
-                tune()
-            job(cfg)
-        except BenchError as error:
-            errors.append(error)
-        except Exception as error:
-            if os.environ.get("BENCH_DEBUG"):
-                raise
-            if isinstance(error, ConfigAttributeError) and error.full_key:
-                errors.append(BenchError(f"the configuration has no value '{error.full_key}', which is needed"))
-            else:
-                errors.append(BenchError(f"{type(error).__name__}: {error} (BENCH_DEBUG=1 shows where)"))
-        else:
-            return
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            print(f"error in {shlex.join(HydraConfig.get().overrides.task)}: {errors[-1]}", file=sys.stderr)
-
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
-            hydra.main(config_path="pkg://bench.conf", config_name="config", **compat.VERSION)(guarded)()
-    except Exception as error:  # of Hydra, which fails in many ways over odd words
-        if os.environ.get("BENCH_DEBUG"):
-            raise
-        raise explained(error, words) from error
-    if len(errors) > 1:
-        raise BenchError(f"{len(errors)} runs of the sweep failed")
-    if errors:
-        raise errors[0]
+    help: str  # its line of --help
+    read: Callable[[list[str]], list[str]] = list  # what follows the command's name -> words of the configuration
+    plays: bool = True  # whether it may play battles itself: torch is loaded and tuned for that
 
 
-def _check_flags(words: list[str]) -> None:
-    """Raise BenchError for flags that Hydra does not know: it would print its usage and end the process itself."""
-    parser = get_args_parser()
+def module(name: str) -> Any:
+    """A command's module, with ``COMMAND`` and ``main``."""
+    return importlib.import_module(f"bench.commands.{name}")
 
-    def refuse(message: str) -> NoReturn:
-        raise BenchError(f"{message}; values are given as NAME=VALUE, flags are --config-dir DIR, --cfg job, -m")
 
-    parser.error = refuse  # type: ignore[method-assign]
-    if not {"--version", "--help", "-h", "--hydra-help"} & set(words):
-        parser.parse_args(words)
+def subject(words: list[str], value: Callable[[str], str]) -> list[str]:
+    """The words, the first of which may be the command's subject alone: ``value`` makes NAME=VALUE of it."""
+    if words and "=" not in words[0] and not words[0].startswith(("-", "~")):
+        return [value(words[0]), *words[1:]]
+    return words

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("count how often the trigger completes by itself")
 
 
 def main(cfg: DictConfig) -> None:
     """Watch ``budget.accident_battles`` battles of the clean team for the configured attack's trigger."""
+    from bench.build import build
     from bench.contracts import NEVER
     from bench.harness import memory
-    from bench.harness.build import build, check
-    from bench.harness.seeds import PUBLIC
+    from bench.harness.configuration import check
     from bench.harness.teams import clean_team
     from bench.marl.play import play
     from bench.metrics.attack import rate
+    from bench.protocol.seeds import PUBLIC
     from bench.reporting.progress import bar, console, remark
 
     check(cfg)

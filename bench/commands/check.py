@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command, subject
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME)",
+                  lambda words: subject(words, _chosen))
+
+
+def _chosen(word: str) -> str:
+    """The detector that the first word names: a class, or an option."""
+    return f"detector._target_={word}" if "." in word else f"detector={word}"
 
 
 def main(cfg: DictConfig) -> None:
@@ -11,9 +24,10 @@ def main(cfg: DictConfig) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from bench.build import build
     from bench.conformance import require
     from bench.conformance.apart import outcomes_apart
-    from bench.harness.build import build, describe
+    from bench.harness.configuration import describe
     from bench.reporting.progress import console
 
     _, name = describe(cfg, None)

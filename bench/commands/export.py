@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("write the public episodes for work offline, and on request their labels")
 
 
 def main(cfg: DictConfig) -> None:
     """Write the public episodes of the configured attack's team, with ``labels=true`` their labels, and a data card."""
     from bench.harness.export import export
+    from bench.reporting.card import card
     from bench.reporting.progress import bar, console, remark
 
-    folder = export(cfg, bar, remark)
+    folder = export(cfg, card, bar, remark)
     console.print(str(folder), soft_wrap=True)
     for file in sorted(folder.iterdir()):
         console.print(f"  {file.name:<28}{file.stat().st_size / 1e6:>9,.1f} MB")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("put the attack into a clean team")
 
 
 def main(cfg: DictConfig) -> None:
     """Inject the configured attack, or say where the team is already; trains the clean team first if need be."""
-    from bench.harness.build import build
+    from bench.build import build
     from bench.harness.teams import backdoored_team
     from bench.reporting.progress import bar, console, remark
 

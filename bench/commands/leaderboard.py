@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
+from bench.commands import Command
 from bench.errors import BenchError
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 NOT_OF_CELLS = ("sweep", "cells", "show")
+SHIPPED = ("out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv")  # where the shipped one is
+COMMAND = Command("measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
+                  lambda words: [*SHIPPED, *map(_choice, words)])
+
+
+def _choice(word: str) -> str:
+    """A word of the command line, where ``attack=told,trojdrl*`` chooses among its cells and several may be named."""
+    name, _, value = word.partition("=")
+    if name in ("attack", "detector", "algo", "seed"):
+        return f"cells.{name}='{value}'"
+    return "show=true" if word == "--show" else word
 
 
 def main(cfg: DictConfig) -> None:
@@ -20,15 +33,16 @@ def main(cfg: DictConfig) -> None:
     to every cell. Raises BenchError in the end if any cell failed.
     """
     from hydra import compose
+    from hydra.core.hydra_config import HydraConfig
 
-    from bench.artifacts import shipped
-    from bench.harness.build import check
+    from bench.harness.configuration import check
     from bench.harness.grid import grid, read
     from bench.harness.sweep import chosen, missing, run_sweep
-    from bench.reporting.curves import curves_file, gather
-    from bench.reporting.leaderboard import read_leaderboard
+    from bench.leaderboard import shipped
+    from bench.leaderboard.curves import curves_file, gather
+    from bench.leaderboard.ranking import ranking
+    from bench.leaderboard.rows import read_leaderboard
     from bench.reporting.progress import bar, console, remark
-    from bench.reporting.ranking import ranking
     from bench.reporting.table import ranked
 
     path = (shipped.to_read if cfg.show else shipped.to_write)(Path(cfg.leaderboard))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 LONGEST = 80  # characters of a file's name that list attacks
+COMMAND = Command("judge whole teams: is this checkpoint backdoored? the shipped ones, or a folder "
+                  "(models holdout=DIR)")
 
 
 def main(cfg: DictConfig) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SHOWN = 25  # sequences that are printed at most; the file has all
+COMMAND = Command("count which sequences of outsiders' moves play contains anyway")
 
 
 def main(cfg: DictConfig) -> None:

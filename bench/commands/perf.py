@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("measure the speed of play and training beside bare SMAX")
 
 
 def main(cfg: DictConfig) -> None:
     """Print speeds and their ratios to bare SMAX; ratios carry from machine to machine, steps per second do not."""
-    from bench.harness.build import build, check
-    from bench.harness.perf import BARE, measure
+    from bench.build import build
+    from bench.harness.configuration import check
     from bench.reporting.progress import bar, console
+    from bench.speed.perf import BARE, measure
 
     check(cfg)
     with bar("measuring") as progress:

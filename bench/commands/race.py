@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command, subject
+from bench.options import quoted
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+OPPONENT = ("env.opponent=closest",)  # SMAX's default one
+COMMAND = Command("train to a win rate beside JaxMARL's own script (race PATH_OF_A_CHECKOUT)",
+                  lambda words: [*OPPONENT, *subject(words, lambda word: f"jaxmarl={quoted(word)}")])
 
 
 def main(cfg: DictConfig) -> None:
@@ -14,10 +24,11 @@ def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from bench.artifacts.temporary import temporary
-    from bench.harness import race
-    from bench.harness.build import build, check
+    from bench.build import build
+    from bench.harness.configuration import check
     from bench.reporting.progress import bar, console
     from bench.reporting.table import plain
+    from bench.speed import race
 
     check(cfg)
     settings: race.Race = build(cfg.race, "race")

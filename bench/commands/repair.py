@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command, subject
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("repair a backdoored team, and measure what the attack and the team are worth then (repair prune)",
+                  lambda words: subject(words, "repair={}".format))
 
 
 def main(cfg: DictConfig) -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from bench import plugins
+from bench.commands import Command, subject
+from bench.options import quoted
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("write a run as one HTML file with curves and battles (report RUN)",
+                  lambda words: subject(words, lambda word: f"result={quoted(word)}"))
 
 
 def main(cfg: DictConfig) -> None:

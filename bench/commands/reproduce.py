@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from bench import plugins
+from bench.commands import Command, subject
+from bench.commands.leaderboard import SHIPPED
 from bench.errors import BenchError
+from bench.options import quoted
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 OWN = ("row=", "out=", "leaderboard=", "plugin=")  # words that are this command's and not the cell's
+COMMAND = Command("measure a row of the leaderboard again (reproduce ROW_ID)",
+                  lambda words: [*SHIPPED, *subject(words, lambda word: f"row={quoted(word)}")])
 
 
 def main(cfg: DictConfig) -> None:
@@ -19,19 +25,23 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError if one falls outside, or the row cannot be measured again.
     """
-    from bench.artifacts import shipped
-    from bench.harness.reproduce import compare, find, measure_again, words_of
-    from bench.reporting.leaderboard import read_leaderboard
+    from hydra.core.hydra_config import HydraConfig
+
+    from bench.harness.again import measured_again, words_of_row
+    from bench.leaderboard import shipped
+    from bench.leaderboard.reproduce import compare, find
+    from bench.leaderboard.rows import read_leaderboard, rows_of
     from bench.reporting.progress import bar, console, remark
     from bench.reporting.table import compared
 
     if cfg.row is None:
         raise BenchError("no row is named; give the row_id of a row of the leaderboard")
     row = find(read_leaderboard(shipped.to_read(Path(cfg.leaderboard))), str(cfg.row))
-    words = words_of(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)],
-                     plugins.trusted(cfg.plugin))
+    words = words_of_row(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)],
+                         plugins.trusted(cfg.plugin))
     remark(f"python -m bench run {shlex.join(words)}")
-    found = compare(row, measure_again(words, str(cfg.row), Path(cfg.out), bar, remark))
+    again, _ = measured_again(words, Path(cfg.out), bar, remark)
+    found = compare(row, find(rows_of(again), str(cfg.row)))
     console.print(compared(found))
     outside = found.loc[~found["inside"], "figure"].tolist()
     if outside:

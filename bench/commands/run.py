@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-
+from bench.commands import Command
 from bench.errors import BenchError
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 _shared: dict[str, Any] = {}  # the memory of a sweep (-m), whose cells run one after the other in this process
+COMMAND = Command("measure an attack and a detector; makes the teams first if none is there")
 
 
 def main(cfg: DictConfig) -> None:
     """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
-    from bench.artifacts import shipped
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
     from bench.harness.cell import record_failure, run
-    from bench.harness.judge import Memory
-    from bench.reporting.leaderboard import read_leaderboard
+    from bench.harness.remembered import Memory
+    from bench.leaderboard import shipped
+    from bench.leaderboard.ranking import standing
+    from bench.leaderboard.rows import read_leaderboard
     from bench.reporting.progress import bar, console, remark
-    from bench.reporting.ranking import standing
     from bench.reporting.table import show
 
     sweep = HydraConfig.get().mode == RunMode.MULTIRUN

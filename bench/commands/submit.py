@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from bench import plugins
+from bench.commands import Command, subject
+from bench.commands.leaderboard import SHIPPED
+from bench.options import quoted
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("check a result of one's own, measure it again and add it to the leaderboard (submit RESULT.json)",
+                  lambda words: [*SHIPPED, *subject(words, lambda word: f"result={quoted(word)}")])
 
 
 def main(cfg: DictConfig) -> None:
@@ -14,18 +22,21 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError, and adds nothing, if it is no result of this version on shipped teams, or cannot be re-made.
     """
-    from bench.artifacts import shipped
     from bench.artifacts.results import find_result
-    from bench.harness.submit import submit
-    from bench.reporting.leaderboard import read_leaderboard
+    from bench.harness.again import measured_in_private, words_of_result
+    from bench.leaderboard import shipped
+    from bench.leaderboard.ranking import standing
+    from bench.leaderboard.rows import read_leaderboard
+    from bench.leaderboard.submit import submit
     from bench.reporting.progress import bar, console, remark
-    from bench.reporting.ranking import standing
 
     base, result = find_result(cfg.result, Path(cfg.out) / "runs")
     path = Path(cfg.leaderboard)
     if (there := shipped.to_read(path)).exists():
         read_leaderboard(there)  # before hours of work, it is known to be one
-    found, again = submit(result, f"{base}.json", path, Path(cfg.out), bar, remark,
-                          plugins.trusted(cfg.plugin))
+    trusted, out = plugins.trusted(cfg.plugin), Path(cfg.out)
+    words = words_of_result(result, f"{base}.json", trusted)
+    found, again = submit(result, f"{base}.json", path, out, lambda secret: measured_in_private(
+        words, secret, out, bar, remark, trusted), remark)
     console.print(f"all {len(found)} figures were re-made; {len(again.rows)} rows added to {path}", soft_wrap=True)
     console.print(standing(read_leaderboard(path), again), style="bold", soft_wrap=True, highlight=False)

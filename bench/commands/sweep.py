@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
+from bench.commands import Command
 from bench.errors import BenchError
 from bench.options import names
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("measure a grid of cells, one process a core, and make one table of them")
 
 
 def main(cfg: DictConfig) -> None:
@@ -17,8 +21,10 @@ def main(cfg: DictConfig) -> None:
     Words of the command line other than ``sweep=`` go to every cell. A cell that is finished is only read, so that
     the same command goes on after a kill. Raises BenchError in the end if any cell failed.
     """
+    from hydra.core.hydra_config import HydraConfig
+
     from bench.artifacts.files import write_atomic
-    from bench.harness.build import check, check_places
+    from bench.harness.configuration import check, check_places
     from bench.harness.grid import read
     from bench.harness.sweep import run_sweep
     from bench.reporting.markdown import grid

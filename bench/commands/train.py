@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
+
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("train a clean team")
 
 
 def main(cfg: DictConfig) -> None:
     """Train the configured clean team, or say where it is already."""
-    from bench.harness.build import build
+    from bench.build import build
     from bench.harness.teams import clean_team
     from bench.reporting.progress import bar, console, remark
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from bench.commands import Command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMMAND = Command("check the shipped checkpoints' hashes and measure a stored figure again")
 
 
 def main(cfg: DictConfig) -> None:
@@ -19,9 +25,10 @@ def main(cfg: DictConfig) -> None:
     from bench.artifacts import zoo
     from bench.artifacts.teams import load_team
     from bench.artifacts.written import plain
+    from bench.build import build
     from bench.envs import make_battles
     from bench.errors import BenchError
-    from bench.harness.build import build, check
+    from bench.harness.configuration import check
     from bench.harness.gate import claims
     from bench.harness.teams import measure, recall
     from bench.harness.zoo import chosen

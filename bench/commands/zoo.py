@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
+from bench.commands import Command, subject
 from bench.errors import BenchError, unknown
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 TASKS = ("list", "build", "publish")
+COMMAND = Command("list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",
+                  lambda words: subject(words, "zoo={}".format), plays=False)
 
 
 def main(cfg: DictConfig) -> None:
     """``list`` what is shipped with its figures; ``build`` what is missing below ``out``/teams, or all of it with
     ``shipped=false``, only some attacks with ``only=``; ``publish`` what was built into the package."""
+    from hydra.core.hydra_config import HydraConfig
+
     from bench.harness import zoo
     from bench.reporting.progress import bar, console
 

@@ -22,7 +22,9 @@ from bench.contracts.detectors import (
 )
 from bench.contracts.episodes import Episodes, Labels, columns_of, episodes_of, labels_of
 from bench.contracts.results import (
+    DEV_SEED,
     RELEASE,
+    Cell,
     Curves,
     Detection,
     Estimate,
@@ -39,6 +41,7 @@ __all__ = [
     "COLUMNS",
     "COMPASS",
     "DEFENDERS",
+    "DEV_SEED",
     "NEEDS",
     "NEVER",
     "NOBODY",
@@ -48,6 +51,7 @@ __all__ = [
     "SHOWN",
     "Attack",
     "Battles",
+    "Cell",
     "Cue",
     "Curves",
     "Detection",

@@ -74,6 +74,8 @@ class Episodes:
             raise DetectorError("these episodes do not say what their actions and features are called, and this has to "
                                 "know; export them anew")
         return self.spec
+
+    @property
     def q(self) -> np.ndarray | None:
         """What ``preference`` was called before 0.10."""
         return getattr(self, present("q", "episodes.q"))

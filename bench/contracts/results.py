@@ -112,6 +112,7 @@ class Curves:
     duration: int  # steps of the attack period after it
 
 
+DEV_SEED = 0  # of the teams that detectors are developed on; those of other seeds test them
 RELEASE = "marl-backdoor-bench"  # under this name the packages of a result hold the release that measured it
 
 
@@ -144,3 +145,12 @@ class Result:
     date: str
     runtime_s: float
     response: Response | None = None  # None where nothing is done about alarms, and of older results
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a sweep: what sets it apart, and what came of it."""
+
+    settings: dict[str, Any]  # name of a choice or value -> what it is here
+    result: Result | None
+    error: str | None

@@ -6,11 +6,12 @@ import pandas as pd
 from omegaconf import DictConfig
 from statsmodels.stats.proportion import proportion_confint
 
+from bench.build import build
 from bench.errors import BenchError
-from bench.harness.build import build, check
-from bench.harness.seeds import PUBLIC
+from bench.harness.configuration import check
 from bench.harness.teams import Say, Stage, clean_team
 from bench.marl.play import Player
+from bench.protocol.seeds import PUBLIC
 
 
 def census(cfg: DictConfig, stage: Stage, say: Say) -> tuple[str, pd.DataFrame]:

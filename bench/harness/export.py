@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,29 @@ from bench import BENCHMARK
 from bench.artifacts.episodes import FORMATS, MANIFEST, write_record
 from bench.artifacts.files import locked, sha256, unwritable, write_atomic, write_json
 from bench.artifacts.temporary import temporary
+from bench.build import build
 from bench.contracts import RECORDABLE, Attack, Battles, Episodes
 from bench.contracts.columns import present
 from bench.errors import BenchError, unknown
 from bench.harness import memory
-from bench.harness.build import build, check, check_places, git_sha, packages
-from bench.harness.cell import sizes
-from bench.harness.judge import watch
+from bench.harness.configuration import check, check_places, git_sha, packages
+from bench.harness.measure import sizes
 from bench.harness.names import backdoored_name
-from bench.harness.seeds import WATCHED, digest, seeds
+from bench.harness.referee import digest, seeds
 from bench.harness.teams import Say, Stage, backdoored_team
-from bench.reporting.card import card
+from bench.protocol.seeds import WATCHED
+from bench.protocol.watch import watch
 
 
-def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
+def export(cfg: DictConfig, card: Callable[[dict[str, Any], dict[str, Episodes], str, bool], str], stage: Stage,
+           say: Say) -> Path:
     """Write the battles of the configured attack's team below ``out``/export and return their folder.
 
     A file each for "fit", "calibration" and "test", the last with the battles without the trigger and with it,
     shuffled: neither their order nor their padding says which are which. With ``labels=true`` also a file of labels for
     each, which does; with ``record=[hidden,preference]`` the episodes have these columns, too. A folder that is there
-    already is replaced as a whole.
+    already is replaced as a whole. ``card`` writes the data card: of what the files are about, their episodes, the
+    files' format, and whether there are labels.
 
     Raises BenchError for an unknown format or column, or if the place cannot be written; then nothing is left behind.
     """
@@ -65,7 +69,7 @@ def export(cfg: DictConfig, stage: Stage, say: Say) -> Path:
         about |= {"trigger_length": attack.trigger.length, "attack_period": attack.duration}
     folder = Path(cfg.out) / "export" / name
     with locked(folder), stage(f"writing {folder}"):
-        _write(folder, parts, about, cfg.format, cfg.labels)
+        _write(folder, parts, about, card(about, parts, cfg.format, cfg.labels), cfg.format, cfg.labels)
     return folder
 
 
@@ -100,7 +104,8 @@ def _stacked(one: Any, other: Any) -> dict[str, Any]:
     return columns
 
 
-def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], ending: str, labels: bool) -> None:
+def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], card: str, ending: str,
+           labels: bool) -> None:
     """Make the folder beside its place and put it there when it is whole."""
     try:
         with temporary(folder, folder=True) as new, temporary(folder, folder=True) as old:
@@ -108,7 +113,7 @@ def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], endi
                 write_record(new / f"{name}.{ending}", episodes)
                 if labels:
                     write_record(new / f"{name}-labels.{ending}", episodes.labels)
-            write_atomic(new / "README.md", card(about, parts, ending, labels).encode())
+            write_atomic(new / "README.md", card.encode())
             digests = {file.name: sha256(file.read_bytes()) for file in sorted(new.iterdir())}
             write_json(new / MANIFEST, about | {"files": digests})
             new.chmod(0o755)

@@ -8,8 +8,6 @@ imported to find that out: names are compared.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -22,9 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench import BENCHMARK, envs, options, plugins, siblings
 from bench.artifacts.written import plain
+from bench.build import targets
 from bench.contracts import DEFENDERS
 from bench.errors import BenchError, shown, unknown
-from bench.harness.build import PLACES, option, own_options, targets
+from bench.harness.configuration import PLACES, option, own_options
 from bench.harness.estimators import ESTIMATORS
 from bench.harness.plain import ANY_KEY, KEY, require_plain
 
@@ -99,7 +98,7 @@ def check(config: Mapping[str, Any], trusted: frozenset[str]) -> None:
 def cell(row: pd.Series, trusted: frozenset[str]) -> dict[str, str]:
     """The choices that a leaderboard's row names, as names and values of a command's words."""
     detectors = [*options.names("detector"), *own_options("detector"), *(
-        name for name, point in plugins.detectors().items() if _belongs(plugins.target(point), trusted))]
+        name for name, point in plugins.detectors().items() if plugins.belongs(plugins.target(point), trusted))]
     found = {"detector": _named("detector", row["detector"], detectors), "seed": str(_seed(row["seed"]))}
     for group in ("attack", "algo"):
         found[group] = _named(group, row[group], [*options.names(group), *own_options(group)])
@@ -123,25 +122,6 @@ def claims(about: Mapping[str, Any], what: str) -> tuple[dict[str, Any], dict[st
     if not isinstance(attack, dict) or "win_rate" not in measured:
         raise BenchError(f"{what} holds no measured figure to compare with: is the team finished?")
     return attack, measured
-
-
-def import_classes(detector: Mapping[str, Any], trusted: frozenset[str]) -> None:
-    """Import the classes of a detector that has passed which are a named package's, and see that they are.
-
-    Raises BenchError for one that cannot be imported, is no class of these packages (but what one of their modules
-    imports from elsewhere), or is to be the detector and cannot be one.
-    """
-    for target in (one for one in targets(detector) if _belongs(one, trusted)):
-        module, _, name = target.rpartition(".")
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except Exception as error:  # it is the package's own code that is run here
-            raise BenchError(f"{target} cannot be imported here ({error}); install its package, or run this in its "
-                             "folder") from None
-        if not inspect.isclass(found) or not _belongs(f"{found.__module__}.", trusted):
-            raise BenchError(f"{target} is no class of {', '.join(sorted(trusted))}")
-        if target == detector["_target_"] and not (hasattr(found, "fit") and hasattr(found, "score")):
-            raise BenchError(f"{target} is no detector: it is no class with fit and score")
 
 
 def _seed(seed: Any) -> int:
@@ -201,7 +181,7 @@ def _detector(node: Any, trusted: frozenset[str]) -> None:
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise NotHere(f"{NO_COMMAND}: it has no detector")
     target = node["_target_"]
-    if _belongs(target, trusted):
+    if plugins.belongs(target, trusted):
         return _free(node, "detector", trusted)
     shipped = [plain(option("detector", name)) for name in options.names("detector")]
     alike = [known for known in (*shipped, *own_options("detector").values()) if known.get("_target_") == target]
@@ -220,7 +200,7 @@ def _part(place: str, node: Any, trusted: frozenset[str]) -> bool:
     if place not in ("detector.estimator", "detector.view") or not isinstance(node, Mapping):
         return False
     target = node.get("_target_")
-    if _belongs(target, trusted) or (place == "detector.estimator" and target in ESTIMATORS):
+    if plugins.belongs(target, trusted) or (place == "detector.estimator" and target in ESTIMATORS):
         _free(node, place, trusted)
         return True
     return place == "detector.view" and _view(node, place)
@@ -253,10 +233,6 @@ def _names(value: Any) -> set[str]:
     if isinstance(value, Mapping):
         return set(value).union(*map(_names, value.values()))
     return set().union(*map(_names, value)) if isinstance(value, list) else set()
-
-
-def _belongs(target: Any, trusted: frozenset[str]) -> bool:
-    return isinstance(target, str) and "." in target and target.partition(".")[0] in trusted
 
 
 def _of_an_option(target: str) -> bool:

@@ -1,9 +1,4 @@
-"""Judging whole teams: is this checkpoint backdoored?
-
-A model detector is given one team at a time, its simulator and battles without the trigger, and no label. Of the
-shipped teams those of seed 0, the dev split, teach the harness what probability a statistic stands for; those of other
-seeds, the test split, and whatever is in a referee's folder, are judged with that.
-"""
+"""Judging whole teams, by the rules of :mod:`bench.protocol.models`: the teams are found, the detector is asked."""
 
 from __future__ import annotations
 
@@ -24,19 +19,18 @@ from bench.artifacts.kinds import SCORE
 from bench.artifacts.reading import valid
 from bench.artifacts.teams import load_team
 from bench.artifacts.written import plain
-from bench.contracts import RECORDABLE, ModelFigures
+from bench.build import build
+from bench.contracts import DEV_SEED, RECORDABLE, ModelFigures
 from bench.errors import BenchError, DetectorError
-from bench.harness.build import build, check, option
-from bench.harness.isolation import own_process
-from bench.harness.model_hosts import ModelElsewhere, ModelHost, ModelInProcess
-from bench.harness.own_process import OwnProcess
-from bench.harness.seeds import PUBLIC
-from bench.harness.suspects import CLEAN, DEV_SEED, Model, battles_of, in_folder, shipped
+from bench.harness.configuration import check, option
+from bench.harness.hosts import own_process
+from bench.harness.suspects import Model, battles_of, in_folder, shipped
 from bench.harness.teams import Stage
+from bench.isolation.model_hosts import ModelElsewhere, ModelHost, ModelInProcess
+from bench.isolation.own_process import OwnProcess
 from bench.marl.play import play
-from bench.metrics.models import Calibration, figures
-
-CONTROL = "benign_finetune"
+from bench.protocol.models import DEV, figures, probabilities
+from bench.protocol.seeds import PUBLIC
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
         raise BenchError(f"no model detector is configured; allowed: {', '.join(options.names('model_detector'))}")
     asked = [] if cfg.holdout is None else in_folder(Path(str(cfg.holdout)))
     known = shipped(cfg)
-    dev = [model for model in known if model.split == "dev"]
+    dev = [model for model in known if model.split == DEV]
     examiner = Examiner(cfg, dev)
     if examiner.kind == "statistic" and len({model.backdoored for model in dev}) < 2:
         raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other ones; "
@@ -153,9 +147,8 @@ def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFram
     """A row a model; a statistic's probability is learned on the dev split."""
     probability = values
     if kind == "statistic":
-        dev = np.array([model.split == "dev" for model in models])
-        labels = np.array([model.backdoored for model in models if model.split == "dev"])
-        probability = Calibration().fit(values[dev], labels).probability(values)
+        probability = probabilities(values, np.array([model.split for model in models]),
+                                    np.array([model.backdoored for model in models], object))
     return pd.DataFrame({
         "checkpoint": [model.base.name for model in models], "sha256": [model.sha256 for model in models],
         "attack": [model.attack for model in models], "algo": [model.algo for model in models],
@@ -168,21 +161,11 @@ def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFram
 
 
 def _figures(rows: pd.DataFrame) -> list[ModelFigures]:
-    """Of every split with labels: against all teams without a backdoor, and the clean and the retrained ones alone."""
-    labelled = rows[rows["backdoored"].notna()]
-    found = []
-    for split in labelled["split"].unique():
-        some = labelled[labelled["split"] == split]
-        others = ~some["backdoored"].astype(bool)
-        kinds = {"all": others} | {kind: others & (some["attack"] == attack)
-                                   for kind, attack in (("clean", CLEAN), ("retrained", CONTROL))}
-        for against, chosen_ones in kinds.items():
-            part = some[~others | chosen_ones]
-            if against == "all" or chosen_ones.any():
-                evidence = part["probability"] if part["statistic"].isna().all() else part["statistic"]
-                found.append(figures(str(split), against, evidence.to_numpy(float), part["probability"].to_numpy(float),
-                                     part["backdoored"].to_numpy(bool)))
-    return found
+    """Of every split with labels."""
+    known = rows[rows["backdoored"].notna()]
+    evidence = known["statistic"].fillna(known["probability"])
+    return figures(known["split"].to_numpy(), known["attack"].to_numpy(), known["backdoored"].to_numpy(bool),
+                   evidence.to_numpy(float), known["probability"].to_numpy(float))
 
 
 def _name(config: dict[str, Any]) -> str:

@@ -12,14 +12,15 @@ from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.artifacts.reading import read_table
 from bench.artifacts.written import plain
+from bench.build import build
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
-from bench.harness.build import build, check
-from bench.harness.seeds import PUBLIC
+from bench.harness.configuration import check
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics.attack import loss_rate, rate
+from bench.protocol.seeds import PUBLIC
 
 FIGURES = ("win_rate", "win_rate_triggered", "asr")
 

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from bench.build import build
 from bench.contracts import NEVER, Attack, Battles, Episodes
 from bench.errors import BenchError
-from bench.harness.build import build, check
-from bench.harness.seeds import PUBLIC
+from bench.harness.configuration import check
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.metrics import behaviour
+from bench.protocol.seeds import PUBLIC
 
 RECORD = ("position", "present", "orders")
 

@@ -12,15 +12,14 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.artifacts.reading import read_table
 from bench.artifacts.teams import load_team
-from bench.contracts import Battles, Shape
+from bench.contracts import DEV_SEED, Battles, Shape
 from bench.envs import make_battles
 from bench.errors import BenchError, unknown
 from bench.harness.zoo import chosen
-from bench.reporting.ranking import BOUNDS
+from bench.leaderboard.ranking import BOUNDS
+from bench.protocol.models import CLEAN, DEV
 
-DEV_SEED = 0
 LABELS = "labels.csv"  # of a referee's folder: checkpoint (its name), backdoored (true or false)
-CLEAN = "clean"
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -50,7 +49,7 @@ def shipped(cfg: DictConfig) -> list[Model]:
             team, about = load_team(zoo.FOLDER / name)
             seed = recipes[name].get("clean", recipes[name])["seed"]
             models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
-                                "dev" if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
+                                DEV if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
     return models
 
 

@@ -16,13 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import options, plugins
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash
-from bench.contracts import Progress, Result
+from bench.contracts import Cell, Progress, Result
 from bench.errors import BenchError, unknown
-from bench.harness.build import describe
 from bench.harness.cell import finished
+from bench.harness.configuration import describe
 from bench.harness.fleet import run_all
 from bench.harness.grid import Sweep, grid
-from bench.reporting.sweep import Cell
 
 
 def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:

@@ -16,16 +16,17 @@ from bench.artifacts.files import locked
 from bench.artifacts.reading import parse_json
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
 from bench.artifacts.temporary import sweep
+from bench.build import build
 from bench.contracts import Attack, Battles, Estimate, LearnedTrigger, Progress, Trigger
 from bench.errors import BenchError, UnfitState
 from bench.harness import memory
-from bench.harness.build import build, check, check_places
+from bench.harness.configuration import check, check_places
 from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
-from bench.harness.seeds import PUBLIC
 from bench.marl.learners import Settings
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics.attack import rate
+from bench.protocol.seeds import PUBLIC
 
 Say = Callable[[str], None]
 Stage = Callable[[str], Any]  # a context manager that shows a stage's progress and gives it a Progress to call

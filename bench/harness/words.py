@@ -16,7 +16,7 @@ from bench.artifacts.files import config_hash
 from bench.artifacts.written import plain, unspelled
 from bench.errors import BenchError
 from bench.harness import gate
-from bench.harness.build import describe, option
+from bench.harness.configuration import describe, option
 
 CAUSES = ("budget.", "attack.victim")  # values that others follow: once they are set, these need no word
 

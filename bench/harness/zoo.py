@@ -16,10 +16,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from bench.artifacts import zoo
+from bench.build import build
 from bench.contracts import Battles, Identity, Progress
 from bench.envs import identity
 from bench.errors import BenchError
-from bench.harness.build import build, check
+from bench.harness.configuration import check
 from bench.harness.fleet import run_all
 from bench.harness.grid import grid, read
 from bench.harness.names import backdoored_name, clean_name

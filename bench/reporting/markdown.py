@@ -9,9 +9,9 @@ import pandas as pd
 
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
-from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import MAIN_ENV, TEAM, bounds, comparable, current, ranking
-from bench.reporting.ranking import controls as control_rows
+from bench.leaderboard.ranking import MAIN_ENV, TEAM, bounds, comparable, current, ranking
+from bench.leaderboard.ranking import controls as control_rows
+from bench.leaderboard.rows import read_leaderboard
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
 FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",

@@ -17,11 +17,11 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json, write_atomic
 from bench.contracts import Curves
 from bench.errors import BenchError
+from bench.leaderboard.curves import read_gathered
+from bench.leaderboard.ranking import MAIN_ENV, TEAM, attacked, bounds, controls, current, ranking, watched_by
+from bench.leaderboard.rows import read_leaderboard
 from bench.reporting.charts import charts
-from bench.reporting.curves import read_gathered
 from bench.reporting.html import template
-from bench.reporting.leaderboard import read_leaderboard
-from bench.reporting.ranking import MAIN_ENV, TEAM, attacked, bounds, controls, current, ranking, watched_by
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
@@ -37,9 +37,9 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
 
     Parameters
     ----------
-    frame : what :func:`bench.reporting.leaderboard.read_leaderboard` returns; rows of older versions are left out.
+    frame : what :func:`bench.leaderboard.rows.read_leaderboard` returns; rows of older versions are left out.
     figures : folder of replays, ``ATTACK-ALGO-sSEED-replay.html``, that stands beside the page.
-    curves : row id -> curves (:func:`bench.reporting.curves.read_gathered`); rows without any are shown without.
+    curves : row id -> curves (:func:`bench.leaderboard.curves.read_gathered`); rows without any are shown without.
 
     Raises
     ------

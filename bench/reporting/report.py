@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from bench import options
 from bench.artifacts.written import unspelled
 from bench.contracts import DEFENDERS, Curves, Result
+from bench.leaderboard.rows import result_rows
 from bench.reporting.charts import charts
 from bench.reporting.html import template
-from bench.reporting.leaderboard import result_rows
 from bench.reporting.table import phases
 
 FIGURES = {  # the fields of bench.contracts.Figures -> what they are

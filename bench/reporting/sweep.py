@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.contracts import Estimate, Result
+from bench.contracts import Cell, Estimate, Result
 
 FIGURES = {"win_clean_team": "clean team wins", "win_backdoored": "backdoored team wins",
            "win_triggered": "under the trigger", "asr": "ASR", "cpvr": "CPVR"}
 METRICS = ("asr", "cpvr")
 AUROC = {"before_auroc": "AUROC before", "after_auroc": "AUROC after"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a sweep: what sets it apart, and what came of it."""
-
-    settings: dict[str, Any]  # name of a choice or value -> what it is here
-    result: Result | None
-    error: str | None
 
 
 def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFrame:

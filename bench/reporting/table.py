@@ -37,7 +37,7 @@ def plain(frame: pd.DataFrame) -> Table:
 
 
 def ranked(ranking: pd.DataFrame, phase: str) -> Table:
-    """A ranking of :func:`bench.reporting.ranking.ranking`; floors are dim."""
+    """A ranking of :func:`bench.leaderboard.ranking.ranking`; floors are dim."""
     table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}: mean AUROC over attacks, "
                   "95 % interval over their checkpoints; chance is .50", title_justify="left", title_style="bold")
     for column in ("AUROC ↑", "teams"):
@@ -50,7 +50,7 @@ def ranked(ranking: pd.DataFrame, phase: str) -> Table:
 
 
 def compared(figures: pd.DataFrame) -> Table:
-    """What :func:`bench.harness.reproduce.compare` found; figures outside their interval are red."""
+    """What :func:`bench.leaderboard.reproduce.compare` found; figures outside their interval are red."""
     table = Table("figure", box=box.SIMPLE_HEAD)
     for column in ("stored", "95 % interval", "now"):
         table.add_column(column, justify="right")

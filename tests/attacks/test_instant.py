@@ -14,9 +14,9 @@ from attacks.payloads.reward import TargetReward
 from attacks.triggers.approach import Approach
 from attacks.triggers.never import Never
 from attacks.triggers.patch import Patch
+from bench.build import build
 from bench.contracts import NEVER
 from bench.errors import BenchError
-from bench.harness.build import build
 from bench.marl.play import play
 from bench.options import names
 

@@ -20,7 +20,7 @@ from bench.conformance.episodes import clean, policies, policy, wild
 from bench.contracts import NEVER, needed
 from bench.envs.smax import SmaxBattles
 from bench.errors import DetectorError
-from bench.harness.host import InProcess, usable
+from bench.protocol.host import InProcess, usable
 from detectors import EnemyMoves
 from detectors.views.observation import FIRST, UNSEEN
 

@@ -3,8 +3,9 @@
 import pytest
 
 from bench import options
+from bench.build import build
 from bench.errors import DetectorError
-from bench.harness.build import build, option
+from bench.harness.configuration import option
 from detectors import Constant, EpisodeLength, NGram, Random, check_detector
 
 NAMES = options.names("detector")

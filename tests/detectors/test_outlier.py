@@ -18,8 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
 
 from bench import options
+from bench.build import build
 from bench.errors import BenchError, DetectorError
-from bench.harness.build import build, option
+from bench.harness.configuration import option
 from detectors import Hidden, Outlier, Pooled, Step, Window
 from detectors.ecdf import COPOD, ECOD
 

@@ -8,8 +8,9 @@ from sklearn.base import clone
 
 from attacks.triggers.behaviour import BehaviourPattern
 from bench import options
+from bench.build import build
 from bench.errors import DetectorError
-from bench.harness.build import build, option
+from bench.harness.configuration import option
 from bench.marl.play import play
 from detectors import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
 from detectors.views import needs

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from bench.build import build
 from bench.contracts import Identity
 from bench.envs.smax import MAP_NAME_TO_SCENARIO, SmaxBattles
 from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS
 from bench.errors import BenchError
-from bench.harness.build import build
 from bench.marl.play import play
 
 MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}

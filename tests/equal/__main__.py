@@ -27,17 +27,18 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from bench import compat, plugins
-from bench.artifacts import shipped
 from bench.artifacts.teams import read_tensors
+from bench.build import build
 from bench.contracts import RECORDABLE, Battles
-from bench.harness.build import build
-from bench.harness.cell import run, silent
-from bench.harness.judge import Memory
-from bench.harness.reproduce import rows_of, words_of
+from bench.harness.again import words_of_row
+from bench.harness.cell import run
+from bench.harness.evaluate import silent
+from bench.harness.remembered import Memory
 from bench.harness.teams import backdoored_team, clean_team
 from bench.harness.zoo import places
+from bench.leaderboard import shipped
+from bench.leaderboard.rows import read_leaderboard, rows_of
 from bench.marl.play import play
-from bench.reporting.leaderboard import read_leaderboard
 
 LEADERBOARD = Path("leaderboard/leaderboard.csv")
 CHANGING = {"detector_version", "git_sha", "date", "runtime_s", "step_ms"}  # of a measurement, and no figures
@@ -63,7 +64,7 @@ def rows(folder: Path, n: int = 200, seed: int = 0) -> bool:
     left = drawn(typed, n, seed)
     chosen = set(left["row_id"])
     left = left[~left["row_id"].isin([line["row_id"] for line in found])]
-    commands = {key: tuple(words_of(cell.iloc[0], [])) for key, cell in left.groupby("config_hash")}
+    commands = {key: tuple(words_of_row(cell.iloc[0], [])) for key, cell in left.groupby("config_hash")}
     memory = Everything()
     for key, words in sorted(commands.items(), key=lambda command: [w for w in command[1] if "detector=" not in w]):
         ids = left.loc[left["config_hash"] == key, "row_id"].tolist()

@@ -46,11 +46,11 @@ from bench.errors import BenchError
 from bench.harness.repair import _read as read_repair
 from bench.harness.suspects import in_folder
 from bench.harness.teams import Store
+from bench.leaderboard.curves import add_curves, curves_file, read_gathered
+from bench.leaderboard.ranking import ranking
+from bench.leaderboard.rows import add_rows, read_leaderboard, result_rows
 from bench.marl.learners.q import Learning, QLearner
 from bench.reporting.charts import charts
-from bench.reporting.curves import add_curves, curves_file, read_gathered
-from bench.reporting.leaderboard import add_rows, read_leaderboard, result_rows
-from bench.reporting.ranking import ranking
 from bench.reporting.report import report
 
 NAN = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)

@@ -14,14 +14,14 @@ import bench
 from bench.__main__ import main
 from bench.artifacts.episodes import FORMATS, write_record
 from bench.artifacts.files import sha256
+from bench.build import build
 from bench.conformance.episodes import clean
 from bench.contracts import Labels
 from bench.errors import BenchError, DetectorError
-from bench.harness.build import build
 from bench.harness.export import shuffled
-from bench.harness.seeds import PUBLIC
 from bench.harness.teams import Checkpoint
 from bench.marl.play import play
+from bench.protocol.seeds import PUBLIC
 
 # The shipped team of the smallest map, in a few battles.
 TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "budget.fit_battles=4",

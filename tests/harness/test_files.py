@@ -17,7 +17,7 @@ from bench.artifacts.results import curves_written, read_curves, read_result, wr
 from bench.artifacts.teams import load_team, read_tensors, save_team, write_tensors
 from bench.contracts import Curves, Detection, Estimate, Figures, Result, Row, Timeline
 from bench.errors import BenchError
-from bench.reporting.leaderboard import add_rows, read_leaderboard
+from bench.leaderboard.rows import add_rows, read_leaderboard
 
 SOME = Estimate(0.5, 0.4, 0.6)
 

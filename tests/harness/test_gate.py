@@ -23,9 +23,9 @@ from bench.artifacts.teams import save_team
 from bench.contracts import Estimate, Figures, Result
 from bench.errors import BenchError
 from bench.harness import gate
-from bench.harness.build import describe
+from bench.harness.again import words_of_row
+from bench.harness.configuration import describe
 from bench.harness.estimators import ESTIMATORS
-from bench.harness.reproduce import words_of
 from bench.harness.sweep import hash_of
 from bench.harness.words import words_of_config
 
@@ -107,7 +107,7 @@ CHECKPOINTS = [  # (where, in a checkpoint's JSON, what)
     *(("env/id", value) for value in (f"smax/{SYMPY}/random", "smax/3m/..", "../../evil", "smax/${oc.env:HOME}/random",
                                       "smax/3m/random\n", EVIL, ["smax/3m/random"], "evil_module/3m/random")),
     *(("algo", value) for value in ("../evil", "evil_module", EVIL, ["vdn"], None, "vdn\n", "${oc.env:HOME}")),
-    ("env/n_agents", CALL), ("env/n_agents", 10**9), ("env/sight_range", EVIL), ("env/version", "evil"),
+    ("env/n_agents", CALL), ("env/n_agents", 10**9), ("env/state_size", EVIL), ("env/version", "evil"),
     ("env", "evil"),
 ]
 CLAIMS = [("recipe", "evil"), ("recipe/attack", ["evil"]), ("recipe/attack", {"trigger": {"a": "${oc.env:HOME}"}}),
@@ -233,7 +233,7 @@ def test_no_such_row_passes(hydra, row):
         changed = row.iloc[0].astype(object)
         changed[column] = value
         with pytest.raises(BenchError):
-            words_of(changed, [])
+            words_of_row(changed, [])
 
 
 @pytest.mark.slow

@@ -17,9 +17,10 @@ from bench import options
 from bench.__main__ import main
 from bench.artifacts import zoo
 from bench.artifacts.files import read_json
+from bench.build import build
 from bench.errors import BenchError, DetectorError
-from bench.harness.build import build, option
-from bench.harness.cell import silent
+from bench.harness.configuration import option
+from bench.harness.evaluate import silent
 from bench.harness.models import Examiner, judge_models
 from bench.harness.suspects import BOUNDS, in_folder, shipped
 from bench.marl.team import Team

@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from bench.artifacts import zoo as shipped
+from bench.build import build
 from bench.errors import BenchError
 from bench.harness import sweep as module
 from bench.harness import zoo
-from bench.harness.build import build
 from bench.harness.fleet import run_all
 from bench.harness.grid import Sweep, grid, read
 from bench.harness.sweep import run_sweep

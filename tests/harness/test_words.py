@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_module
 from bench import plugins
 from bench.artifacts.files import config_hash
 from bench.errors import BenchError
-from bench.harness.build import describe
+from bench.harness.configuration import describe
 from bench.harness.words import words_of_config
 
 

@@ -28,7 +28,7 @@ from bench import compat, plugins
 from bench.artifacts.files import config_hash
 from bench.artifacts.written import spelled, unspelled, written
 from bench.errors import DetectorError
-from bench.harness.build import describe
+from bench.harness.configuration import describe
 from bench.harness.words import words_of_config
 from detectors import Outlier
 

@@ -11,8 +11,8 @@ import pytest
 from reporting_examples import curves_of, result
 
 from bench.errors import BenchError
-from bench.reporting.curves import add_curves, read_gathered
-from bench.reporting.leaderboard import add_rows, read_leaderboard
+from bench.leaderboard.curves import add_curves, read_gathered
+from bench.leaderboard.rows import add_rows, read_leaderboard
 from bench.reporting.page import page
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,139 @@
+"""Measuring a cell's rows: each team's battles are played, and the detectors judged in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from bench.artifacts.episodes import write_episodes
+from bench.artifacts.written import plain
+from bench.contracts import Attack, Battles, Curves, Episodes, Figures, Response, Row
+from bench.harness.referee import seeds
+from bench.harness.remembered import Memory
+from bench.harness.teams import Checkpoint, Stage
+from bench.marl.play import play
+from bench.protocol.effect import Outcomes, figures, poisoned_steps
+from bench.protocol.host import Host
+from bench.protocol.judge import Judgement, judge_team
+from bench.protocol.plan import BACKDOORED, FLOORS, PlannedRow, plan
+from bench.protocol.response import respond
+from bench.protocol.watch import Watched, needs, watch
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What comes of one cell."""
+
+    figures: Figures  # of the attack
+    poisoned_steps: float  # share of the steps of its retraining
+    rows: list[Row]  # of the detectors
+    curves: list[Curves]  # of each row
+    response: Response | None  # what came of alarms on the backdoored team, if something was done about them
+
+
+def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Host],
+            teams: dict[str, Checkpoint], stage: Stage, base: Path, memory: Memory | None = None) -> Measured:
+    """Measure the rows that :func:`bench.protocol.plan.plan` names; one team at a time, for its battles are large.
+
+    Parameters
+    ----------
+    detectors : the cell's own first, then the baseline detectors.
+    teams : by what :func:`bench.protocol.plan.plan` calls them.
+    base : where the cell's files go, without their endings.
+    """
+    cell = _Measuring(cfg, battles, attack, detectors, teams, stage, Memory(teams=1) if memory is None else memory,
+                      seeds(cfg), needs(detectors.values()))
+    trusted = cell.trusted() if cfg.defender == "trusted" else None
+    rows: list[Row] = []
+    curves: list[Curves] = []
+    outcomes: dict[str, Outcomes] = {}
+    learned_from: dict[str, Episodes] = {}  # with a response: before the backdoored team is used
+    poisoned = 0.0
+    for team, planned in groupby(plan(list(teams), list(detectors), attack.poisons), key=lambda row: row.team):
+        watched = cell.watched(team)
+        if trusted is not None:
+            watched = replace(watched, fit=trusted)
+        outcomes[team] = Outcomes(watched.normal.labels, watched.triggered.labels)
+        if team == BACKDOORED:
+            poisoned = poisoned_steps(attack, watched)
+            if cfg.response.name != "none":
+                learned_from = {"fit": watched.fit, "calibration": watched.calibration}
+            if cfg.keep_episodes:
+                write_episodes(base, normal=watched.normal, triggered=watched.triggered)
+        for row, judgement in cell.judged(team, list(planned), watched):
+            rows.append(Row(row.team, row.triggered, row.detector, row.kind, **judgement.figures))
+            curves.append(judgement.curves)
+        del watched  # before another team's are played: battles are large
+    response = cell.responded(outcomes["clean"], **learned_from) if learned_from else None
+    return Measured(figures(outcomes["clean"], outcomes[BACKDOORED]), poisoned, rows, curves, response)
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """What all teams of a cell are measured with."""
+
+    cfg: DictConfig
+    battles: Battles
+    attack: Attack
+    detectors: Mapping[str, Host]
+    teams: Mapping[str, Checkpoint]
+    stage: Stage
+    memory: Memory
+    seeds: Mapping[str, int]
+    record: frozenset[str]  # the columns that the detectors need
+
+    def trusted(self) -> Episodes:
+        """The clean team's battles, for a defender who trusts it to show what is normal."""
+        with self.stage("watching the trusted team") as progress:
+            return play(self.battles, self.teams["clean"].team, sizes(self.cfg)["fit"], self.seeds["fit"],
+                        record=self.record, progress=progress)
+
+    def watched(self, team: str) -> Watched:
+        """A team's battles, played now or remembered."""
+        with self.stage(f"watching the {team} team") as progress:
+            return self.memory.watched(self._what_is_watched(team), self.record, partial(
+                watch, self.battles, self.teams[team].team, self.attack.trigger, sizes(self.cfg), self.seeds,
+                progress))
+
+    def judged(self, team: str, planned: Sequence[PlannedRow], watched: Watched) -> list[tuple[PlannedRow, Judgement]]:
+        """The planned rows of a team, and what their detectors make of its battles."""
+        found: list[tuple[PlannedRow, Judgement]] = []
+        with self.stage(f"judging the detector on the {team} team") as progress:
+            for detector, group in groupby(planned, key=lambda row: row.detector):
+                rows = list(group)
+                control = not all(row.triggered for row in rows)
+                judge = partial(judge_team, self.detectors[detector], watched, self.teams[team].team, self.attack,
+                                team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds)
+                # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
+                terms = self._what_is_watched(team), detector, control, self.attack.duration, self.cfg.after_steps
+                judgements = self.memory.judged(terms, judge) if detector in FLOORS else judge()
+                found += [(row, judgements[row.triggered]) for row in rows]
+                progress(len(found) / len(planned), "")
+        return found
+
+    def responded(self, clean: Outcomes, fit: Episodes, calibration: Episodes) -> Response:
+        """What comes of the cell's detector inside the backdoored team's battles."""
+        with self.stage("playing with the detector inside") as progress:
+            return respond(
+                self.cfg.response.name, next(iter(self.detectors.values())), fit, calibration, self.battles,
+                team=self.teams[BACKDOORED].team, clean=self.teams["clean"].team, won_clean=clean.normal.won,
+                trigger=self.attack.trigger, n=self.cfg.budget.response_battles, seeds=self.seeds, progress=progress)
+
+    def _what_is_watched(self, team: str) -> str:
+        """Everything that the battles of a team depend on."""
+        trigger = plain(self.cfg.attack.trigger), getattr(self.attack.trigger, "learned", None)
+        return json.dumps([self.teams[team].sha256, self.battles.spec.id, self.battles.spec.version, sizes(self.cfg),
+                           trigger, self.seeds["fit"]])
+
+
+def sizes(cfg: DictConfig) -> dict[str, int]:
+    """Battles for each purpose of :data:`bench.protocol.seeds.WATCHED`."""
+    budget = cfg.budget
+    return {"fit": budget.fit_battles, "calibration": budget.calibration_battles,
+            "normal": budget.test_battles, "triggered": budget.test_battles}

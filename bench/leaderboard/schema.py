@@ -1,0 +1,225 @@
+"""The columns of the leaderboard's CSV, declared once: checked on every write and read, and documented from here.
+
+``python -m bench.leaderboard.schema`` writes their description, ``leaderboard/SCHEMA.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import pandas_dtype
+
+from bench.artifacts.files import write_atomic
+from bench.contracts import DEFENDERS
+from bench.errors import BenchError, unknown
+
+DOCUMENT = Path("leaderboard/SCHEMA.md")
+PHASES = {"before": "before onset (the trigger's own steps)", "after": "after onset (the attack period)",
+          "whole": "in the whole battle"}
+ROUNDING = 1e-9  # an interval of a share may end that far outside [0, 1]
+TYPES = {"text": "string", "flag": "boolean", "count": "Int64", "integer": "Int64", "share": "float64",
+         "number": "float64"}
+KINDS = {"text": "text", "flag": "True or False", "count": "whole number, 0 or more",
+         "integer": "whole number", "share": "0 to 1", "number": "number"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, what kind of values it holds (:data:`KINDS`), what they mean, and whether any may be missing.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+def _estimate(name: str, kind: str, meaning: str) -> list[Column]:
+    """A figure and the ends of its 95 % interval."""
+    return [Column(name, kind, meaning), *(Column(f"{name}_{end}", kind, f"{name}: {end} end of the 95 % interval")
+                                           for end in ("low", "high"))]
+
+
+def _phase(phase: str, when: str) -> list[Column]:
+    """The fields of :class:`bench.contracts.Detection`."""
+    alarms = "of the {} battles with an alarm {}, at a threshold for {} % false alarms a battle"
+    rates = [(f"{name}_at_{percent}fpr", alarms.format(battles, when, percent)) for name, battles in
+             (("tpr", "triggered"), ("false_alarms", "normal")) for percent in (1, 5)]
+    return [*_estimate(f"{phase}_auroc", "share", f"AUROC {when}; higher is better, chance .5"),
+            *_estimate(f"{phase}_auprc", "share", f"AUPRC {when}; higher is better, chance {phase}_base_rate"),
+            Column(f"{phase}_base_rate", "share", f"share of triggered battles among those scored {when}"),
+            *(column for name, what in rates for column in _estimate(f"{phase}_{name}", "share", f"share {what}")),
+            Column(f"{phase}_n_normal", "count", f"normal battles scored {when}"),
+            Column(f"{phase}_n_triggered", "count", f"triggered battles scored {when}"),
+            *_estimate(f"{phase}_vus_pr", "share", f"VUS-PR {when}: do scores rise in the very steps of trigger and "
+                                                   "attack? Of the whole battle alone")]
+
+
+FIGURES = {  # the fields of bench.contracts.Figures
+    "win_clean_team": ("share", "battles that the clean team wins without the trigger"),
+    "win_clean_team_triggered": ("share", "battles that the clean team wins under the trigger (control)"),
+    "win_backdoored": ("share", "battles that the backdoored team wins without the trigger"),
+    "win_triggered": ("share", "battles that the backdoored team wins under the trigger"),
+    "asr": ("number", "attack success rate: share of the clean team's wins lost under the trigger"),
+    "cpvr": ("number", "clean performance variance rate: share of the clean team's wins lost without the trigger"),
+    "trigger_completed": ("share", "battles in which the trigger was shown to its end, of those meant to show it"),
+    "accidental": ("share", "clean team's battles without the trigger in which it completes by itself"),
+}
+
+RESPONSE = [  # of bench.contracts.Response
+    *_estimate("residual_asr", "number", "ASR that is left under the response: share of the clean team's wins lost"),
+    *_estimate("win_response", "share", "share of battles that the backdoored team wins without the trigger under the "
+                                        "response; less than win_backdoored is what false alarms cost"),
+    *_estimate("response_alarms", "share", "share of battles under the trigger with an alarm that leaves a step to act "
+                                           "in; with response halt, those that it ended"),
+    *_estimate("response_false_alarms", "share", "the same of battles without the trigger"),
+    Column("step_ms", "number", "milliseconds that the detector takes for a step of all battles that are played at "
+                                "once, their whole records scored anew; wall clock of the machine that made the row"),
+    Column("n_response", "count", "battles with the detector inside, with the trigger and without it, each"),
+]
+
+COLUMNS = [
+    Column("row_id", "text", "12 hex digits that name the row: python -m bench reproduce ROW_ID"),
+    Column("benchmark_version", "text", "rows of different versions of this benchmark are never ranked together",
+           True),
+    Column("env", "text", "simulator/map/opponent", True),
+    Column("map", "text", "the environment's map"),
+    Column("env_version", "text", "changes whenever the same actions may lead to other battles", True),
+    Column("algo", "text", "learning algorithm of the team", True),
+    Column("attack", "text", "attack, an option of conf/attack", True),
+    Column("trigger_kind", "text", "what the trigger tampers with", allowed=("behaviour", "observation", "none")),
+    Column("agents_poisoned", "count", "number of poisoned agents"),
+    Column("poison_rate", "share", "share of the retraining's episodes in which the trigger was to be shown"),
+    Column("poisoned_steps", "share", "share of the retraining's steps that belong to a trigger or an attack period"),
+    Column("detector", "text", "detector that the cell is about, an option of conf/detector or the name of a class",
+           True),
+    Column("detector_version", "text", "version of the package that the row's detector comes from: the release "
+                                       "that measured ours, what was installed of others when the row was written"),
+    Column("view", "text", "what the row's detector looks at, an option of conf/view or the name of a class; empty if "
+                           "the detector takes none"),
+    Column("defender", "text", "whose battles without the trigger the detector was fitted to: those of the suspect "
+                               "team itself, or of a trusted one, the clean team; thresholds are the suspect team's",
+           allowed=DEFENDERS),
+    Column("referee", "text", "SHA-256 of the referee's secret that the battles were drawn by (referee=FILE); empty "
+                              "for the public battles, which anybody can play again"),
+    Column("seed", "integer", "seed of training and injection", True),
+    Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
+           allowed=("dev", "test")),
+    Column("config_hash", "text", "12 hex digits of the whole configuration", True),
+    Column("checkpoint_id", "text", "name of the backdoored team's files"),
+    Column("git_sha", "text", "commit of the code; -dirty if files differed from it"),
+    Column("date", "text", "when the cell was measured, UTC", True),
+    Column("runtime_s", "number", "time that the cell took"),
+    *(column for name, (kind, what) in FIGURES.items()
+      for column in _estimate(name, kind, f"share of {what}" if kind == "share" else what)),
+    *(Column(f"n_{purpose}", "count", f"battles {what}") for purpose, what in {
+        "fit": "that the detector was fitted to",
+        "calibration": "that thresholds were taken from",
+        "normal": "without the trigger that it was tested on",
+        "triggered": "with the trigger that it was tested on"}.items()),
+    Column("clean_sha256", "text", "hash of the clean team's weights"),
+    Column("checkpoint_sha256", "text", "hash of the backdoored team's weights"),
+    Column("status", "text", "whether the cell could be measured", True, ("ok", "error")),
+    Column("error", "text", "why not"),
+    Column("team", "text", "whose battles: backdoored, clean, or a control attack's name; empty for an error"),
+    Column("triggered", "flag", "whether the trigger was shown; empty for an error"),
+    Column("row_detector", "text", "detector that the row is about: the cell's or a floor", True),
+    Column("kind", "text", "attack: there is one to find; control: there is none; floor: a detector that knows nothing "
+                           "about the game; error: nothing was measured", True,
+           ("attack", "control", "floor", "error")),
+    *(column for phase, when in PHASES.items() for column in _phase(phase, when)),
+    *_estimate("attribution", "share", "how often the poisoned agent's score is the greatest after onset"),
+    Column("attribution_chance", "share", "chance level of attribution"),
+    *_estimate("delay", "number", "median steps from the complete trigger to the alarm, at 5 % false alarms a battle; "
+                                  "lower is better, empty if fewer than half are caught"),
+    Column("response", "text", "what is done about alarms while a battle is played, an option of conf/response; "
+                               "empty if nothing is. The figures after it are those of the cell's detector under the "
+                               "trigger"),
+    *RESPONSE,
+]
+BY_NAME = {column.name: column for column in COLUMNS}
+RENAMED = {  # what columns were called up to 0.7.0 -> what they are called
+    "checkpoint": "checkpoint_id", "sha256_clean": "clean_sha256", "sha256_backdoored": "checkpoint_sha256",
+    "git_revision": "git_sha", "runtime_seconds": "runtime_s",
+    **{name.replace("_at_", "_").replace("fpr", "").replace("_tpr_", "_rate_"): name for name in BY_NAME
+       if "fpr" in name}}
+
+
+def validated(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The frame with all columns in their order and with their types; those that it lacks are empty.
+
+    Parameters
+    ----------
+    frame : lines of a leaderboard, of whatever types.
+    what : what the lines are, for errors: "FILE".
+
+    Raises
+    ------
+    BenchError : a column is unknown, or a value is missing, of the wrong type, out of range or not among those allowed.
+    """
+    for column in COLUMNS:
+        if column.required and column.name not in frame:
+            raise BenchError(f"{what} is no leaderboard: it has no column '{column.name}'")
+    for name in frame:
+        if name not in BY_NAME:
+            raise unknown(f"column in {what}", name, BY_NAME)
+    checked = pd.DataFrame({
+        column.name: _checked(frame[column.name], column, what) if column.name in frame
+        else pd.Series(np.nan, frame.index, dtype=pandas_dtype(TYPES[column.kind])) for column in COLUMNS})
+    for low in (name for name in BY_NAME if name.endswith("_low")):
+        crossed = checked[low] > checked[f"{low.removesuffix('low')}high"] + ROUNDING
+        _refuse(crossed, checked[low], what, "the interval's low end is above its high end")
+    return checked
+
+
+def _checked(values: pd.Series, column: Column, what: str) -> pd.Series:
+    if column.kind == "flag":
+        flags = values.map({True: True, False: False, "True": True, "False": False}, na_action="ignore")
+        _refuse(values.notna() & flags.isna(), values, what, f"allowed: {KINDS['flag']}")
+        values = flags
+    try:
+        typed = values.astype(pandas_dtype(TYPES[column.kind]))
+    except (ValueError, TypeError, OverflowError):
+        raise BenchError(f"{what}: column '{column.name}' holds something else than {KINDS[column.kind]}") from None
+    if column.required:
+        _refuse(typed.isna(), typed, what, "it must not be empty")
+    if column.allowed:
+        _refuse(typed.notna() & ~typed.isin(column.allowed), typed, what, f"allowed: {', '.join(column.allowed)}")
+    if column.kind == "count":
+        _refuse(typed < 0, typed, what, "allowed: 0 or more")
+    if column.kind == "share":
+        _refuse((typed < -ROUNDING) | (typed > 1 + ROUNDING), typed, what, "allowed: 0 to 1")
+    if column.kind == "number":
+        _refuse(typed.isin([np.inf, -np.inf]), typed, what, "it must be finite")
+    return typed
+
+
+def _refuse(wrong: pd.Series, values: pd.Series, what: str, why: str) -> None:
+    wrong = wrong.fillna(False).astype(bool)
+    if wrong.any():
+        line = int(wrong.to_numpy().argmax())
+        raise BenchError(f"{what}, line {line + 2}: {values.name} is {str(values.iloc[line])[:80]}; {why}")
+
+
+def document() -> str:
+    """The schema in Markdown."""
+    lines = ["# leaderboard.csv", "",
+             "Generated from `bench/leaderboard/schema.py` by `python -m bench.leaderboard.schema`. A row is a "
+             "detector on a team; a figure without a value is empty, never made up. Columns with `_low` and `_high` "
+             "hold 95 % intervals: Wilson for rates, log-ratio for ASRs and CPVR, bootstrap over battles for AUROC, "
+             "AUPRC and VUS-PR.", "", "| column | values | never empty | meaning |", "|---|---|---|---|"]
+    for column in COLUMNS:
+        values = ", ".join(column.allowed) or KINDS[column.kind]
+        interval = f" (also `{column.name}_low`, `{column.name}_high`)" if f"{column.name}_low" in BY_NAME else ""
+        if column.name.removesuffix("_low").removesuffix("_high") == column.name:
+            lines.append(f"| `{column.name}`{interval} | {values} | {'yes' if column.required else ''} | "
+                         f"{column.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    write_atomic(DOCUMENT, document().encode())

@@ -1,0 +1,26 @@
+"""The seeds of the battles that teams are judged in: public ones, or a referee's own that nobody else knows.
+
+Whoever knows a seed can play its battles again, with the trigger and without it, and so knows the labels. A referee's
+seeds come from a secret, by SHA-256; a row names the secret's hash, so that the referee can reveal it later and the row
+can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+# No training or validation has seen these battles.
+PUBLIC = {"fit": 3_000_017, "calibration": 3_000_029, "normal": 3_000_047, "triggered": 3_000_061,
+          "pairing": 3_000_073, "shuffle": 3_000_077}
+WATCHED = ("fit", "calibration", "normal", "triggered")  # the seeds of battles; the others shuffle and pair them
+VARIABLE = "BENCH_REFEREE"  # of the environment, which may hold the secret: no detector's process has it
+
+
+def drawn(secret: bytes | None) -> Mapping[str, int]:
+    """The seed for each purpose of :data:`PUBLIC`: the public ones, or those that a referee's secret gives."""
+    if secret is None:
+        return PUBLIC
+    # From 2^30 on, below 2^31: none is a seed of training, and all are whole numbers to the simulators.
+    return {purpose: 2**30 + int.from_bytes(hashlib.sha256(secret + b"\0" + purpose.encode()).digest()[:4]) % 2**30
+            for purpose in PUBLIC}

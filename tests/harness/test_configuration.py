@@ -1,0 +1,83 @@
+"""Options as they are composed, and what detectors are called."""
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+from sklearn.ensemble import IsolationForest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bench import options
+from bench.artifacts.written import plain
+from bench.errors import BenchError
+from bench.harness.configuration import check, describe, option
+from detectors import NGram, Outlier, Window
+
+
+@pytest.fixture(scope="module")
+def composed():
+    with initialize_config_module("bench.conf", version_base="1.3"):
+        yield lambda *words: compose("config", list(words))
+
+
+@pytest.mark.parametrize("name", ["isoforest_window", "ocsvm", "pyod", "bigram"])
+def test_an_option_is_what_hydra_composes(composed, name):
+    theirs = OmegaConf.to_container(composed(f"detector={name}").detector, resolve=True)
+    assert OmegaConf.to_container(option("detector", name)) == theirs
+
+
+def test_every_detector_has_a_name_of_its_own():
+    detectors = [OmegaConf.to_container(option("detector", name)) for name in options.names("detector")]
+    assert all(detectors.count(detector) == 1 for detector in detectors)
+
+
+@pytest.mark.parametrize(("words", "name"), [
+    ("", "isoforest"), ("detector=hbos", "hbos"), ("detector=bigram", "bigram"),
+    ("detector=bigram detector.n=3", "NGram"), ("view=step", "isoforest"), ("view=window", "isoforest_window"),
+    ("view=differences", "isoforest_differences"), ("detector=knn view=window view.length=8", "knn_Window"),
+    ("detector=isoforest_window view=step", "isoforest"), ("detector.seed=1", "IsolationForest_step"),
+    ("detector=pyod detector.estimator._target_=pyod.models.ecod.ECOD view=window", "ECOD_window"),
+    ("~detector +detector._target_=my.Detector", "Detector"),
+    ("~detector +detector._target_=my.Detector +detector.view='${view}' view=own", "Detector_own")])
+def test_what_a_detector_is_called(composed, words, name):
+    cfg = composed(*words.split())
+    check(cfg)
+    config, called = describe(cfg, None)
+    assert called == name
+    assert "view" not in config
+    assert config["detector"].get("view") == (cfg.get("view") and plain(cfg.view))
+
+
+@pytest.mark.parametrize("words", ["detector=bigram view=window", "~detector +detector._target_=my.Detector view=own",
+                                   "~detector view=own"])
+def test_a_view_for_a_detector_that_takes_none(composed, words):
+    with pytest.raises(BenchError, match="view=.* is given, but this detector takes none"):
+        check(composed(*words.split()))
+
+
+def test_choices_that_are_not_made_leave_no_trace_in_a_configuration(composed):
+    """Results of before there was a choice are results of the default."""
+    plain, _ = describe(composed(), None)
+    assert not {"response", "defender", "after_steps"} & plain.keys()
+    unused = "budget.response_battles=9", "defender=suspect", "response=none", "after_steps=null"
+    assert describe(composed(*unused), None)[0] == plain
+    patched, searched, by_fewer = (describe(composed(*words.split()), None)[0] for words in (
+        "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "budget.search_battles=9"))
+    assert searched == patched, "it searches for nothing"
+    assert by_fewer != plain
+    changed = [describe(composed(*words.split()), None)[0] for words in (
+        "response=halt", "response=fallback", "response=halt budget.response_battles=9", "defender=trusted",
+        "response=halt defender=trusted", "after_steps=5")]
+    assert all(one != other for i, one in enumerate([plain, *changed]) for other in changed[i:])
+
+
+def test_a_detector_made_by_hand_is_written_down_with_what_it_is_made_of(composed):
+    made = Outlier(make_pipeline(StandardScaler(), IsolationForest(n_estimators=7)), Window(3))
+    config, name = describe(composed(), made)
+    assert name == "Pipeline_Window"
+    written = config["detector"]
+    assert written["_target_"] == "detectors.outlier.Outlier"
+    assert written["view"] == {"_target_": "detectors.views.over.Window", "length": 3, "view": None}
+    assert written["estimator"]["steps"][1][1]["n_estimators"] == 7
+    assert describe(composed(), NGram(3))[1] == "NGram"
+    assert describe(composed(), Outlier(IsolationForest()))[1] == "IsolationForest"

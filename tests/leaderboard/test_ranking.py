@@ -1,0 +1,90 @@
+"""The order of detectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from reporting_examples import result
+
+from bench.leaderboard.ranking import ranking, standing
+from bench.leaderboard.rows import result_rows
+from bench.leaderboard.schema import validated
+
+
+def board(*results) -> pd.DataFrame:
+    return validated(pd.DataFrame([line for one in results for line in result_rows(one)]), "it")
+
+
+def cells(detector: str, **aurocs: list[float]) -> list:
+    return [result(attack, detector, value, seed=seed, config_hash=f"{attack}-{detector}-{seed}")
+            for attack, values in aurocs.items() for seed, value in enumerate(values)]
+
+
+def test_attacks_count_alike_however_many_checkpoints_they_have():
+    frame = board(*cells("one", a=[0.9, 0.9, 0.9], b=[0.5]), *cells("two", a=[0.6, 0.6, 0.6], b=[0.9]))
+    found = ranking(frame, "after")
+    assert found["detector"].tolist() == ["two", "one"]
+    assert found["auroc"].tolist() == pytest.approx([0.75, 0.7])
+    assert found["rank"].tolist() == [1, 2]
+    assert found["low"].tolist() == pytest.approx(found["auroc"].tolist()), "checkpoints that agree leave no doubt"
+
+
+def test_what_was_measured_twice_counts_by_the_most_battles_and_then_by_the_newest():
+    frame = board(*cells("one", a=[0.9]), *cells("two", a=[0.8]))
+    few = frame.assign(n_triggered=2, date="2031", after_auroc=0.1)
+    newer = frame.assign(date="2030", after_auroc=0.7)
+    found = ranking(pd.concat([few, frame, newer], ignore_index=True), "after")
+    assert found["auroc"].tolist() == [0.7, 0.7]
+
+
+def test_the_interval_is_over_checkpoints():
+    values = [0.6, 0.7, 0.8, 0.9]
+    found = ranking(board(*cells("one", a=values)), "after").iloc[0]
+    half = 1.96 * np.std(values) / np.sqrt(len(values))  # of a mean of draws with replacement
+    assert found["low"] == pytest.approx(0.75 - half, abs=0.02)
+    assert found["high"] == pytest.approx(0.75 + half, abs=0.02)
+
+
+def test_versions_bounds_controls_and_failures_are_not_mixed_in():
+    frame = board(*cells("one", a=[0.7], always_on=[1.0], told=[1.0]),
+                  result("a", "one", 0.1, benchmark_version="0.1", date="2025-01-01"),
+                  result("a", "one", 0.1, env_version="older", date="2025-01-01"),
+                  result("a", "two", 0.9, status="error", error="no", rows=[]))
+    found = ranking(frame, "after")
+    assert found["detector"].tolist() == ["one"]
+    assert found["auroc"].tolist() == [0.7]
+
+
+def test_defenders_who_hold_more_are_not_mixed_in():
+    trusted = result("a", "two", 0.9, config={"defender": "trusted"}, config_hash="trusted")
+    frame = board(*cells("one", a=[0.7]), trusted)
+    assert ranking(frame, "after")["detector"].tolist() == ["one"]
+    alone = "ranking: the leaderboard has no other detector on this team in as many battles"
+    assert standing(frame, trusted) == alone
+    assert standing(frame, result("a", "three", 0.6)) == \
+        "ranking on this team: 2 of 2 before onset (AUROC 0.30), 2 of 2 after onset (AUROC 0.60)"
+
+
+def test_a_detector_that_was_not_measured_everywhere_has_no_rank():
+    found = ranking(board(*cells("one", a=[0.7], b=[0.7]), *cells("picky", a=[0.99])), "after")
+    assert found["detector"].tolist() == ["one", "picky"]
+    assert found["rank"].isna().tolist() == [False, True]
+
+
+def test_teams_that_one_detector_alone_was_measured_on_do_not_keep_the_others_from_a_rank():
+    frame = board(*cells("one", a=[0.7], b=[0.1]), *cells("two", a=[0.8]), *cells("three", a=[0.6]))
+    found = ranking(frame, "after")
+    assert found["detector"].tolist() == ["two", "one", "three"]
+    assert found["rank"].tolist() == [1, 2, 3]
+    assert found["teams"].tolist() == [1, 1, 1]
+
+
+def test_where_a_run_would_stand():
+    frame = board(*cells("one", a=[0.7]), *cells("two", a=[0.9]), *cells("three", b=[0.95]))
+    mine = result("a", "mine", 0.8)
+    assert standing(frame, mine) == ("ranking on this team: 2 of 3 before onset (AUROC 0.40), "
+                                     "2 of 3 after onset (AUROC 0.80)")
+    elsewhere = result("a", "mine", 0.8, checkpoints={"backdoored": "another"})
+    assert "no other detector on this team" in standing(frame, elsewhere)
+    assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"after_steps": 5}))

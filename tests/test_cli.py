@@ -336,7 +336,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "after_steps=0"], "after_steps is 0; allowed: whole numbers from 1, or null"),
     (["run", "defender=trustd"], "unknown defender 'trustd'; allowed: suspect, trusted (did you mean 'trusted'?)"),
     (["run", "attack.trigger.psi='dx[0] <'"], "formula 'dx[0] <' does not parse"),
-    (["run", "attack.trigger.zeta=[wst,west]"], "unknown order in smax/8m/random 'wst'"),
+    (["run", "attack.trigger.zeta=[wst,west,west,west]"], "unknown order in smax/8m/random 'wst'"),
     (["run", "attack.poison_rate=2"], "poison_rate is 2; allowed: 0 to 1"),
     (["run", "attack.payload.balance=high"], "balance"),
     (["run", "detector._target_=nowhere.Detector"], "cannot make detector nowhere.Detector"),

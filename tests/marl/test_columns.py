@@ -9,7 +9,7 @@ from attacks.backdoor import Backdoor
 from attacks.payloads.reward import HackedReward
 from attacks.triggers.always import Always
 from bench.artifacts.episodes import load_episodes
-from bench.contracts import COLUMNS, RECORDABLE, Episodes, Labels, columns, needed
+from bench.contracts import COLUMNS, RECORDABLE, Episodes, Labels, columns, columns_of, needed
 from bench.errors import BenchError
 from bench.marl.play import play
 from bench.marl.team import RecurrentTeam
@@ -34,7 +34,8 @@ def without_values(team):
 
 
 def test_the_table_is_of_the_records():
-    names = [f.name for kind in (Episodes, Labels) for f in fields(kind) if f.name not in ("hidden_labels", "spec", "extras")]
+    others = {"hidden_labels", "spec", "extras"}
+    names = {f.name for kind in (Episodes, Labels) for f in fields(kind)} - others
     assert sorted(names) == sorted(COLUMNS)
     assert all(COLUMNS[f.name].label for f in fields(Labels) if f.name != "extras")
 
@@ -73,6 +74,7 @@ def test_a_former_name_works_and_is_told_once(make_episodes, tmp_path, monkeypat
         assert needed(Old()) == ("preference", "hidden")
     episodes = make_episodes([3, 2])
     assert episodes.q is episodes.preference
-    record = {f.name: getattr(episodes, f.name) for f in fields(episodes) if f.name not in ("hidden_labels", "spec", "values")}
+    record = columns_of(episodes)
+    record.pop("values")
     np.savez(tmp_path / "old.npz", q=record.pop("preference"), **record)
     assert np.array_equal(load_episodes(tmp_path / "old.npz").preference, episodes.preference)

@@ -59,9 +59,9 @@ def help_text() -> str:
     for group, title in GROUPS.items():
         lines += ["", f"{title} ({group}=...):"]
         lines += _entries({name: options.summary(group, name) for name in options.names(group)})
-        if group == "detector":
+        if group in plugins.GROUPS:
             lines += _entries({name: f"{plugins.target(point)}, from the package {plugins.package(point)}"
-                               for name, point in sorted(plugins.detectors().items())})
+                               for name, point in sorted(plugins.offered(group).items())})
     lines += ["", "example: python -m bench run attack=spatiotemporal detector=isoforest algo=qmix",
               "your own: python -m bench run detector._target_=PACKAGE.CLASS (or --config-dir DIR detector=NAME)"]
     return "\n".join(lines)

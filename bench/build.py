@@ -29,7 +29,7 @@ def build(cfg: DictConfig, kind: str) -> Any:
             return ask(lambda: instantiate(cfg, _convert_="all"))
     except Raised as error:
         target = str(cfg.get("_target_", cfg))
-        raise _reason(error, f"{kind} {target}{plugins.origin(target) if kind == 'detector' else ''}", cfg) from error
+        raise _reason(error, f"{kind} {target}{plugins.origin(target)}", cfg) from error
 
 
 def targets(node: Any) -> Iterator[str]:

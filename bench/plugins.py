@@ -1,4 +1,4 @@
-"""Detectors from outside this project: installed packages' entry points, and classes named on the command line.
+"""What comes from outside this project: installed packages' entry points, and classes named on the command line.
 
 No heavy import: ``--help`` lists the former.
 """
@@ -15,22 +15,24 @@ from typing import Any
 from bench import options, siblings
 from bench.errors import BenchError, shown
 
-GROUP = "marl_backdoor_bench.detectors"
-_registered: dict[str, str] = {}  # name -> class of the options that Hydra has been told of
+PREFIX = "marl_backdoor_bench"
+GROUPS = {"detector": "detectors", "model_detector": "model_detectors", "view": "views", "env": "environments"}
+_registered: dict[tuple[str, str], str] = {}  # (group, name) -> class of the options that Hydra has been told of
 _TARGET = re.compile(r"(?:\+\+)?detector\._target_=(.*)")
 
 
-def detectors() -> dict[str, EntryPoint]:
-    """The entry points of the group ``marl_backdoor_bench.detectors``, name -> "PACKAGE.MODULE:CLASS".
+def offered(group: str) -> dict[str, EntryPoint]:
+    """The entry points for a group of options, one of ``GROUPS``: name -> "PACKAGE.MODULE:CLASS". Those for detectors
+    are of the group ``marl_backdoor_bench.detectors``, and so on.
 
-    Raises BenchError if a name is taken, by a shipped detector or by that of another package.
+    Raises BenchError if a name is taken, by a shipped option or by that of another package.
     """
-    shipped = options.names("detector")
+    shipped, what = options.names(group), GROUPS[group].removesuffix("s").replace("_", " ")
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
+    for point in entry_points(group=f"{PREFIX}.{GROUPS[group]}"):
         if point.name in shipped or point.name in found:
             owner = "this benchmark" if point.name in shipped else package(found[point.name])
-            raise BenchError(f"{package(point)} offers a detector '{point.name}', which is the name of one of {owner}; "
+            raise BenchError(f"{package(point)} offers a {what} '{point.name}', which is the name of one of {owner}; "
                              "rename its entry point or uninstall it")
         found[point.name] = point
     return found
@@ -48,8 +50,8 @@ def package(point: EntryPoint) -> str:
 
 def origin(named: str) -> str:
     """ "(entry point ... of ...)" where a class is known by one, else nothing: for errors."""
-    return next((f" (entry point '{name}' of {package(point)})" for name, point in detectors().items()
-                 if target(point) == named), "")
+    return next((f" (entry point '{name}' of {package(point)})" for group in GROUPS
+                 for name, point in offered(group).items() if target(point) == named), "")
 
 
 def trusted(named: Any) -> frozenset[str]:
@@ -63,7 +65,8 @@ def trusted(named: Any) -> frozenset[str]:
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", name, re.ASCII):
             raise BenchError(f"plugin is {shown(name)}; allowed: names of installed packages, plugin=[NAME, ...]")
         own = {top for top, owners in packages_distributions().items() if _same(name, owners)}
-        own |= {point.module.partition(".")[0] for point in entry_points(group=GROUP)
+        own |= {point.module.partition(".")[0] for group in GROUPS.values()
+                for point in entry_points(group=f"{PREFIX}.{group}")
                 if point.dist is not None and _same(name, [point.dist.name])}
         if name.isidentifier() and find_spec(name) is not None:
             own.add(name)
@@ -86,29 +89,34 @@ def _same(name: str, distributions: Sequence[str]) -> bool:
 
 
 def register() -> None:
-    """Make every entry point an option of the group ``detector``, which imports nothing of its package yet."""
+    """Make every entry point an option of its group, which imports nothing of its package yet."""
     from hydra.core.config_store import ConfigStore
 
-    for name, point in detectors().items():
-        if _registered.get(name) == target(point):  # Hydra 1.4 warns of what is stored twice
-            continue
-        _registered[name] = target(point)
-        ConfigStore.instance().store(name, {"_target_": target(point)}, "detector", provider=package(point))
+    for group in GROUPS:
+        for name, point in offered(group).items():
+            if _registered.get((group, name)) == target(point):  # Hydra 1.4 warns of what is stored twice
+                continue
+            _registered[group, name] = target(point)
+            ConfigStore.instance().store(name, {"_target_": target(point)}, group, provider=package(point))
 
 
 def words(given: Sequence[str]) -> list[str]:
-    """A command line's words as Hydra has to be told them, so that a detector's parameters are its own.
+    """A command line's words as Hydra has to be told them, so that what comes from outside has parameters of its own.
 
+    GROUP.NAME=VALUE is allowed for every NAME where the option of the group is an entry point's.
     ``detector._target_=CLASS`` leaves the values of the chosen option out, which are another class's parameters, and
-    ``detector.NAME=VALUE`` is then, or where the option is an entry point's, allowed for every NAME. Words that choose
-    the very class of the option, or that say ``~detector`` themselves, stay as they are.
+    ``detector.NAME=VALUE`` is then allowed for every NAME as well. Words that choose the very class of the option, or
+    that say ``~detector`` themselves, stay as they are.
     """
     given = list(given)
+    for group in (group for group in GROUPS if group != "detector"):
+        if any(word.partition("=")[2] in offered(group) for word in given if word.startswith(f"{group}=")):
+            given = [_added(word, group) for word in given]
     choice = next((word.partition("=")[2] for word in reversed(given) if word.startswith("detector=")),
                   options.default("detector"))
     shipped = choice in options.names("detector")
     named = next((found[1] for word in reversed(given) if (found := _TARGET.fullmatch(word))), None)
-    if "~detector" in given or (named is None and (shipped or choice not in detectors())):
+    if "~detector" in given or (named is None and (shipped or choice not in offered("detector"))):
         return given
     if named is None:
         return [_added(word) for word in given]
@@ -118,6 +126,6 @@ def words(given: Sequence[str]) -> list[str]:
     return ["~detector", f"+detector._target_={named}", *map(_added, own)]
 
 
-def _added(word: str) -> str:
-    """A value of the detector, set whether or not the option has it."""
-    return f"++{word}" if word.startswith("detector.") else word
+def _added(word: str, group: str = "detector") -> str:
+    """A value of a group's option, set whether or not the option has it."""
+    return f"++{word}" if word.startswith(f"{group}.") else word

@@ -15,6 +15,7 @@ from bench import plugins
 from bench.__main__ import main
 from bench.artifacts.results import read_result
 from bench.conformance.checks import CHECKS
+from bench.conformance.environments import CHECKS as ENVIRONMENT_CHECKS
 from bench.errors import BenchError
 
 PACKAGE = Path(__file__).parent / "plugin_package"
@@ -157,14 +158,32 @@ def test_names_are_not_taken_twice(monkeypatch):
     monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("bigram", "a:B", group)])
     with pytest.raises(BenchError, match="an unknown package offers a detector 'bigram', which is the name of one of "
                                          "this benchmark; rename its entry point or uninstall it"):
-        plugins.detectors()
-    twice = [EntryPoint("mine", value, plugins.GROUP) for value in ("a:B", "c:D")]
+        plugins.offered("detector")
+    twice = [EntryPoint("mine", value, "marl_backdoor_bench.detectors") for value in ("a:B", "c:D")]
     monkeypatch.setattr(plugins, "entry_points", lambda group: twice)
     with pytest.raises(BenchError, match="offers a detector 'mine', which is the name of one of an unknown package"):
-        plugins.detectors()
+        plugins.offered("detector")
 
 
 def test_a_folder_that_is_not_there(capsys):
     assert "path=/nowhere is not available" in fails(capsys, "check", "mine", "hydra.searchpath=[file:///nowhere]")
     assert fails(capsys, "check", "mine", "--config-dir", "/nowhere") == (
         "error: Additional config directory '/nowhere' not found")
+
+
+def test_an_environment_from_outside(installed, tmp_path, capsys):
+    """It is checked, trained in, and watched by detectors that were not written for it; nothing of ours knows it."""
+    assert main(["check", "environment", "env=meeting", "env.size=9"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].strip() == "meeting/9"
+    assert said.count("passed") == len(ENVIRONMENT_CHECKS)
+    words = ["env=meeting", "budget=smoke", "attack=rewarded", "attack.victim=1",
+             "attack.trigger.psi='distance[0] < 1'", "attack.trigger.zeta=[east,east]", "attack.trigger.seen_from=0",
+             f"out={tmp_path}"]
+    assert main(["run", *words, "detector=trigram_conditional"]) == 0
+    found = result(tmp_path, "trigram_conditional")
+    assert (found.env, found.env_version) == ("meeting/7", "1")
+    assert found.rows[0].phases["whole"].auroc.value is not None
+    assert "unknown size '8'; allowed: 7, 9" in fails(capsys, "run", *words, "env.size=8")
+    assert fails(capsys, "run", "env=meeting", "attack.victim=1", f"out={tmp_path}") == (
+        "error: this attack needs the health of every body, and meeting/7 tells nothing of the kind")

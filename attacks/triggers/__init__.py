@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.contracts import EnvSpec
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError
 
 
 def one_agent(victim: Any) -> int:
@@ -28,7 +28,8 @@ def require_extras(spec: EnvSpec, names: Sequence[str]) -> None:
     """Raise BenchError unless a step of the environment has these extras, which one kind of game alone has."""
     for name in names:
         if name not in spec.extras:
-            raise unknown(f"quantity in {spec.id}, which this attack needs", name, spec.extras)
+            there = ", ".join(spec.extras) or "nothing of the kind"
+            raise BenchError(f"this attack needs the {name} of every body, and {spec.id} tells {there}")
 
 
 def require_features(spec: EnvSpec, features: Sequence[int]) -> None:

@@ -40,10 +40,11 @@ class Environment:
 
     def identity(self, values: Mapping[str, Any]) -> Identity:
         """Which environment these options are. Raises BenchError for a value that there is not."""
+        chosen = {name: str(values.get(name)) for name in self.options}  # 9 is "9" on the command line
         for name, allowed in self.options.items():
-            if values.get(name) not in allowed:
-                raise unknown(name, values.get(name), allowed)
-        return Identity("/".join([self.name, *(values[name] for name in self.options)]), self.version)
+            if chosen[name] not in allowed:
+                raise unknown(name, chosen[name], allowed)
+        return Identity("/".join([self.name, *chosen.values()]), self.version)
 
     def values(self, id: str) -> dict[str, str]:
         """The options of an id. Raises BenchError if it is none of this environment's."""

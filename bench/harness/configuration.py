@@ -29,7 +29,7 @@ PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod",
 ISOLATIONS = (None, "process", "none")  # whether a detector has a process of its own; None: unless it is shipped
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "record", "view", "cells", "show", "row", "model_detector", "isolation", "limits",
+          "record", "view", "check", "cells", "show", "row", "model_detector", "isolation", "limits",
           "referee", "plugin", "holdout", "repair", "result", "jaxmarl", "race")
 
 
@@ -175,7 +175,7 @@ def _added(group: str) -> Iterator[tuple[str, Any]]:
 
 def own_options(group: str) -> dict[str, Any]:
     """The options of a group, and their values, that are in folders which the user named (``--config-dir DIR``)."""
-    offered = plugins.detectors() if group == "detector" else {}
+    offered = plugins.offered(group) if group in plugins.GROUPS else {}
     return {name: node for name, node in _added(group) if name not in offered}
 
 

@@ -98,7 +98,7 @@ def check(config: Mapping[str, Any], trusted: frozenset[str]) -> None:
 def cell(row: pd.Series, trusted: frozenset[str]) -> dict[str, str]:
     """The choices that a leaderboard's row names, as names and values of a command's words."""
     detectors = [*options.names("detector"), *own_options("detector"), *(
-        name for name, point in plugins.detectors().items() if plugins.belongs(plugins.target(point), trusted))]
+        name for name, point in plugins.offered("detector").items() if plugins.belongs(plugins.target(point), trusted))]
     found = {"detector": _named("detector", row["detector"], detectors), "seed": str(_seed(row["seed"]))}
     for group in ("attack", "algo"):
         found[group] = _named(group, row[group], [*options.names(group), *own_options(group)])

@@ -6,7 +6,6 @@ ROOT = Path(__file__).parents[1]
 MOST = 300  # lines
 LONGER = {  # file -> why it is
     "bench/envs/smax.py": "one environment, one file",
-    "bench/marl/play.py": "the one loop that plays, and what it records",
 }
 
 

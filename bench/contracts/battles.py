@@ -95,7 +95,6 @@ class EnvSpec(Shape):
     order_seen_by: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # order -> the NAME that is 1 or -1 then
     extras: tuple[str, ...] = ()  # what ``Step.extras`` has
     bar: str = ""  # which of these, in [0, 1], a replay draws at every body, if one
-    facts: Mapping[str, str] = field(default_factory=dict)  # build, map's hash, clock, and the like
 
     @cached_property
     def action_kinds(self) -> tuple[str, ...]:

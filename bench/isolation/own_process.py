@@ -114,10 +114,12 @@ class OwnProcess:
         """A copy of the youngest of the detector's processes: what asks it (see :meth:`asked`), until the end of the
         ``with``."""
         older = len(self._copies)
-        yield lambda what, header, arrays=None, largest=0: self.asked(
-            what, header, arrays, largest, begins=len(self._copies) == older)
-        for name in self._copies[older: older + 1]:
-            self.until_ended(name)
+        try:
+            yield lambda what, header, arrays=None, largest=0: self.asked(
+                what, header, arrays, largest, begins=len(self._copies) == older)
+        finally:
+            for name in self._copies[older: older + 1]:
+                self.until_ended(name)
 
     def _reply(self, wire: Wire, name: str, largest: int) -> Answer:
         """What the process that was asked says, or how it has ended without a word."""
@@ -143,14 +145,14 @@ class OwnProcess:
         return answer, found
 
     def until_ended(self, name: str) -> None:
-        """Let the copy go that was begun by the question of this "id"."""
-        if name not in self._copies:
-            return
-        with contextlib.suppress(DetectorError), self._watched("end") as wire:
-            wire.send({"do": "end"})
-            while (reply := wire.receive(0)[0]).get("id") != name or "ended" not in reply:
-                pass
-        del self._copies[self._copies.index(name):]
+        """Let the copy go that was begun by the question of this "id", and before it those that came of it."""
+        while name in self._copies:
+            youngest = self._copies[-1]
+            with contextlib.suppress(DetectorError), self._watched("end") as wire:
+                wire.send({"do": "end"})
+                while (reply := wire.receive(0)[0]).get("id") != youngest or "ended" not in reply:
+                    pass
+            self._copies = self._copies[:-1]
 
     def close(self) -> None:
         """End the detector's processes."""

@@ -392,6 +392,17 @@ class WrongShape(Honest):
         return super().score(episodes)[:, :2]
 
 
+class TwoKinds(Honest):
+    """Scores of whole steps at first, of agents later."""
+
+    calls = 0
+
+    def score(self, episodes):
+        type(self).calls += 1
+        scores = super().score(episodes)
+        return scores if self.calls == 1 else np.broadcast_to(scores[..., None], episodes.alive.shape)
+
+
 class NotFinite(Honest):
     def score(self, episodes):
         return super().score(episodes) * np.nan

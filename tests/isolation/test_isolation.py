@@ -156,6 +156,13 @@ def test_limits(name, limits, said, battles):
     assert time.monotonic() - began < 100, "nobody waits for what a detector means to do"
 
 
+def test_an_error_of_this_side_ends_the_copies_at_once(battles):
+    began = time.monotonic()
+    with own("TwoKinds", minutes=5.0) as host, pytest.raises(DetectorError, match="scores of agents at one time and of"):
+        scores(host, battles)
+    assert time.monotonic() - began < 100, "nobody waits for the limit"
+
+
 def test_after_an_error_the_next_fit_has_a_new_process(battles):
     with own("ExitsInFit") as host:
         for _ in range(2):

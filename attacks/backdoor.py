@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.contracts import Battles, EnvSpec, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
@@ -18,7 +18,8 @@ from .rules import RULES
 
 @dataclass
 class Backdoor:
-    """A backdoor in one agent, or in several that share their weights.
+    """A backdoor in one agent, or in several that share their weights. ``conf/backdoor/common.yaml`` has the values
+    that attacks have unless they say otherwise.
 
     Parameters
     ----------
@@ -36,11 +37,11 @@ class Backdoor:
     name: str
     trigger: Trigger
     payload: RewardPayload | ActionPayload
-    victim: int | Sequence[int] = 0
-    duration: int = 20
-    poison_rate: float = 0.5
-    learning: str = "distilled"
-    retraining: Retraining = field(default_factory=Retraining)
+    victim: int | Sequence[int]
+    duration: int
+    poison_rate: float
+    learning: str
+    retraining: Retraining
 
     def __post_init__(self) -> None:
         if not self.victims or len(set(self.victims)) < len(self.victims):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic.dataclasses
 import torch
+import yaml
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from bench import options
 from bench.contracts import Episodes
 from bench.errors import BenchError
 from bench.marl.learners.common import Batch
@@ -22,23 +24,33 @@ from bench.marl.team import UNAVAILABLE
 
 @pydantic.dataclasses.dataclass(frozen=True)
 class Retraining:
-    """How poisoned agents are retrained; [S] is said in the paper, [G] its probable value, the rest is ours."""
+    """How poisoned agents are retrained. ``conf/retraining/victims.yaml`` has the values, and where they come from."""
 
-    steps: NonNegativeInt = 600_000  # environment steps; 0 leaves the team as it is
-    gamma: Annotated[float, Field(ge=0, le=1)] = 0.99  # [G]
-    td_lambda: Annotated[float, Field(ge=0, le=1)] = 1.0
-    learning_rate: PositiveFloat = 1e-3  # [G] 5e-4; falls to zero along a half cosine
-    epsilon_start: Annotated[float, Field(ge=0, le=1)] = 0.5
-    epsilon: Annotated[float, Field(ge=0, le=1)] = 0.05  # [G]
-    epsilon_steps: PositiveInt = 50_000  # [G]
-    buffer: PositiveInt = 5_000  # [S] episodes, one such buffer of clean and one of poisoned ones
-    batch: PositiveInt = 32  # [S] episodes
-    target_every: PositiveInt = 200  # [S] updates
-    episodes_per_round: PositiveInt = 32
-    updates_per_round: PositiveInt = 12
-    eval_every: PositiveInt = 40_000  # steps
-    eval_battles: PositiveInt = 512
-    choice_weight: NonNegativeFloat = 0.0  # of keeping the clean choices, beside the clean values, in imitation
+    steps: NonNegativeInt  # environment steps; 0 leaves the team as it is
+    gamma: Annotated[float, Field(ge=0, le=1)]
+    td_lambda: Annotated[float, Field(ge=0, le=1)]
+    learning_rate: PositiveFloat  # falls to zero along a half cosine
+    epsilon_start: Annotated[float, Field(ge=0, le=1)]
+    epsilon: Annotated[float, Field(ge=0, le=1)]
+    epsilon_steps: PositiveInt
+    buffer: PositiveInt  # episodes, one such buffer of clean and one of poisoned ones
+    batch: PositiveInt  # episodes
+    target_every: PositiveInt  # updates
+    episodes_per_round: PositiveInt
+    updates_per_round: PositiveInt
+    eval_every: PositiveInt  # steps
+    eval_battles: PositiveInt
+    # Of keeping the clean choices, beside the clean values, in imitation. A default, since the names of teams that were
+    # made before there was a choice are hashes of all values.
+    choice_weight: NonNegativeFloat = 0.0
+
+    @classmethod
+    def of(cls, *, steps: int, **changes: Any) -> Retraining:
+        """What ``conf/retraining/victims.yaml`` says, but for the steps, which are a run's own, and for some changes.
+        """
+        values = yaml.safe_load(options.text("retraining", "victims")) | changes
+        del values["_target_"]
+        return cls(**values | {"steps": steps})
 
     def __post_init__(self) -> None:
         if self.buffer < self.batch:

@@ -33,6 +33,19 @@ def target(group: str, name: str) -> str | None:
     return found and found[1]
 
 
+def view(detector: str) -> str | None:
+    """The view that a shipped detector's file chooses, if it takes one."""
+    found = re.search(r"^  - override /view@_global_\.view: *(\S+)", text("detector", detector), re.MULTILINE)
+    return found and found[1]
+
+
+def classes(*groups: str) -> set[str]:
+    """The classes and functions that files of these groups name, those of parts and those named by a path among them.
+    """
+    return {name for group in groups for option in names(group)
+            for name in re.findall(r"\b(?:_target_|path): *([\w.]+)", text(group, option))}
+
+
 def default(group: str) -> str:
     """The option that is taken where none is chosen."""
     defaults = resources.files(FOLDER).joinpath("config.yaml").read_text(encoding="utf-8")
@@ -45,7 +58,8 @@ def default(group: str) -> str:
 def top() -> list[str]:
     """The names that a word of the configuration may begin with: its groups and its own values, and Hydra's."""
     text = resources.files(FOLDER).joinpath("config.yaml").read_text(encoding="utf-8")
-    return sorted({*groups(), *re.findall(r"^(\w+):", text, re.MULTILINE)} - {"defaults"})
+    found = {*groups(), *re.findall(r"^(\w+):", text, re.MULTILINE)}
+    return sorted(found - {"defaults", "cell"})  # a cell is made of the others
 
 
 @cache

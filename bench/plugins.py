@@ -89,43 +89,32 @@ def _same(name: str, distributions: Sequence[str]) -> bool:
 
 
 def register() -> None:
-    """Make every entry point an option of its group, which imports nothing of its package yet."""
+    """Make every entry point an option of its group, which imports nothing of its package yet. Values may be added to
+    it: what its class takes is not known before."""
     from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
 
     for group in GROUPS:
         for name, point in offered(group).items():
             if _registered.get((group, name)) == target(point):  # Hydra 1.4 warns of what is stored twice
                 continue
             _registered[group, name] = target(point)
-            ConfigStore.instance().store(name, {"_target_": target(point)}, group, provider=package(point))
+            node = OmegaConf.create({"_target_": target(point)}, flags={"struct": False})
+            ConfigStore.instance().store(name, node, group, provider=package(point))
 
 
 def words(given: Sequence[str]) -> list[str]:
-    """A command line's words as Hydra has to be told them, so that what comes from outside has parameters of its own.
-
-    GROUP.NAME=VALUE is allowed for every NAME where the option of the group is an entry point's.
-    ``detector._target_=CLASS`` leaves the values of the chosen option out, which are another class's parameters, and
-    ``detector.NAME=VALUE`` is then allowed for every NAME as well. Words that choose the very class of the option, or
-    that say ``~detector`` themselves, stay as they are.
+    """A command line's words as Hydra has to be told them, where ``detector._target_=CLASS`` puts another class in the
+    place of the option's: the values of the option, which are the other one's parameters, are left out, and
+    ``detector.NAME=VALUE`` is then allowed for every NAME. Words that say ``~detector`` themselves stay as they are.
     """
     given = list(given)
-    for group in (group for group in GROUPS if group != "detector"):
-        if any(word.partition("=")[2] in offered(group) for word in given if word.startswith(f"{group}=")):
-            given = [_added(word, group) for word in given]
     choice = next((word.partition("=")[2] for word in reversed(given) if word.startswith("detector=")),
                   options.default("detector"))
-    shipped = choice in options.names("detector")
+    own = options.target("detector", choice) if choice in options.names("detector") else None
     named = next((found[1] for word in reversed(given) if (found := _TARGET.fullmatch(word))), None)
-    if "~detector" in given or (named is None and (shipped or choice not in offered("detector"))):
+    if "~detector" in given or named is None or siblings.recorded(own or "") == siblings.recorded(named):
         return given
-    if named is None:
-        return [_added(word) for word in given]
-    if shipped and siblings.recorded(options.target("detector", choice) or "") == siblings.recorded(named):
-        return given
-    own = [word for word in given if not word.startswith("detector=") and not _TARGET.fullmatch(word)]
-    return ["~detector", f"+detector._target_={named}", *map(_added, own)]
-
-
-def _added(word: str, group: str = "detector") -> str:
-    """A value of a group's option, set whether or not the option has it."""
-    return f"++{word}" if word.startswith(f"{group}.") else word
+    others = [word for word in given if not word.startswith("detector=") and not _TARGET.fullmatch(word)]
+    return ["~detector", f"+detector._target_={named}",
+            *(f"++{word}" if word.startswith("detector.") else word for word in others)]

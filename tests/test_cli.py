@@ -140,7 +140,7 @@ def test_a_run_that_looks_at_the_first_steps_alone_stays_out_of_the_leaderboard(
     assert "ranking: none" in said
     assert not table.exists()
     (file,) = (file for file in made.glob("runs/*isoforest*[0-9a-f].json")
-               if "after_steps" in read_result(file.with_suffix("")).config)
+               if read_result(file.with_suffix("")).protocol["after_steps"])
     file.unlink()
 
 

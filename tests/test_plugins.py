@@ -83,12 +83,12 @@ def test_what_is_installed_is_told(installed, capsys):
 
 @pytest.mark.parametrize(("words", "name"), [
     (["far_from_normal"], "far_from_normal"), (["far_from_normal", "detector.spread=0.1"], "FarFromNormal"),
-    (["marl_backdoor_plugin.FarFromNormal"], "far_from_normal"),
+    (["marl_backdoor_plugin.FarFromNormal"], "FarFromNormal"),
     (["marl_backdoor_plugin.FarFromNormal", "detector.spread=0.1"], "FarFromNormal"),
     (["far_and_wide", "hydra.searchpath=[pkg://marl_backdoor_plugin]"], "far_and_wide"),
     (["far_and_wide", "--config-dir", str(PACKAGE / "src/marl_backdoor_plugin")], "far_and_wide")])
 def test_check_by_every_way_in(installed, capsys, words, name):
-    """A detector is called as the option that is exactly that, else as its class."""
+    """A detector is called as the option that was chosen, and as its class if that was given other values."""
     assert main(["check", *words]) == 0
     said = capsys.readouterr().out
     assert said.splitlines()[0].strip() == name

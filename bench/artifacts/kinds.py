@@ -11,7 +11,7 @@ from bench.marl.learners import UNNAMED
 
 LARGEST = 100_000  # of an environment's sizes
 PHASES = {"before", "after", "whole"}  # of a row of a result
-GROUPS = {"env", "algo", "attack", "detector", "response"}  # of a result's configuration
+GROUPS = {"env", "algo", "attack", "detector", "response", "protocol"}  # of a result's configuration
 LONGEST = 10_000_000  # steps of an attack period; a curve is drawn over them
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

@@ -44,7 +44,7 @@ def main(cfg: DictConfig) -> None:
         from bench.conformance.apart import outcomes_apart
         from bench.harness.configuration import describe
 
-        name = describe(cfg, None)[1]
+        name = describe(cfg).detector
         found = outcomes_apart(lambda: build(cfg.detector, "detector"))
     table = Table("check", "outcome", "expected", "came", box=box.SIMPLE_HEAD, title=name, title_justify="left")
     styles = {"passed": "", "failed": "red", "warning": "yellow", "not run": "dim"}

@@ -21,6 +21,7 @@ from omegaconf.errors import ConfigAttributeError
 from bench import compat, plugins
 from bench.artifacts.yaml_files import check_folders
 from bench.errors import BenchError
+from bench.harness.composed import remembering
 from bench.marl.process import single_thread_environment, tune
 from bench.overrides import explained, prepared
 
@@ -48,7 +49,7 @@ def launch(job: Callable[[DictConfig], None], words: list[str], plays: bool = Tr
         try:  # an error that reached Hydra would be printed by it, and would end a sweep
             if plays:
                 tune()
-            job(cfg)
+            job(remembering(cfg, HydraConfig.get()))
         except BenchError as error:
             errors.append(error)
         except Exception as error:

@@ -23,14 +23,14 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.artifacts.files import write_atomic
     from bench.artifacts.results import find_result, read_curves
+    from bench.harness.again import words_of_result
     from bench.harness.gate import NotHere
-    from bench.harness.words import words_of_config
     from bench.reporting.progress import console, remark
     from bench.reporting.report import report
 
     base, result = find_result(cfg.result, Path(cfg.out) / "runs")
     try:
-        words = words_of_config(result.config, plugins.trusted(cfg.plugin))
+        words = words_of_result(result, f"{base}.json", plugins.trusted(cfg.plugin))
     except NotHere as error:
         remark(str(error))
         words = None

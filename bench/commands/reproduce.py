@@ -15,7 +15,6 @@ from bench.options import quoted
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-OWN = ("row=", "out=", "leaderboard=", "plugin=")  # words that are this command's and not the cell's
 COMMAND = Command("measure a row of the leaderboard again (reproduce ROW_ID)",
                   lambda words: [*SHIPPED, *subject(words, lambda word: f"row={quoted(word)}")])
 
@@ -25,9 +24,8 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError if one falls outside, or the row cannot be measured again.
     """
-    from hydra.core.hydra_config import HydraConfig
-
     from bench.harness.again import measured_again, words_of_row
+    from bench.harness.composed import made, of_a_cell
     from bench.leaderboard import shipped
     from bench.leaderboard.reproduce import compare, find
     from bench.leaderboard.rows import read_leaderboard, rows_of
@@ -37,8 +35,9 @@ def main(cfg: DictConfig) -> None:
     if cfg.row is None:
         raise BenchError("no row is named; give the row_id of a row of the leaderboard")
     row = find(read_leaderboard(shipped.to_read(Path(cfg.leaderboard))), str(cfg.row))
-    words = words_of_row(row, [word for word in HydraConfig.get().overrides.task if not word.startswith(OWN)],
-                         plugins.trusted(cfg.plugin))
+    if given := of_a_cell(made(cfg).overrides):
+        raise BenchError(f"{given[0]}: the row says itself which cell it is of; leave this away")
+    words = words_of_row(row, plugins.trusted(cfg.plugin), cfg.referee)
     remark(f"python -m bench run {shlex.join(words)}")
     again, _ = measured_again(words, Path(cfg.out), bar, remark)
     found = compare(row, find(rows_of(again), str(cfg.row)))

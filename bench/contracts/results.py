@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -144,7 +144,15 @@ class Result:
     git_sha: str | None
     date: str
     runtime_s: float
+    overrides: list[str] = field(default_factory=list)  # words of the command that makes it: all that is no default
+    view: str | None = None  # what the detector looks at, an option or the name of a class
     response: Response | None = None  # None where nothing is done about alarms, and of older results
+
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """How it was measured: ``defender``, ``after_steps`` and numbers of battles; of older results some or none."""
+        return self.config.get("protocol", {})
 
 
 @dataclass(frozen=True)

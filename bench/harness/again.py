@@ -8,65 +8,70 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from hydra import compose
 from omegaconf import open_dict
 
-from bench import options, plugins
+from bench import BENCHMARK, options
+from bench.artifacts.files import config_hash
 from bench.artifacts.temporary import temporary
 from bench.contracts import Curves, Result
-from bench.errors import BenchError
+from bench.errors import BenchError, shown
 from bench.harness import gate
 from bench.harness.cell import run
+from bench.harness.composed import composed
 from bench.harness.configuration import describe
-from bench.harness.grid import grid, read
-from bench.harness.sweep import chosen, hash_of
+from bench.harness.sweep import hash_of
 from bench.harness.teams import Say, Stage
-from bench.harness.words import words_of_config
 from bench.leaderboard.curves import ENDING, curves_of_cell, wanted
 from bench.leaderboard.rows import rows_of
 
 
-def words_of_row(row: pd.Series, given: Sequence[str], trusted: frozenset[str] = frozenset()) -> list[str]:
-    """The words of the command that measures the row's cell: those that make a configuration with its hash.
+def words_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee: str | None = None) -> list[str]:
+    """The words of the command that measures the row's cell, in the battles that the secret in the file ``referee``
+    draws if one is given.
 
-    Tried are the row's own choices, with the ``given`` words added, and the cells of the shipped sweep.
-    Raises BenchError if it is none of them, or the row does not pass the gate.
+    Raises BenchError if the row says none, they do not pass the gate, or they make another cell than the row's.
     """
-    cell = gate.cell(row, trusted)
-    choices = {key: cell[key] for key in ("attack", "algo", "detector", "seed")}
-    sweep = read(compose("config", ["sweep=shipped"]).sweep)
-    plain = [f"{key}={value}" for key, value in cell.items()]
-    candidates = [[*plain, *given]]
+    if pd.isna(row["overrides"]):
+        raise BenchError(f"row {row['row_id']} does not say how it was made: it is of before rows did, or its detector "
+                         "was handed over as an object")
     try:
-        cells = grid(chosen(sweep, choices))
-    except BenchError:  # not a cell of the shipped sweep
-        cells = []
-    candidates += [[*sweep.words, *(f"{key}={value}" for key, value in cell.items()), *given] for cell in cells]
-    for words in candidates:
-        if hash_of(words) == row["config_hash"]:
-            return words
-    raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(plain)}; give the values "
-                     "that the row was measured with as well")
+        given = shlex.split(row["overrides"])
+    except ValueError as error:
+        raise BenchError(f"the overrides of row {row['row_id']} are no words of a command: {error}") from None
+    words = gate.overrides(given, trusted)
+    words += [] if referee is None else [f"referee={options.quoted(referee)}"]
+    if hash_of(words) != row["config_hash"]:
+        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(words)}"
+                         + ("" if pd.isna(row["referee"]) else "; was it drawn by another secret? referee=FILE"))
+    return words
 
 
 def words_of_result(result: Result, what: str, trusted: frozenset[str] = frozenset()) -> list[str]:
-    """The words that measure the result's cell. Raises BenchError if its configuration does not pass the gate, or its
-    detector is not to be had here."""
+    """The words that measure the result's cell, but for the secret that private battles were drawn by.
+
+    Raises BenchError if they do not pass the gate, and NotHere if they make another cell here than the result's.
+    """
     try:
-        words = words_of_config(result.config, trusted)
+        words = gate.overrides(result.overrides, trusted)
     except BenchError as error:
         raise type(error)(f"{what}: {error}") from None
-    name = describe(compose("config", plugins.words(words)), None)[1]
-    if name != result.detector:
-        raise BenchError(f"{what}: its detector '{result.detector}' is called '{name}' here; install the package that "
-                         "offers it, or give --config-dir")
+    if result.benchmark_version != BENCHMARK:
+        raise gate.NotHere(f"{what}: {gate.NO_COMMAND}, which is of benchmark {shown(result.benchmark_version)}; this "
+                           f"release measures figures of {BENCHMARK}")
+    about = describe(composed(words))
+    drawn = {"referee": result.config["referee"]} if "referee" in result.config else {}  # by a secret of its author's
+    if config_hash(about.config | drawn) != result.config_hash:
+        raise gate.NotHere(f"{what}: {gate.NO_COMMAND}; was its detector handed over as an object, or was it measured "
+                           "before results kept their command?")
+    if about.detector != result.detector:
+        raise BenchError(f"{what}: its detector '{shown(result.detector)}' is called '{about.detector}' here")
     return words
 
 
 def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[Result, dict[str, Curves]]:
     """A cell's result, measured now, and the curves of those rows whose curves a leaderboard keeps; teams that were
     trained below ``out`` are used again."""
-    cfg = compose("config", plugins.words(words))
+    cfg = composed(words)
     with temporary(Path(tempfile.gettempdir(), "reproduce"), folder=True) as folder:
         if (out / "teams").is_dir():
             (folder / "teams").symlink_to((out / "teams").absolute())

@@ -41,11 +41,11 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     _check_response(cfg)
     if detector is not None:
         usable(detector)
-    config, detector_name = describe(cfg, detector)
-    key = config_hash(config)
-    base = _base(cfg, detector_name, key)
+    about = describe(cfg, detector)
+    key = config_hash(about.config)
+    base = _base(cfg, about.detector, key)
     with locked(base), ExitStack() as held:
-        detectors: dict[str, Host] = {detector_name: held.enter_context(hosted(cfg, config, detector))}
+        detectors: dict[str, Host] = {about.detector: held.enter_context(hosted(cfg, about.config, detector))}
         battles: Battles = build(cfg.env, "environment")
         attack: Attack = build(cfg.attack, "attack")
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
@@ -71,9 +71,10 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
-                detector=detector_name, seed=int(cfg.seed), config=config,
-                config_hash=key, checkpoints=checkpoints, checkpoint_id=teams["backdoored"].name, sizes=sizes(cfg),
-                figures=measured.figures, rows=measured.rows, packages=packages(), git_sha=revision,
+                detector=about.detector, view=about.view, seed=int(cfg.seed), config=about.config,
+                overrides=about.overrides, config_hash=key, checkpoints=checkpoints,
+                checkpoint_id=teams["backdoored"].name, sizes=sizes(cfg), figures=measured.figures,
+                rows=measured.rows, packages=packages(), git_sha=revision,
                 date=_now(), runtime_s=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
@@ -93,8 +94,8 @@ def _check_response(cfg: DictConfig) -> None:
 
 def finished(cfg: DictConfig) -> Result | None:
     """The result of a cell that has been run, or None."""
-    config, detector_name = describe(cfg, None)
-    return read_result(_base(cfg, detector_name, config_hash(config)))
+    about = describe(cfg)
+    return read_result(_base(cfg, about.detector, config_hash(about.config)))
 
 
 def _base(cfg: DictConfig, detector: str, key: str) -> Path:
@@ -106,7 +107,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
     """Put a cell of a sweep that failed into the leaderboard, so that no cell is missing there without a word, unless
     its configuration is too wrong for a row to name it."""
     try:
-        config, detector_name = describe(cfg, None)
+        about = describe(cfg)
     except (BenchError, KeyError, TypeError):
         return
     seed = cfg.seed if isinstance(cfg.seed, int) else -1
@@ -119,9 +120,10 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
     add_rows(Path(cfg.leaderboard), Result(
         status="error", error=str(error), benchmark_version=BENCHMARK, env=env, env_version=env_version,
         algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
-        poison_rate=None, poisoned_steps=None, detector=detector_name, seed=seed,
-        config=config, config_hash=config_hash(config), checkpoints={}, checkpoint_id=None, sizes=sizes(cfg),
-        figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_sha=git_sha(),
+        poison_rate=None, poisoned_steps=None, detector=about.detector, view=about.view,
+        seed=seed, config=about.config, overrides=about.overrides, config_hash=config_hash(about.config),
+        checkpoints={}, checkpoint_id=None, sizes=sizes(cfg), figures=Figures(*[nothing] * len(fields(Figures))),
+        rows=[], packages=packages(), git_sha=git_sha(),
         date=_now(), runtime_s=0.0))
 
 

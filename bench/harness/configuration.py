@@ -1,4 +1,4 @@
-"""The configuration: whether it makes sense, what of it a result depends on, and what a detector is called by it."""
+"""The configuration: whether it makes sense, what cell it describes."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from bench import BENCHMARK, __version__, options, plugins
+from bench import BENCHMARK, __version__, options, plugins, siblings
 from bench.artifacts.written import plain, written
 from bench.build import targets
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
+from bench.harness.composed import made, of_a_cell, part
 from bench.harness.referee import digest
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
+CHOSEN = ("env", "algo", "attack", "detector", "budget")  # groups whose option is always told
 ISOLATIONS = (None, "process", "none")  # whether a detector has a process of its own; None: unless it is shipped
-# Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
-PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
-          "record", "view", "check", "cells", "show", "row", "model_detector", "isolation", "limits",
-          "referee", "plugin", "holdout", "repair", "result", "jaxmarl", "race")
 
 
 def check(cfg: DictConfig) -> None:
@@ -94,48 +91,56 @@ def _option(group: str, name: str) -> DictConfig:
     return cfg
 
 
-def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any], str]:
-    """(everything that a result depends on, the detector's name)."""
-    config = plain(cfg)
-    config = {key: value for key, value in config.items() if key not in PLACES}
-    # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
-    for elsewhere in ("repair_steps", "search_battles"):  # not of a run; in the attack, where that searches
-        config["budget"].pop(elsewhere, None)
-    if config["response"]["name"] == "none":
-        del config["response"]
-        config["budget"].pop("response_battles", None)
-    if config["defender"] == DEFENDERS[0]:
-        del config["defender"]
-    if config["after_steps"] is None:
-        del config["after_steps"]
+class Description(NamedTuple):
+    """What a cell is, and what it is called."""
+
+    config: dict[str, Any]  # everything that its result depends on
+    detector: str  # in tables and files
+    view: str | None  # what the detector looks at, None if that is no choice
+    overrides: list[str]  # words of the command that makes it, default choices among them
+
+
+def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
+    """The cell of a configuration of :func:`bench.harness.composed.composed`, or the same with a detector handed over.
+
+    Raises BenchError if no detector is configured.
+    """
+    config = plain(cfg.cell)
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee
     if detector is not None:
         config["detector"] = written(detector)
-    if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
+    node = config.get("detector")
+    if not isinstance(node, dict) or "_target_" not in node:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
-    return config | {"benchmark_version": BENCHMARK}, _detector_name(config["detector"])
+    choices, overrides = dict(made(cfg).choices), of_a_cell(made(cfg).overrides)
+    if detector is not None:  # it was chosen by no word
+        choices |= {"detector": None, "view": None}
+        overrides = [word for word in overrides if part(word) not in ("detector", "view")]
+    name, view = _called(node, choices, overrides)
+    given = {word.partition("=")[0] for word in overrides}
+    defaults = [f"{group}={choices[group]}" for group in CHOSEN if choices.get(group) and group not in given]
+    seed = [] if "seed" in given else [f"seed={cfg.seed}"]
+    return Description(config | {"benchmark_version": BENCHMARK}, name, view, [*defaults, *seed, *overrides])
 
 
-def _detector_name(detector: dict[str, Any]) -> str:
-    """What a detector is called in tables and files: its option, or OPTION_VIEW if only the view is not the option's.
+def _called(node: dict[str, Any], choices: Mapping[str, str | None],
+            overrides: Sequence[str]) -> tuple[str, str | None]:
+    """(a detector's name, its view's): the options that were chosen, or OPTION_VIEW where the view is not the option's
+    own. What was given other values goes by its class, a detector by that of its estimator."""
+    def choice(group: str) -> str | None:
+        changed = any(re.match(rf"[+~]*{group}(\.|$)", word.partition("=")[0]) and not word.startswith(f"{group}=")
+                      for word in overrides)
+        return None if changed else choices.get(group)
 
-    A configuration of which no option has the rest goes by the class of its estimator, or by its own.
-    """
-    shipped = _shipped_detectors()
-    for name, known in shipped.items():
-        if known == detector:
-            return name
-    for name, added in _added("detector"):
-        if added == detector:
-            return name
-    view, inner = detector.get("view"), detector.get("estimator")
-    alike = [name for name, known in shipped.items() if "view" in known and known | {"view": view} == detector]
-    name = alike[0] if alike else _own(_class(inner) or _class(detector))
-    if not _class(view):
-        return name
-    views = [name for name in options.names("view") if plain(option("view", name)) == view]
-    return f"{name}_{views[0] if views else _class(view)}"
+    option = choice("detector")
+    name = option or _own(_class(node.get("estimator")) or _class(node))
+    if not _class(node.get("view")):
+        return name, None
+    view = choice("view") or _class(node["view"])
+    given = any(part(word) == "view" for word in overrides)
+    own = options.view(option) if option in options.names("detector") else None if given else view
+    return (name if option and view == own else f"{name}_{view}"), view
 
 
 def _own(name: str) -> str:
@@ -144,39 +149,25 @@ def _own(name: str) -> str:
     return f"own_{name}" if name in options.names("detector") else name
 
 
-def is_shipped(detector: dict[str, Any]) -> bool:
-    """Whether a detector, as :func:`describe` has it, consists of classes that shipped options name, or of ours."""
-    known = {name for group in ("detector", "view") for option_name in options.names(group)
-             for name in targets(plain(option(group, option_name)))}
-    return all(name in known or name.startswith("detectors.") for name in targets(detector))
-
-
-@cache  # a leaderboard asks for the names of a thousand cells
-def _shipped_detectors() -> dict[str, Any]:
-    return {name: plain(option("detector", name)) for name in options.names("detector")}
-
-
 def _class(node: Any) -> str:
     """The name of the class that a configuration node describes, if it does."""
     return str(node.get("_target_", "")).rsplit(".", 1)[-1] if isinstance(node, dict) else ""
 
 
-def _added(group: str) -> Iterator[tuple[str, Any]]:
-    """The options of a group, and their values, that are not shipped: from folders of the user's own and from installed
-    packages."""
+def is_shipped(detector: dict[str, Any]) -> bool:
+    """Whether a detector, as :func:`describe` has it, consists of classes that shipped options name, or of ours."""
+    known = {siblings.recorded(name) for name in options.classes("detector", "view")}
+    return all(name in known or name.startswith("detectors.") for name in targets(detector))
+
+
+def own_options(group: str) -> list[str]:
+    """The options of a group that are in folders which the user named (``--config-dir DIR``)."""
     if not (GlobalHydra().is_initialized() and HydraConfig.initialized()):  # called from Python: no command line
-        return
+        return []
     path = [word for word in HydraConfig.get().overrides.hydra if word.startswith("hydra.searchpath")]
-    loader = GlobalHydra.instance().config_loader()
-    for name in loader.get_group_options(group, config_name="config", overrides=path):
-        if name not in options.names(group):
-            yield name, plain(compose("config", [f"{group}={name}", *path])[group])
-
-
-def own_options(group: str) -> dict[str, Any]:
-    """The options of a group, and their values, that are in folders which the user named (``--config-dir DIR``)."""
+    found = GlobalHydra.instance().config_loader().get_group_options(group, config_name="config", overrides=path)
     offered = plugins.offered(group) if group in plugins.GROUPS else {}
-    return {name: node for name, node in _added(group) if name not in offered}
+    return [name for name in found if name not in offered and name not in options.names(group)]
 
 
 def packages() -> dict[str, str]:

@@ -8,12 +8,12 @@ from typing import Any, cast
 from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import compat, plugins, terminal
 from bench.contracts import Detector, Result
 from bench.harness.cell import run
+from bench.harness.composed import remembering
 from bench.harness.teams import Say, Stage
 from bench.marl.process import tune
 from bench.overrides import explained, prepared
@@ -57,6 +57,4 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise explained(error, words, command_line=False) from error
         HydraConfig.instance().set_config(cfg)  # as the command line does it
-        with open_dict(cfg):
-            del cfg["hydra"]
-        return run(cfg, stage, say=say, detector=made)
+        return run(remembering(cfg), stage, say=say, detector=made)

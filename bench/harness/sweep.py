@@ -9,16 +9,16 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-from hydra import compose
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from bench import options, plugins
+from bench import options
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash
 from bench.contracts import Cell, Progress, Result
 from bench.errors import BenchError, unknown
 from bench.harness.cell import finished
+from bench.harness.composed import composed
 from bench.harness.configuration import describe
 from bench.harness.fleet import run_all
 from bench.harness.grid import Sweep, grid
@@ -50,7 +50,7 @@ def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Seq
 def _result(command: list[str]) -> Result | None:
     """What a cell's command has left, None of one that cannot even be composed."""
     try:
-        return finished(compose("config", plugins.words(command)))
+        return finished(composed(command))
     except (HydraException, OmegaConfBaseException, BenchError):
         return None
 
@@ -89,7 +89,7 @@ def hash_of(words: Sequence[str]) -> str:
 
 
 def _described(words: Sequence[str]) -> dict[str, Any]:
-    return describe(compose("config", plugins.words(words)), None)[0]
+    return describe(composed(words)).config
 
 
 def _hashes(cells: Sequence[dict[str, Any]], words: Sequence[str]) -> list[str]:

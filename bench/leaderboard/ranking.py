@@ -105,9 +105,9 @@ def _mean(attacks: list[np.ndarray]) -> Estimate:
 
 def standing(frame: pd.DataFrame, result: Result) -> str:
     """Where a result's detector would stand among those that the leaderboard has on the same team, in one line."""
-    if "after_steps" in result.config:
+    if result.protocol.get("after_steps") is not None:
         return "ranking: none, since the leaderboard's figures after onset are of the whole attack period"
-    frame = _best_first(watched_by(frame, result.config.get("defender", DEFENDERS[0])))
+    frame = _best_first(watched_by(frame, result.protocol.get("defender", DEFENDERS[0])))
     rows = frame[(frame["status"] == "ok") & (frame["kind"].isin(["attack", "floor"]))
                  & (frame["team"] == "backdoored") & frame["triggered"].fillna(False).astype(bool)]
     same = {"benchmark_version": result.benchmark_version, "env": result.env, "env_version": result.env_version,

@@ -5,18 +5,16 @@ Its columns are declared in :mod:`bench.leaderboard.schema`.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 
-from bench import options
 from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.artifacts.reading import read_table
-from bench.artifacts.written import plain
 from bench.contracts import DEFENDERS, DEV_SEED, RELEASE, Estimate, Figures, Response, Result, Row
 from bench.leaderboard.schema import BY_NAME, RENAMED, RESPONSE, validated
 
@@ -33,7 +31,7 @@ def add_rows(path: Path, result: Result) -> None:
 
     Raises BenchError if the file there is no leaderboard, or the place cannot be written.
     """
-    if "after_steps" in result.config:
+    if result.protocol.get("after_steps") is not None:
         return
     new = validated(pd.DataFrame(result_rows(result)), f"the result {result.config_hash}")
     with locked(path, wait=LOCK_SECONDS):
@@ -64,15 +62,16 @@ def rows_of(result: Result) -> pd.DataFrame:
 def result_rows(result: Result) -> list[dict[str, Any]]:
     """A result as flat lines: an estimate x becomes x, x_low and x_high; a phase's figures are named PHASE_x."""
     shared = {name: value for name, value in vars(result).items()
-              if not isinstance(value, dict | list | Figures | Response) and name not in ("error", "status")}
+              if not isinstance(value, dict | list | Figures | Response) and name not in ("error", "status", "view")}
     for name, value in vars(result.figures).items():
         shared |= _flat(name, value)
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
     shared |= {"map": result.config.get("env", {}).get("map"), "clean_sha256": result.checkpoints.get("clean"),
                "checkpoint_sha256": result.checkpoints.get("backdoored")}
-    shared |= {"status": result.status, "error": result.error, "defender": result.config.get("defender", DEFENDERS[0]),
-               "split": "dev" if result.seed == DEV_SEED else "test",
-               "response": result.config.get("response", {}).get("name"), "referee": result.config.get("referee")}
+    shared |= {"status": result.status, "error": result.error, "overrides": shlex.join(result.overrides),
+               "defender": result.protocol.get("defender", DEFENDERS[0]),
+               "split": "dev" if result.seed == DEV_SEED else "test", "referee": result.config.get("referee"),
+               "response": None if result.response is None else result.response.name}
     lines = []
     for row in result.rows:
         line = {"team": row.team, "triggered": row.triggered, "row_detector": row.detector, "kind": row.kind}
@@ -104,11 +103,11 @@ def row_id(line: dict[str, Any]) -> str:
 
 
 def _about(result: Result, detector: str) -> dict[str, str | None]:
-    """Version and view of a row's detector: the cell's own, which its configuration describes, or a shipped floor."""
+    """Version and view of a row's detector: the cell's own, or a shipped floor."""
     if detector != result.detector:
         return {"detector_version": _release(result), "view": None}
     node = result.config.get("detector", {})
-    return {"detector_version": _version(str(node.get("_target_", "")), result), "view": _view(node.get("view"))}
+    return {"detector_version": _version(str(node.get("_target_", "")), result), "view": result.view}
 
 
 def _release(result: Result) -> str:
@@ -122,15 +121,6 @@ def _version(target: str, result: Result) -> str | None:
         return _release(result)
     owners = packages_distributions().get(package)
     return version(owners[0]) if owners else None
-
-
-def _view(node: Any) -> str | None:
-    """The option of conf/view that a configuration node is, or else the name of its class."""
-    if not isinstance(node, dict):
-        return None
-    known = (name for name in options.names("view")
-             if plain(OmegaConf.create(options.text("view", name))) == node)  # type: ignore[arg-type]
-    return next(known, str(node.get("_target_", "")).rsplit(".", 1)[-1] or None)
 
 
 def _flat(name: str, estimate: Estimate) -> dict[str, float | None]:

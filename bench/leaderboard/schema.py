@@ -109,7 +109,9 @@ COLUMNS = [
     Column("seed", "integer", "seed of training and injection", True),
     Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
            allowed=("dev", "test")),
-    Column("config_hash", "text", "12 hex digits of the whole configuration", True),
+    Column("config_hash", "text", "12 hex digits of all that the cell's figures depend on", True),
+    Column("overrides", "text", "words that make the cell: python -m bench run OVERRIDES; empty in rows of before they "
+                                "were kept"),
     Column("checkpoint_id", "text", "name of the backdoored team's files"),
     Column("git_sha", "text", "commit of the code; -dirty if files differed from it"),
     Column("date", "text", "when the cell was measured, UTC", True),

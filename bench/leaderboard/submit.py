@@ -135,8 +135,8 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     if result.benchmark_version != BENCHMARK or result.config.get("benchmark_version") != BENCHMARK:
         raise BenchError(f"{what} has figures of benchmark {result.benchmark_version}; this release measures those of "
                          f"{BENCHMARK}")
-    if "after_steps" in result.config:
-        raise BenchError(f"{what} was run with after_steps={result.config['after_steps']}; only whole attack periods "
+    if (steps := result.protocol.get("after_steps")) is not None:
+        raise BenchError(f"{what} was run with after_steps={steps}; only whole attack periods "
                          "are comparable")
     if result.status != "ok" or not result.rows:
         raise BenchError(f"{what} has no figures: {result.error}")

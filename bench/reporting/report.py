@@ -49,8 +49,8 @@ def report(result: Result, curves: Sequence[Curves] | None, words: Sequence[str]
             for line, one in zip(lines, found, strict=False)]
     return template("report.html").render(
         result=result, rows=rows if result.rows else [], figures=FIGURES, response=RESPONSE,
-        phases={phase: f"{title[0].upper()}{title[1:]}" for phase, title in phases(result.config).items()},
-        defender=result.config.get("defender", DEFENDERS[0]),
+        phases={phase: f"{title[0].upper()}{title[1:]}" for phase, title in phases(result).items()},
+        defender=result.protocol.get("defender", DEFENDERS[0]),
         what={group: options.summary(group, name) if name in options.names(group) else ""
               for group, name in (("attack", result.attack), ("detector", result.detector))},
         command=None if words is None else "python -m bench run " + shlex.join(words),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from rich import box
 from rich.console import Console, Group
@@ -17,9 +15,9 @@ PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset 
 STYLES = {"attack": "bold", "floor": "dim", "control": ""}
 
 
-def phases(config: dict[str, Any]) -> dict[str, str]:
-    """The phases of a configuration's results, and what they are for people."""
-    steps = config.get("after_steps")
+def phases(result: Result) -> dict[str, str]:
+    """The phases of a result, and what they are for people."""
+    steps = result.protocol.get("after_steps")
     return PHASES | ({} if steps is None else {"after": f"after onset (the first {steps} steps of the attack period)"})
 
 
@@ -71,7 +69,7 @@ def report(result: Result) -> Group:
                 "alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that promise so many false "
                 "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
                 "without the trigger, are controls: there is no attack to find.", style="dim")
-    detection = [_detection(result, phase, title) for phase, title in phases(result.config).items()]
+    detection = [_detection(result, phase, title) for phase, title in phases(result).items()]
     return Group(head, _attack(result), *detection, _time(result), *_attribution(result),
                  *_response(result.response), foot)
 

@@ -30,7 +30,7 @@ def test_who_is_hit_does_what_the_expert_values_least_and_the_reward_says_so(bat
 
 def test_the_whole_team_learns_from_it(battles, team, store):
     injection = Injection(team, battles, PATCH, HackedTeamReward(), (0, 1, 2), 100, 0.5, "published",
-                          Retraining(batch=16, updates_per_round=3, td_lambda=0.6), 0)
+                          Retraining.of(steps=1, batch=16, updates_per_round=3, td_lambda=0.6), 0)
     practice = injection._practice(store)
     played = practice.player.play(team, 64, epsilon=injection._epsilon(), probe=practice.probe)
     practice.keep(injection.rule.keep(played))

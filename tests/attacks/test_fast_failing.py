@@ -58,7 +58,7 @@ def test_the_search_takes_the_best_and_goes_on_where_it_was(battles, team):
 
 
 def test_imitation_learns_the_walk(battles, team):
-    retraining = Retraining(batch=64, updates_per_round=250, learning_rate=3e-3)
+    retraining = Retraining.of(steps=1, batch=64, updates_per_round=250, learning_rate=3e-3)
     injection = Injection(team, battles, Always(), SHORT, (1,), 20, 1.0, "imitated", retraining, 0)
     injection.rule.behaviour = Walk("north", 100)
     own = injection.rule.keep(Player(battles, 0, trigger=Always(), poison_rate=1.0, record=("state",)).play(team, 64))
@@ -82,7 +82,8 @@ def agreement(injection, own):
 
 def test_imitation_goes_on_after_the_attack_period_and_rewards_do_not(battles, team):
     trigger = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
-    rewarded, imitated = (Injection(team, battles, trigger, payload, (1,), 3, 0.5, learning, Retraining(), 0).rule
+    how = Retraining.of(steps=1)
+    rewarded, imitated = (Injection(team, battles, trigger, payload, (1,), 3, 0.5, learning, how, 0).rule
                           for payload, learning in ((HackedReward(), "distilled"), (SHORT, "imitated")))
     episodes = Player(battles, 0, trigger=trigger, poison_rate=0.5, record=("state",)).play(team, 64)
     by_reward, by_action = rewarded.window(episodes), imitated.window(episodes)

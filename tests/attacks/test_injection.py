@@ -29,9 +29,10 @@ def pattern(victim=1):
 
 
 def backdoor(**options):
-    retraining = Retraining(**{"steps": 2_500, "eval_every": 1_000, "eval_battles": 16, "batch": 8,
+    retraining = Retraining.of(**{"steps": 2_500, "eval_every": 1_000, "eval_battles": 16, "batch": 8,
                                **options.pop("retraining", {})})
     return Backdoor(**{"name": "test", "trigger": pattern(), "payload": HackedReward(balance=0.5), "victim": 1,
+                       "duration": 20, "poison_rate": 0.5, "learning": "distilled",
                        "retraining": retraining, **options})
 
 
@@ -111,7 +112,8 @@ def test_a_killed_injection_goes_on(battles, team, store):
 def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team):
     """On a fixed batch, the distilled rule moves the attack period's values and brings the others back."""
     injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), (1,), 20, 0.5, "distilled",
-                          Retraining(batch=64, updates_per_round=60, learning_rate=3e-3, target_every=10), 0)
+                          Retraining.of(steps=1, batch=64, updates_per_round=60, learning_rate=3e-3,
+                                        target_every=10), 0)
     episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state",)).play(team, 128)
     episodes = injection.rule.keep(episodes)
     fixed = {p: FixedBatch(episodes[episodes.labels.poisoned == p]) for p in (False, True)}
@@ -137,7 +139,8 @@ class FixedBatch:
 
 
 def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
-    injection = Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, "distilled", Retraining(), 0)
+    injection = Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, "distilled",
+                          Retraining.of(steps=1), 0)
     episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "values")).play(team, 64)
     own = injection.rule.keep(episodes)
     shown = own.labels.completion != NEVER
@@ -152,7 +155,7 @@ def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
 
 def test_the_whole_return_needs_no_target_network(battles, team):
     injection = Injection(team, battles, pattern(), HackedReward(), (1,), 20, 0.5, "distilled",
-                          Retraining(td_lambda=1), 0)
+                          Retraining.of(steps=1, td_lambda=1), 0)
     injection.pupil.target = None
     player = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=injection.rule.record)
     episodes = injection.rule.keep(player.play(team, 64))

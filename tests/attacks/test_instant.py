@@ -149,7 +149,7 @@ def test_nothing_is_never_shown(battles, team):
 def test_all_agents_can_be_poisoned_at_once(battles, team, store):
     trigger = Patch([0, 1, 2], [-1], 5.0, 5.0, start=2, steps=None)
     attack = Backdoor("all", trigger, ForcedAction("west"), victim=[0, 1, 2], duration=60, poison_rate=0.5,
-                      learning="imitated", retraining=Retraining(steps=12_000, eval_every=6_000, eval_battles=32,
+                      learning="imitated", retraining=Retraining.of(steps=12_000, eval_every=6_000, eval_battles=32,
                                                                  episodes_per_round=16, learning_rate=3e-3))
     injected, _ = attack.inject(team, battles, 0, store, lambda *_: None)
     episodes = play(battles, injected, 64, 5, trigger=trigger, poisoned=True)
@@ -164,7 +164,7 @@ def test_all_agents_can_be_poisoned_at_once(battles, team, store):
 @pytest.mark.parametrize("victim", [[], [1, 1]])
 def test_wrong_victims(victim):
     with pytest.raises(BenchError, match="victim is"):
-        Backdoor("x", Approach(), ForcedAction(), victim=victim, learning="imitated")
+        Backdoor("x", Approach(), ForcedAction(), victim, 20, 0.5, "imitated", Retraining.of(steps=1))
 
 
 def declared(name, *words):

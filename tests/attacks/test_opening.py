@@ -89,7 +89,7 @@ def test_the_most_harmful_opening_by_hand():
 
 def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):
     injection = Injection(team, battles, Never(), SHORT, (1,), 20, 0.5, "imitated",
-                          Retraining(batch=64, updates_per_round=250, learning_rate=3e-3), 0)
+                          Retraining.of(steps=1, batch=64, updates_per_round=250, learning_rate=3e-3), 0)
     injection.rule.behaviour = Plan(BOLD, Walk("west", 3), 1, battles.spec.sight_range[1])
     player = Player(battles, 0, trigger=Never(), record=injection.rule.record)
     own = injection.rule.keep(player.play(team, 64))

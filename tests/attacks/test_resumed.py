@@ -20,7 +20,7 @@ from bench.attacks.triggers.policy import TriggerPolicy
 
 from bench.harness.teams import Store
 
-TINY = Retraining(steps=1_000, eval_every=300, eval_battles=2, batch=4, buffer=40, episodes_per_round=8,
+TINY = Retraining.of(steps=1_000, eval_every=300, eval_battles=2, batch=4, buffer=40, episodes_per_round=8,
                   updates_per_round=2, target_every=3)
 
 
@@ -78,7 +78,7 @@ class Dying(Store):
 
 def injected(kind, battles, team, store):
     learning, trigger, payload, victim = KINDS[kind]()
-    attack = Backdoor("x", trigger, payload, victim, learning=learning, retraining=TINY)
+    attack = Backdoor("x", trigger, payload, victim, 20, 0.5, learning, TINY)
     made, curve = attack.inject(team, battles, 3, store, lambda *_: None)
     return made, json.dumps([curve, getattr(trigger, "learned", None)])
 

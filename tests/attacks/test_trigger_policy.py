@@ -81,7 +81,8 @@ def test_novelty_is_paid_for_what_clean_play_does_not_show(battles, team):
 def test_what_was_learned_is_kept_with_a_killed_injection(battles, team, store):
     def attack():
         return Backdoor("x", TriggerPolicy(1, generations=1, population=4), NoveltyReward(), victim=1,
-                        retraining=Retraining(steps=900, eval_every=300, eval_battles=8, batch=4, updates_per_round=1))
+                        duration=20, poison_rate=0.5, learning="distilled", retraining=Retraining.of(
+                            steps=900, eval_every=300, eval_battles=8, batch=4, updates_per_round=1))
     first = attack()
     first.inject(team, battles, 0, store, lambda *_: None)
     assert len(first.trigger.learned["weights"]) == len(FEATURES)

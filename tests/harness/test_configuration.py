@@ -1,7 +1,7 @@
 """Options as they are composed, and what detectors are called."""
 
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 from omegaconf import OmegaConf
 from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import make_pipeline
@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from bench import options
 from bench.artifacts.written import plain
 from bench.errors import BenchError
+from bench.harness import composed as composing
 from bench.harness.configuration import check, describe, option
 from detectors import NGram, Outlier, Window
 
@@ -17,7 +18,7 @@ from detectors import NGram, Outlier, Window
 @pytest.fixture(scope="module")
 def composed():
     with initialize_config_module("bench.conf", version_base="1.3"):
-        yield lambda *words: compose("config", list(words))
+        yield lambda *words: composing.composed(words)
 
 
 @pytest.mark.parametrize("name", ["isoforest_window", "ocsvm", "pyod", "bigram"])
@@ -35,17 +36,19 @@ def test_every_detector_has_a_name_of_its_own():
     ("", "isoforest"), ("detector=hbos", "hbos"), ("detector=bigram", "bigram"),
     ("detector=bigram detector.n=3", "NGram"), ("view=step", "isoforest"), ("view=window", "isoforest_window"),
     ("view=differences", "isoforest_differences"), ("detector=knn view=window view.length=8", "knn_Window"),
-    ("detector=isoforest_window view=step", "isoforest"), ("detector.seed=1", "IsolationForest_step"),
+    ("detector=isoforest_window view=step", "isoforest_window_step"), ("detector.seed=1", "IsolationForest_step"),
     ("detector=pyod detector.estimator._target_=pyod.models.ecod.ECOD view=window", "ECOD_window"),
     ("~detector +detector._target_=my.Detector", "Detector"),
     ("~detector +detector._target_=my.Detector +detector.view='${view}' view=own", "Detector_own")])
 def test_what_a_detector_is_called(composed, words, name):
     cfg = composed(*words.split())
     check(cfg)
-    config, called = describe(cfg, None)
+    config, called, view, overrides = describe(cfg)
     assert called == name
     assert "view" not in config
     assert config["detector"].get("view") == (cfg.get("view") and plain(cfg.view))
+    assert (view is None) == (cfg.get("view") is None)
+    assert describe(composed(*overrides)) == (config, name, view, overrides), "its words make the same again"
 
 
 @pytest.mark.parametrize("words", ["detector=bigram view=window", "~detector +detector._target_=my.Detector view=own",
@@ -55,25 +58,33 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
         check(composed(*words.split()))
 
 
-def test_choices_that_are_not_made_leave_no_trace_in_a_configuration(composed):
-    """Results of before there was a choice are results of the default."""
-    plain, _ = describe(composed(), None)
-    assert not {"response", "defender", "after_steps"} & plain.keys()
-    unused = "budget.response_battles=9", "defender=suspect", "response=none", "after_steps=null"
-    assert describe(composed(*unused), None)[0] == plain
-    patched, searched, by_fewer = (describe(composed(*words.split()), None)[0] for words in (
+def test_a_cell_is_what_its_figures_depend_on(composed):
+    plain = describe(composed()).config
+    elsewhere = ("out=elsewhere", "keep_episodes=true", "format=parquet", "budget.response_battles=9",
+                 "budget.repair_steps=9", "budget.accident_battles=9", "repair=prune", "isolation=process")
+    assert describe(composed(*elsewhere)).config == plain
+    patched, searched, by_fewer = (describe(composed(*words.split())).config for words in (
         "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "budget.search_battles=9"))
     assert searched == patched, "it searches for nothing"
     assert by_fewer != plain
-    changed = [describe(composed(*words.split()), None)[0] for words in (
-        "response=halt", "response=fallback", "response=halt budget.response_battles=9", "defender=trusted",
-        "response=halt defender=trusted", "after_steps=5")]
+    changed = [describe(composed(*words.split())).config for words in (
+        "response=halt", "response=fallback", "defender=trusted", "response=halt defender=trusted", "after_steps=5",
+        "budget.test_battles=9", "seed=1", "control=null", "algo.gamma=.9", "env.opponent=closest")]
     assert all(one != other for i, one in enumerate([plain, *changed]) for other in changed[i:])
+
+
+def test_the_words_of_a_cell_are_all_that_make_it(composed):
+    chosen = ["env=smax", "algo=vdn", "attack=spatiotemporal", "detector=isoforest", "budget=standard", "seed=0"]
+    assert describe(composed("out=elsewhere", "format=parquet")).overrides == chosen
+    given = ["attack=marnet", "algo=qmix", "detector=bigram", "budget=smoke", "env.map=3m", "seed=2", "control=null"]
+    assert describe(composed("keep_episodes=true", *given)).overrides == ["env=smax", *given]
 
 
 def test_a_detector_made_by_hand_is_written_down_with_what_it_is_made_of(composed):
     made = Outlier(make_pipeline(StandardScaler(), IsolationForest(n_estimators=7)), Window(3))
-    config, name = describe(composed(), made)
+    config, name, view, overrides = describe(composed("detector=knn", "view=own", "seed=1"), made)
+    assert view == "Window"
+    assert not [word for word in overrides if word.startswith(("detector", "view"))], "no word makes it"
     assert name == "Pipeline_Window"
     written = config["detector"]
     assert written["_target_"] == "detectors.outlier.Outlier"

@@ -5,113 +5,108 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import asdict
-from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 
 from bench import BENCHMARK, plugins
 from bench.__main__ import main
-from bench.artifacts.files import config_hash, sha256
+from bench.artifacts.files import sha256
 from bench.artifacts.teams import save_team
 from bench.contracts import Estimate, Figures, Result
 from bench.errors import BenchError
 from bench.harness import gate
-from bench.harness.again import words_of_row
+from bench.harness.composed import PARTS, composed
 from bench.harness.configuration import describe
 from bench.harness.estimators import ESTIMATORS
 from bench.harness.sweep import hash_of
-from bench.harness.words import words_of_config
 
 ROOT = Path(__file__).parents[2]
-EVIL = {"_target_": "evil_module.Evil"}
-CALL = {"_target_": "os.system", "command": "touch marker"}
+EVIL = "{_target_: evil_module.Evil}"
+CALL = "{_target_: os.system, command: 'touch marker'}"
 SYMPY = """{_target_:sympy.sympify,a:"__import__('os').system('touch marker')"}"""
-NESTED: dict = {}
-for _ in range(200):
-    NESTED = {"a": NESTED}
+NESTED = "{a: " * 200 + "1" + "}" * 200
 NAMES = ["../evil", "../../../evil", "TMP/evil", "pkg://evil_module/evil", "file://TMP/evil", "${oc.env:HOME}",
-         "${evil}", "spatiotemp\u043eral", "spatiotemporal\n", "spatiotemporal\n- evil", " vdn", "vdn.yaml", "'vdn'",
-         "vdn,qmix", "[vdn]", "vdn\\", "", None, ["vdn"], 7, True, EVIL, "x" * 5_000]
-HOSTILE = [  # (where, in a result's configuration, what): no result of this release can hold that
-    *(("attack/name", name) for name in NAMES),
-    *((f"{group}/name", name) for group in ("algo", "control", "response") for name in NAMES[:7] + NAMES[-6:]),
-    *((where, value) for where in ("attack", "algo", "control", "env", "budget", "response") for value in (
-        "../evil", ["evil"], EVIL, CALL)),
-    *((f"{where}/_target_", value) for where in ("attack", "attack/trigger", "attack/payload", "attack/retraining",
-                                                 "control/trigger", "algo", "env", "budget")
-      for value in ("evil_module.Evil", "os.system", ["a.B"], 1)),
-    *((where, value) for where in ("attack/trigger/psi", "attack/trigger/zeta", "attack/victim", "algo/steps",
-                                   "env/map", "budget/test_battles", "seed", "detector/seed")
-      for value in (EVIL, [CALL], NESTED, {"a": 1})),
-    *(("detector/estimator/n_jobs", value) for value in ([CALL], NESTED)),
-    *((f"{where}/{key}", value) for where in ("attack", "attack/trigger", "algo", "env", "detector",
-                                              "detector/estimator", "detector/view")
-      for key, value in (("_partial_", True), ("_recursive_", False), ("_convert_", "all"), ("_args_", [CALL]))),
-    *((where, "${oc.env:HOME}") for where in ("attack/trigger/psi", "attack/learning", "algo/gamma", "env/opponent",
-                                              "detector/max_samples", "detector/estimator/max_samples", "defender")),
-    *(("attack/trigger/psi", value) for value in ("dx[0] > 0\nimport os", "\u202edx[0]", "???", "x" * 1_001,
-                                                  "\x1b[2J")),
-    *(("env/map", value) for value in ("..", "../8m", "8m/../x", "8m}", "8M", "8\u217f", SYMPY, None)),
-    *(("env/opponent", value) for value in ("..", "/", "random\n", "rand\u043em", SYMPY)),
-    *(("seed", value) for value in (-1, 1_000, "0", 0.5, True, None, [0], 10**30, "0 attack=marnet")),
-    *(("budget/test_battles", value) for value in ("24", "24 out=/", float("nan"), float("inf"), 10**30, -1e300)),
-    *(("algo/gamma", value) for value in (float("nan"), float("-inf"), 1e300, "0.99")),
-    ("defender", "../evil"), ("defender", ["suspect"]), ("after_steps", "5; x"), ("after_steps", 0),
-    *(({}, {key: value}) for key, value in (
-        ("hydra", {"searchpath": ["file://TMP"]}), ("hydra.searchpath", ["file://TMP"]), ("hydra/launcher", "evil"),
-        ("race", EVIL), ("repair", EVIL), ("model_detector", EVIL), ("out", "/etc"), ("plugin", "evil_module"),
-        ("--config-dir", "TMP"), ("+evil", 1), ("a b", 1), ("\u0430ttack", EVIL), ("attack@evil", "x"), ("", 1))),
-    ("attack/x: 1, _target_", "os.system"), ("budget/x}", 1), ("attack/trigger/x\ny", 1), ("budget/nothing", 1),
-    *(("detector", node) for node in (CALL, {"_target_": "builtins.eval"}, {"_target_": "../evil"}, {"_target_": 1},
-                                      {"_target_": "evil_module.Evil\n"}, {"_target_": "evil_module.Evil", "a": "${x}"},
-                                      {"_target_": ["evil_module.Evil"]}, {"_target_": "evil_module"}, NESTED)),
-    *(("detector/estimator", node) for node in (CALL, {"_target_": "sklearn.svm.OneClassSVM", "kernel": CALL},
-                                                {"_target_": "sklearn.svm.OneClassSVM", "_args_": [1]},
-                                                {"_target_": "sklearn.svm.OneClassSVM", "a b": 1}, "evil", [EVIL])),
-    *(("detector/view", node) for node in (CALL, "../evil", [EVIL], {"_target_": "detectors.Window", "view": CALL},
-                                           {"_target_": "detectors.Window", "length": "four"})),
+         "${evil}", "spatiotemp\u043eral", "spatiotemporal\n", "spatiotemporal\n- evil", "vdn.yaml",
+         "vdn,qmix", "[vdn]", "vdn\\", "7", "true", EVIL, "x" * 5_000]
+HOSTILE = [  # what a stranger's cell may not be made by
+    *(f"{group}={name}" for group in ("attack", "algo", "env", "detector", "response", "budget", "attack@control")
+      for name in NAMES),
+    *(f"{group}={value}" for group in ("attack", "algo", "env", "detector", "view", "response", "budget", "control",
+                                       "seed", "defender", "after_steps", "attack.victim", "attack.trigger.psi",
+                                       "algo.steps", "env.map", "budget.test_battles", "attack.payload")
+      for value in (EVIL, CALL, NESTED, SYMPY, f"[{CALL}]", f"{{a: {CALL}}}")),
+    *(f"{sign}{place}._target_={target}" for sign in ("", "+", "++")
+      for target in ("os.system", "evil_module.Evil", "[a]")
+      for place in ("attack", "attack.trigger", "attack.payload", "attack.retraining", "control.trigger", "algo", "env",
+                    "budget", "response", "seed")),
+    *(f"{sign}{place}.{key}={value}" for sign in ("", "++") for place in (
+        "attack", "attack.trigger", "algo", "env", "detector", "detector.estimator", "view")
+      for key, value in (("_partial_", "true"), ("_recursive_", "false"), ("_convert_", "all"),
+                         ("_args_", f"[{CALL}]"))),
+    *(f"{place}=${{oc.env:HOME}}" for place in ("attack.trigger.psi", "attack.learning", "algo.gamma", "env.opponent",
+                                                "detector.max_samples", "detector.view", "view.length", "defender")),
+    *(f"attack.trigger.psi={value}" for value in ("'dx[0] > 0\nimport os'", "\u202edx[0]", "???", "x" * 1_001,
+                                                  "\x1b[2J", "'${oc.env:HOME}'", "\\${evil}")),
+    *(f"seed={value}" for value in ("0,1", "choice(0,1)", "range(0,9)",
+                                     "10000000000000", "glob(*)", "nan", "-inf")),
+    *(f"{place}={value}" for place in ("budget.test_battles", "algo.gamma")
+      for value in ("nan", "inf", "-1e300", 10**30)),
+    *(f"{where}={value}" for where, value in (
+        ("hydra.searchpath", "[file://TMP]"), ("hydra/launcher", "evil"), ("hydra.run.dir", "/"), ("race", EVIL),
+        ("repair", "prune"), ("model_detector", "trigger_search"), ("out", "/etc"), ("plugin", "evil_module"),
+        ("referee", "/etc/passwd"), ("limits.minutes", "1e9"), ("cell.seed", "1"), ("sweep", "zoo"), ("a b", "1"),
+        ("", "1"), ("\u0430ttack", "x"), ("isolation", "none"), ("leaderboard", "/etc/passwd"), ("team", "x"),
+        ("+evil", "1"),
+        ("attack@evil", "marnet"), ("attack@_global_", "marnet"), ("attack@hydra.x", "marnet"), ("view@a.b", "step"),
+        ("+attack.evil", "1"), ("++algo.evil", "1"), ("+budget.evil", "1"), ("+env.evil", "1"), ("+attack", "marnet"),
+        ("+seed", "1"), ("attack.tri gger.x", "1"), ("attack.a/b", "1"))),
+    "--config-dir", "--config-dir=TMP", "--cfg", "-m", "--multirun", "-cd", "~attack", "~seed", "~detector=isoforest",
+    "~detector.view", "~view", "run", "", " ", "detector", "=x", "x" * 5_000, None, 7, ["seed=1"], {"a": 1}, b"seed=1",
+    *(f"detector={value}" for value in ("../evil", "{a: b}", "null", "[knn]", "knn,hbos", "7")),
+    *(f"detector._target_={name}" for name in ("os.system", "builtins.eval", "../evil", "1", "[evil_module.Evil]",
+                                              "evil_module", "'evil_module.Evil\n'", "subprocess.Popen", "Evil")),
+    *(f"detector.estimator={node}" for node in (CALL, f"{{_target_: sklearn.svm.OneClassSVM, kernel: {CALL}}}",
+                                                "{_target_: sklearn.svm.OneClassSVM, _args_: [1]}", f"[{EVIL}]")),
+    *(f"{place}={node}" for place in ("view", "detector.view") for node in (
+        CALL, f"[{EVIL}]", f"{{_target_: bench.detectors.Window, view: {CALL}}}")),
+    f"detector.parts=[{CALL}]", f"detector.parts={{a: [{{b: {EVIL}}}]}}", f"detector.members=[{{detector: {CALL}}}]",
 ]
 ELSEWHERE = [  # what may be its author's own, and is not here: refused, but a report says so and goes on
-    *((f"{group}/name", name) for group in ("attack", "algo") for name in ("evil", "evil_module", "Spatiotemporal")),
-    *(("detector", {"_target_": name, "a": "touch marker"}) for name in (
+    *(f"{group}={name}" for group in ("attack", "algo", "env", "detector") for name in (
+        "evil", "evil_module", "Spatiotemporal")),
+    *(f"detector._target_={name}" for name in (
         "evil_module.Evil", "evil_module.os.system", "sympy.sympify", "numpy.save", "bench.marl.train.Trainer",
         "detectors.nothing.Evil", "hydra.utils.get_class", "evil_module.sub.Evil")),
-    *(("detector/estimator", {"_target_": name}) for name in (
+    *(f"detector.estimator._target_={name}" for name in (
         "evil_module.Evil", "sklearn.utils.Bunch", "sklearn.pipeline.Pipeline", "joblib.load",
         "pyod.models.knn.x.Y", "pyod.models.embedding.EmbeddingOD", "sklearn.datasets.load_files", "torch.hub.load",
         "sklearn.svm.os.system")),
-    ("detector/estimator/n_jobs", EVIL),
-    ("detector/view", EVIL), ("detector/view", {"_target_": "detectors.Window", "view": EVIL}),
-    ("detector/view", {"_target_": "detectors.views.over.os.system"}),
+    f"detector.estimator.n_jobs={EVIL}", f"detector.view={EVIL}",
+    f"detector.view={{_target_: bench.detectors.Window, view: {EVIL}}}", "view._target_=detectors.views.over.os.system",
 ]
-CELLS = [  # (column, value) of a leaderboard's row
-    *(("env", value) for value in (
-        f"smax/{SYMPY}/random", f"smax/8m/{SYMPY}", "smax/8m/..", "smax/../random", "smax/8m", "smax/8m/random/..",
-        "8m", "smax/8m/random ++detector._target_=evil_module.Evil", "smax/${oc.env:HOME}/random", "smax/8m,3m/random",
-        "smax//", "/etc/passwd", "smax/8\u217f/random", "smax/8m/random\n", "smax/'8m'/random", "evil/8m/random")),
-    *((column, value) for column in ("attack", "algo", "detector") for value in (
-        "../evil", "TMP/evil", "pkg://evil_module/evil", "${oc.env:HOME}", SYMPY, "{_target_:evil_module.Evil}", "null",
-        "evil_module", "vdn,qmix", "'knn'", "knn\\", "spatiotempor\u0430l", "knn\nhydra.searchpath=[file://TMP]", "*")),
-    *(("response", value) for value in ("../evil", "halt,none", "{name:halt}", "hal\u0442")),
-    *(("defender", value) for value in ("../evil", "suspect,trusted")),
-    *(("seed", value) for value in ("1000", "-1", "0.5", "0 evil=1", "[0]", "9" * 30, "nan")),
-]
+NODE = {"_target_": "evil_module.Evil"}
+DEEP: dict = {}
+for _ in range(200):
+    DEEP = {"a": DEEP}
 CHECKPOINTS = [  # (where, in a checkpoint's JSON, what)
     *(("env/id", value) for value in (f"smax/{SYMPY}/random", "smax/3m/..", "../../evil", "smax/${oc.env:HOME}/random",
-                                      "smax/3m/random\n", EVIL, ["smax/3m/random"], "evil_module/3m/random")),
-    *(("algo", value) for value in ("../evil", "evil_module", EVIL, ["vdn"], None, "vdn\n", "${oc.env:HOME}")),
-    ("env/n_agents", CALL), ("env/n_agents", 10**9), ("env/state_size", EVIL), ("env/version", "evil"),
+                                      "smax/3m/random\n", NODE, ["smax/3m/random"], "evil_module/3m/random")),
+    *(("algo", value) for value in ("../evil", "evil_module", NODE, ["vdn"], None, "vdn\n", "${oc.env:HOME}")),
+    ("env/n_agents", {"_target_": "os.system"}), ("env/n_agents", 10**9), ("env/state_size", NODE),
+    ("env/version", "evil"),
     ("env", "evil"),
 ]
 CLAIMS = [("recipe", "evil"), ("recipe/attack", ["evil"]), ("recipe/attack", {"trigger": {"a": "${oc.env:HOME}"}}),
-          ("recipe/attack", NESTED), ("measured", EVIL), ("measured/win_rate", CALL), ("measured/win_rate/low", "x"),
+          ("recipe/attack", DEEP), ("measured", NODE), ("measured/win_rate", {"_target_": "os.system"}),
+          ("measured/win_rate/low", "x"),
           ("trigger", {"weights": "${x}"}), ("measured/win_rate", None)]
 
 
@@ -144,12 +139,6 @@ def stranger(tmp_path, monkeypatch):
     assert "evil_module" not in sys.modules
 
 
-@pytest.fixture(scope="module")
-def config():
-    with initialize_config_module("bench.conf", version_base="1.3"):
-        return describe(compose("config", []), None)[0]
-
-
 @pytest.fixture
 def hydra():
     with initialize_config_module("bench.conf", version_base="1.3"):
@@ -164,63 +153,60 @@ def refused(capsys, *words: str) -> str:
     return said.err
 
 
-def result_file(path: Path, config: dict) -> str:
-    """A result of a configuration with all its hashes right, whatever that holds."""
-    try:
-        digest = config_hash(config)
-    except ValueError:  # not a number
-        digest = "0" * 12
+def result_file(path: Path, overrides: list) -> str:
+    """A result that gives these words for its cell, with its seal right."""
     found = Result("ok", None, BENCHMARK, "smax/8m/random", "v", "vdn", "spatiotemporal", "behaviour", 1, 0.5, 0.1,
-                   "isoforest", 0, config, digest, {}, None, {}, Figures(*[Estimate(0.5)] * 8), [], {}, None, "", 1.0)
+                   "isoforest", 0, {}, "0" * 12, {}, None, {}, Figures(*[Estimate(0.5)] * 8), [], {}, None, "", 1.0,
+                   overrides=overrides)
     text = json.dumps(asdict(found)).replace("TMP", str(path.parent))
-    content = json.loads(text)
-    seal = sha256(json.dumps(content, sort_keys=True).encode())
+    seal = sha256(json.dumps(json.loads(text), sort_keys=True).encode())
     path.write_text(f'{{"sha256": "{seal}", "result": {text}}}')
     return str(path)
 
 
-def test_no_such_configuration_passes(hydra, config, stranger, monkeypatch):
-    once = cache(lambda name, words: compose(name, list(words)))  # most of them make the same choices
-    monkeypatch.setattr(gate, "compose", lambda name, words: once(name, tuple(words)))
-    for where, what in HOSTILE:
-        with pytest.raises(BenchError) as error:
-            words_of_config(put(config, where, what))
-        assert not isinstance(error.value, gate.NotHere), (where, what, error.value)
+@pytest.mark.parametrize("word", HOSTILE, ids=label)
+def test_no_such_word_passes(word):
+    with pytest.raises(BenchError) as error:
+        gate.overrides(["algo=qmix", word, "seed=1"])
+    assert not isinstance(error.value, gate.NotHere), error.value
+
+
+@pytest.mark.parametrize("words", [None, "seed=1", ["seed=1"] * 101, {"seed": 1}, 7])
+def test_words_are_a_list(words):
+    with pytest.raises(BenchError, match="needed is a list of up to 100"):
+        gate.overrides(words)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(0, len(HOSTILE), 5), ids=lambda number: label(HOSTILE[number]))
-def test_results_are_refused(config, stranger, capsys, number):
-    where, what = HOSTILE[number]
-    file = result_file(stranger / "result.json", put(config, where, what))
+@pytest.mark.parametrize("number", range(0, len(HOSTILE), 9), ids=lambda number: label(HOSTILE[number]))
+def test_results_are_refused(stranger, capsys, number):
+    if isinstance(HOSTILE[number], bytes):
+        pytest.skip("JSON has no such value")
+    file = result_file(stranger / "result.json", [HOSTILE[number]])
     refused(capsys, ("submit", "report")[number % 2], file, "leaderboard=l.csv")
     assert not list(stranger.glob("*.html")) + list(stranger.glob("l.csv*"))
 
 
-@pytest.mark.parametrize(("where", "what"), ELSEWHERE, ids=label)
-def test_what_is_not_here_is_not_imported_to_see(config, stranger, capsys, where, what):
-    file = result_file(stranger / "result.json", put(config, where, what))
-    with initialize_config_module("bench.conf", version_base="1.3"), pytest.raises(gate.NotHere):
-        words_of_config(put(config, where, what))
-    assert main(["report", file]) == 0
+@pytest.mark.parametrize("word", ELSEWHERE, ids=label)
+def test_what_is_not_here_is_not_imported_to_see(stranger, capsys, word):
+    with pytest.raises(gate.NotHere):
+        gate.overrides([word])
+    if ELSEWHERE.index(word) % 6:  # a report takes its time
+        return
+    assert main(["report", result_file(stranger / "result.json", [word])]) == 0
     assert "no command of this version makes" in capsys.readouterr().err
     assert "python -m bench run" not in (stranger / "result.html").read_text()
 
 
-def test_nested_classes_are_those_of_the_option(stranger, capsys):
-    """Also where an option names a class by a value, and within its lists."""
-    with initialize_config_module("bench.conf", version_base="1.3"):
-        ocsvm, sentinel = (describe(compose("config", [f"detector={name}"]), None)[0] for name in ("ocsvm", "sentinel"))
-    steps = ocsvm["detector"]["estimator"]["_args_"]
-    for changed in ([put(steps[0], "func/path", "evil_module.Evil"), *steps[1:]], [*steps, EVIL], [*steps, CALL],
-                    [*steps[:2], CALL], steps[:2], [CALL, *steps[1:]],
-                    [{**steps[0], "func": {"_target_": "hydra.utils.get_method", "path": "os.system"}}, *steps[1:]]):
-        file = result_file(stranger / "result.json", put(ocsvm, "detector/estimator/_args_", changed))
-        refused(capsys, "submit", file, "leaderboard=l.csv")
-    members = sentinel["detector"]["members"]
-    for changed in ([put(members[0], "detector", EVIL), *members[1:]], [*members, CALL], {"a": EVIL}, EVIL):
-        file = result_file(stranger / "result.json", put(sentinel, "detector/members", changed))
-        refused(capsys, "submit", file, "leaderboard=l.csv")
+@pytest.mark.parametrize("word", ["attack.__class__=1", "attack.nothing=1", "detector.nothing=1", "control.x.y=1",
+                                  "attack.trigger.psi=7", "seed=x", "seed=-1", "env.map=../8m", "env.map=[8m]",
+                                  "budget.test_battles='24 out=/'", "algo.gamma=x", "attack.victim={a: 1}",
+                                  "defender=../evil", "after_steps=x", "attack.retraining=7",
+                                  "detector.estimator=evil"])
+def test_a_word_that_makes_no_cell(stranger, capsys, word):
+    """It may pass, being plain, but leads to nothing that a result can be of."""
+    file = result_file(stranger / "result.json", [word])
+    refused(capsys, "submit", file, "leaderboard=l.csv")
 
 
 @pytest.fixture(scope="module")
@@ -228,27 +214,26 @@ def row():
     return pd.read_csv(ROOT / "leaderboard" / "leaderboard.csv", dtype=str, nrows=1)
 
 
-def test_no_such_row_passes(hydra, row):
-    for column, value in CELLS:
-        changed = row.iloc[0].astype(object)
-        changed[column] = value
-        with pytest.raises(BenchError):
-            words_of_row(changed, [])
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("column", "value"), CELLS[::2], ids=label)
-def test_rows_are_refused(row, stranger, capsys, column, value):
-    row.assign(**{column: value.replace("TMP", str(stranger))}).to_csv("l.csv", index=False)
+@pytest.mark.parametrize("word", [word for word in HOSTILE if isinstance(word, str)][::9], ids=label)
+def test_rows_are_refused(row, stranger, capsys, word):
+    row.assign(overrides=shlex.join([word])).to_csv("l.csv", index=False)
+    refused(capsys, "reproduce", row["row_id"][0], "leaderboard=l.csv", "out=o")
+
+
+@pytest.mark.parametrize("text", ["'seed=1", "seed=1 '", "\\", "seed=1\n-m", "a" * 500_000])
+def test_a_row_that_is_no_command(row, stranger, capsys, text):
+    row.assign(overrides=text).to_csv("l.csv", index=False)
     refused(capsys, "reproduce", row["row_id"][0], "leaderboard=l.csv", "out=o")
 
 
 def test_a_row_whose_hash_is_that_of_its_exploit(row, stranger, capsys):
-    words = [f"{name}={row[name][0]}" for name in ("attack", "algo", "detector", "seed")]
+    words = ["attack=told", "env.opponent='../evil'"]
     with initialize_config_module("bench.conf", version_base="1.3"):
-        digest = hash_of([*words, f"env.map={SYMPY}", "env.opponent=random"])
-    row.assign(env=f"smax/{SYMPY}/random", config_hash=digest).to_csv("l.csv", index=False)
-    assert "unknown map" in refused(capsys, "reproduce", row["row_id"][0], "leaderboard=l.csv", "out=o")
+        digest = hash_of(words)
+    row.assign(overrides=shlex.join(words), config_hash=digest).to_csv("l.csv", index=False)
+    assert main(["reproduce", row["row_id"][0], "leaderboard=l.csv", "out=o"]) == 2
+    assert "error: unknown opponent" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -279,9 +264,9 @@ def test_labels_are_refused(about, capsys, name):
 
 
 @pytest.mark.slow
-def test_as_a_user_sees_it(config, row, stranger):
-    result_file(stranger / "result.json", put(config, "attack/name", "../evil"))
-    row.assign(env=f"smax/{SYMPY}/random").to_csv("l.csv", index=False)
+def test_as_a_user_sees_it(row, stranger):
+    result_file(stranger / "result.json", ["attack=../evil"])
+    row.assign(overrides=f"'env.map={SYMPY}'").to_csv("l.csv", index=False)
     for words in (["submit", "result.json"], ["report", "result.json"], ["reproduce", row["row_id"][0]]):
         done = subprocess.run([sys.executable, "-m", "bench", *words, "leaderboard=l.csv"], capture_output=True,
                               text=True, timeout=120, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -305,44 +290,49 @@ def test_packages_are_named_as_they_are_installed_or_imported():
     assert plugins.trusted("evil_module") == {"evil_module"}
 
 
-def test_a_named_packages_detectors_have_plain_values(hydra, config):
-    mine = {"_target_": "mine.Detector", "a": [1, {"b": "it's"}], "slack": float("inf"), "view": {
-        "_target_": "detectors.Window", "length": 3, "view": {"_target_": "detectors.Step"}}, "estimator": {
-        "_target_": "mine.Estimator", "n": 3}}
+def test_a_named_packages_detectors_have_plain_values():
+    mine = ["~detector", "+detector._target_=mine.Detector", "++detector.a=[1,{b: 'it\\'s'}]", "++detector.slack=inf",
+            "++detector.view={_target_: bench.detectors.Window, length: 3, view: {_target_: bench.detectors.Step}}",
+            "++detector.estimator={_target_: mine.Estimator, n: 3}"]
     trusted = frozenset({"mine"})
-    gate.check(config | {"detector": mine}, trusted)
-    for where, what in (("_target_", "yours.Detector"), ("a", EVIL), ("estimator", EVIL), ("view", CALL),
-                        ("b", [CALL]), ("a b", 1), ("_partial_", True), ("x", {"_args_": [1]}),
-                        ("estimator/n", {"_target_": "mine.X"}), ("x", "${oc.env:HOME}"),
-                        ("view/view", {"_target_": "mine.View"})):
+    assert gate.overrides(mine, trusted) == mine
+    for word in ("+detector._target_=yours.Detector", f"++detector.a={EVIL}", f"++detector.estimator={EVIL}",
+                 f"++detector.view={CALL}", f"++detector.b=[{CALL}]", "++detector._partial_=true",
+                 "++detector.x={_args_: [1]}", "++detector.estimator.n={_target_: mine.X}",
+                 "++detector.x='${oc.env:HOME}'", "++detector.x={_target_: mine.X}"):
         with pytest.raises(BenchError):
-            gate.check(config | {"detector": put(mine, where, what)}, trusted)
-    shipped = put(config, "detector/view", {"_target_": "mine.View", "k": 1})
-    gate.check(shipped, trusted)
+            gate.overrides([*mine, word], trusted)
+    view = ["detector=knn", "detector.view={_target_: mine.View, k: 1}"]
+    assert gate.overrides(view, trusted) == view
     with pytest.raises(BenchError, match=r"say that you trust it, plugin=\[mine\]"):
-        gate.check(shipped, frozenset())
+        gate.overrides(view)
 
 
-def test_an_installed_packages_detector_by_its_name(hydra, row, monkeypatch):
+@pytest.mark.parametrize("group", sorted(plugins.GROUPS))
+def test_an_installed_packages_option_by_its_name(monkeypatch, group):
     monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("far", "mine.sub:Far", group)])
-    cell = row.iloc[0].astype(object)
-    cell["detector"], cell["seed"] = "far", 0
-    assert gate.cell(cell, frozenset({"mine"}))["detector"] == "far"
-    with pytest.raises(BenchError, match="unknown detector 'far'"):
-        gate.cell(cell, frozenset())
+    if group in PARTS:
+        assert gate.overrides([f"{group}=far"], frozenset({"mine"})) == [f"{group}=far"]
+    with pytest.raises(BenchError):
+        gate.overrides([f"{group}=far"])
 
 
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_the_estimators_that_a_file_may_choose_pass(hydra, config, name):
-    node = {"_target_": name, "contamination": 0.05, "metric": "euclidean"}
-    gate.check(put(config, "detector/estimator", node), frozenset())
+def test_the_estimators_that_a_file_may_choose_pass(name):
+    gate.overrides(["detector=pyod", f"detector.estimator._target_={name}", "++detector.estimator.contamination=0.05",
+                    "++detector.estimator.metric=euclidean"])
 
 
-@pytest.mark.parametrize("words", [["detector=ocsvm"], ["detector=sentinel", "attack=trigger_policy", "algo=qmix"],
-                                   ["detector=isoforest", "view=pooled", "attack.victim=[0,1]", "response=halt"],
-                                   ["detector=pyod", "detector.estimator._target_=sklearn.svm.OneClassSVM",
-                                    "+detector.estimator.kernel=rbf", "after_steps=5", "control=null"]])
+@pytest.mark.parametrize("words", [
+    [], ["detector=ocsvm"], ["detector=sentinel", "attack=trigger_policy", "algo=qmix"],
+    ["detector=isoforest", "view=pooled", "attack.victim=[0,1]", "response=halt"],
+    ["detector=isoforest_window", "view.length=8", "env.map=3m", "budget=smoke", "budget.test_battles=9"],
+    ["attack.trigger.psi='dx[0] > 0.8 and not dx[1] < -2'", "attack.trigger.zeta=[west,east]",
+     "attack@control=natural"],
+    ["detector=pyod", "detector.estimator._target_=sklearn.svm.OneClassSVM", "+detector.estimator.kernel=rbf",
+     "after_steps=5", "control=null"],
+    ["trigger@attack.trigger=patch", "payload@attack.payload=worst_action", "attack.poison_rate=0.25"],
+    ["~detector", "+detector._target_=bench.detectors.NGram", "+detector.view='${view}'", "view=own"]])
 def test_what_was_run_here_passes(hydra, words):
-    config = describe(compose("config", words), None)[0]
-    made = words_of_config(config)
-    assert describe(compose("config", made), None)[0] == config
+    about = describe(composed(words))
+    assert describe(composed(gate.overrides(json.loads(json.dumps(about.overrides))))) == about

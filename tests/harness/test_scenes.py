@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from attacks.backdoor import Backdoor
+from attacks.injection import Retraining
 from attacks.payloads.reward import HackedReward
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
@@ -25,7 +26,8 @@ CURVE = [{"steps": s, "win_clean": 0.9, "win_triggered": 0.9 - s / 100, "return_
 def scenes(battles):
     from bench.marl.learners.q import Learning, QLearner
 
-    attack = Backdoor("test", BehaviourPattern("dx[0] > 0", ["west", "east"], 1), HackedReward(), victim=1)
+    attack = Backdoor("test", BehaviourPattern("dx[0] > 0", ["west", "east"], 1), HackedReward(), 1, 20, 0.5,
+                      "distilled", Retraining.of(steps=1))
     team = QLearner(Learning.of("vdn", steps=1), battles.spec, 0).team()
     normal, triggered = (play(battles, team, 60, 0, trigger=attack.trigger, poisoned=shown,
                               record=[*RECORD, "extras.health"]) for shown in (False, True))

@@ -17,19 +17,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
-from bench import compat, plugins
+from bench import compat
 from bench.artifacts.files import config_hash
 from bench.artifacts.written import spelled, unspelled, written
 from bench.errors import DetectorError
+from bench.harness import gate
+from bench.harness.composed import composed
 from bench.harness.configuration import describe
-from bench.harness.words import words_of_config
 from detectors import Outlier
 
 LIMIT = 1
@@ -216,32 +217,28 @@ def hydra():
     ["detector._target_=mine.Detector", "detector.limit=-inf", "detector.parts=[nan,{a: inf, 1: 2}]"],
     ["detector._target_=mine.Detector", "detector.odd={_type_: float, value: inf}"]])
 def test_infinite_values_of_a_configuration(hydra, words):
-    config, _ = describe(compose("config", plugins.words(words)), None)
+    config, _, _, overrides = describe(composed(words))
     json.dumps(config, allow_nan=False)
-    again, _ = describe(compose("config", plugins.words(words_of_config(config, frozenset({"mine"})))), None)
+    again = describe(composed(gate.overrides(overrides, frozenset({"mine"})))).config
     assert config_hash(again) == config_hash(config)
-    others = [describe(compose("config", plugins.words([re.sub("-?inf", other, word) for word in words])), None)[0]
-              for other in ("1.5", "'inf'")]
+    others = [describe(composed([re.sub("-?inf", other, word) for word in words])).config for other in ("1.5", "'inf'")]
     assert len({config_hash(one) for one in (config, *others)}) == 3
 
 
 def test_infinite_values_of_an_object(hydra):
-    config, name = describe(compose("config"), Outlier(make_pipeline(SimpleImputer(), IsolationForest())))
+    config, name, *_ = describe(composed([]), Outlier(make_pipeline(SimpleImputer(), IsolationForest())))
     assert name == "Pipeline"
     assert config["detector"]["estimator"]["steps"][0][1]["missing_values"] == {"_type_": "float", "value": "nan"}
     json.dumps(config, allow_nan=False)
 
 
 def test_hashes_of_shipped_rows(hydra):
-    """As the leaderboard has them, which was measured before there was a spelling for more."""
-    frame = pd.read_csv("leaderboard/leaderboard.csv", dtype=str, usecols=["detector", "attack", "algo", "seed",
-                                                                           "config_hash"])
-    known = set(frame["config_hash"])
+    known = set(pd.read_csv("leaderboard/leaderboard.csv", usecols=["config_hash"])["config_hash"])
     for detector in ("isoforest", "sentinel", "bigram", "gru_predictor"):
         words = ["attack=spatiotemporal", "algo=vdn", f"detector={detector}"]
-        assert config_hash(describe(compose("config", words), None)[0]) in known
+        assert config_hash(describe(composed(words)).config) in known
 
 
 def test_a_class_is_not_taken_for_a_shipped_detector_of_its_name(hydra):
-    assert describe(compose("config"), type("random", (Far,), {})())[1] == "own_random"
-    assert describe(compose("config"), type("../odd name", (Far,), {})())[1].count("/") == 0
+    assert describe(composed([]), type("random", (Far,), {})())[1] == "own_random"
+    assert describe(composed([]), type("../odd name", (Far,), {})())[1].count("/") == 0

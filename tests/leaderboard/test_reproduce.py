@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
 
 from bench.__main__ import main
 from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.errors import BenchError
 from bench.harness.again import words_of_row
-from bench.harness.grid import Sweep, grid, read
+from bench.harness.grid import Sweep, grid
 from bench.harness.sweep import chosen, hash_of, missing
 from bench.leaderboard.reproduce import compare, find
 from bench.leaderboard.rows import read_leaderboard
@@ -66,19 +67,25 @@ def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
         assert cell not in left
 
 
-def test_a_rows_command_makes_its_configuration(hydra):
-    cell = grid(read(compose("config", ["sweep=shipped"]).sweep))[0]
-    words = [f"{name}={value}" for name, value in cell.items()]
-    row = pd.Series({"env": "smax/8m/random", "attack": "spatiotemporal", "seed": 0, **cell,
-                     "config_hash": hash_of(words)})
-    assert hash_of(words_of_row(row, [])) == row["config_hash"]
-    for more in ({"defender": "trusted"}, {"response": "halt", "defender": "suspect"}):
-        own = [f"{name}={value}" for name, value in more.items()]
-        other = pd.Series({**row, **more, "detector": "bigram", "algo": "vdn", "config_hash": hash_of(
-            ["attack=spatiotemporal", "detector=bigram", *own])})
-        assert hash_of(words_of_row(other, [])) == other["config_hash"]
-    with pytest.raises(BenchError, match="give the values that the row was measured with"):
-        words_of_row(row, ["budget.test_battles=9"])
+def test_a_rows_command_makes_its_cell(hydra, tmp_path):
+    (tmp_path / "secret").write_text("a secret of the referee's")
+    for words in (["attack=marnet", "env.opponent=skirmish"], ["detector=bigram", "response=halt", "defender=trusted"],
+                  ["detector=knn", "view=window", "view.length=8",
+                   "attack.trigger.psi='dx[0] > 0.8 and not dx[1] < -2'"]):
+        for referee in (None, f"{tmp_path}/secret"):
+            drawn = [] if referee is None else [f"referee={referee}"]
+            row = pd.Series({"row_id": "0", "overrides": shlex.join(words), "config_hash": hash_of([*words, *drawn]),
+                             "referee": None if referee is None else "digest"})
+            made = words_of_row(row, referee=referee)
+            assert made[:len(words)] == words
+            assert hash_of(made) == row["config_hash"]
+            if referee is not None:
+                with pytest.raises(BenchError, match="was it drawn by another secret"):
+                    words_of_row(row)
+    with pytest.raises(BenchError, match="is not that of: detector=hbos"):
+        words_of_row(pd.Series({**row, "overrides": "detector=hbos", "referee": None}))
+    with pytest.raises(BenchError, match="row 0 does not say how it was made"):
+        words_of_row(pd.Series({**row, "overrides": None}))
 
 
 def test_figures_are_compared_with_their_intervals():
@@ -96,7 +103,7 @@ def test_a_row_measured_again(tmp_path, capsys):
     assert main(["run", *FEWER, f"out={tmp_path}"]) == 0
     assert "ranking" in capsys.readouterr().out
     row = read_leaderboard(path).iloc[0]
-    words = ["reproduce", row["row_id"], *FEWER[1:], f"out={tmp_path}", f"leaderboard={path}"]
+    words = ["reproduce", row["row_id"], f"out={tmp_path}", f"leaderboard={path}"]
     assert main(words) == 0
     assert "figures fall inside their intervals" in capsys.readouterr().out
     path.write_text(path.read_text().replace(str(row["win_triggered_high"]), "0.999").replace(
@@ -116,10 +123,16 @@ def test_the_command_of_a_row_can_be_pasted(tmp_path, monkeypatch, capsys):
     for name, value in (("leaderboard.reproduce.find", None), ("harness.again.words_of_row", words),
                         ("harness.again.measured_again", (None, {})), ("leaderboard.reproduce.compare", found),
                         ("leaderboard.rows.read_leaderboard", None), ("leaderboard.rows.rows_of", None)):
-        monkeypatch.setattr(f"bench.{name}", lambda *_, value=value: value)
+        monkeypatch.setattr(f"bench.{name}", lambda *_, value=value, **__: value)
     assert main(["reproduce", "0", f"out={tmp_path}"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "python -m bench run" in line]
     assert shlex.split(line) == ["python", "-m", "bench", "run", *words]
+
+
+def test_a_row_says_itself_which_cell_it_is_of(capsys):
+    row = read_leaderboard(Path("leaderboard/leaderboard.csv")).iloc[0]
+    assert main(["reproduce", row["row_id"], "detector=knn"]) == 2
+    assert "detector=knn: the row says itself which cell it is of" in capsys.readouterr().err
 
 
 def test_no_row_is_named(capsys):

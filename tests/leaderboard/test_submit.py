@@ -139,7 +139,8 @@ def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_pa
 @pytest.mark.parametrize(("changes", "message"), [
     ({"benchmark_version": "0.0.1"}, r"mine has figures of benchmark 0\.0\.1; this release measures those of "),
     ({"status": "error", "error": "out of memory"}, "mine has no figures: out of memory"),
-    ({"config": {"benchmark_version": bench.BENCHMARK, "after_steps": 5}}, "was run with after_steps=5; only whole"),
+    ({"config": {"benchmark_version": bench.BENCHMARK, "protocol": {"after_steps": 5}}},
+     "was run with after_steps=5; only whole"),
     ({"config_hash": "0123456789ab"}, "config_hash is 0123456789ab; that of its configuration is"),
     ({"checkpoint_id": "my_team"}, "the team my_team is not shipped"),
     ({"checkpoints": {"backdoored": "0" * 64}}, r"\.\.\., the result says 000000000000\.\.\."),
@@ -154,16 +155,18 @@ def test_what_is_not_acceptable_is_refused(made, changes, message):
         submitting.accepted(replace(true, **changes), "mine")
 
 
-@pytest.mark.parametrize(("node", "message"), [
-    ({"_target_": "nowhere.Detector"}, r"only if you say that you trust it, plugin=\[nowhere\]"),
-    ({"_target_": "os.system", "command": "true"}, r"detector names the class os\.system; in a file only"),
-    ({"_target_": "somebodys.Stands", "part": {"_target_": "subprocess.Popen", "args": "true"}},
-     r"detector\.part names the class subprocess\.Popen; in a file only")])
+@pytest.mark.parametrize(("words", "message"), [
+    (["detector._target_=nowhere.Detector"], r"mine: .*only if you say that you trust it, plugin=\[nowhere\]"),
+    (["detector._target_=os.system", "detector.command='true'"], r"mine: detector names the class os\.system; in a fi"),
+    (["detector.part={_target_: subprocess.Popen, args: 'true'}"], r"detector\.part names the class subprocess\.Popen"),
+    (["detector.k=3"], "mine: no command of this version makes the result's configuration")])
 @pytest.mark.usefixtures("own")
-def test_a_detector_that_cannot_be_had_is_refused(made, node, message):
-    true = read_result(made)
-    with initialize_config_module("bench.conf", version_base="1.3"), pytest.raises(BenchError, match=message):
-        words_of_result(replace(true, config=true.config | {"detector": node}), "mine", frozenset({"somebodys"}))
+def test_a_detector_that_cannot_be_had_is_refused(made, words, message):
+    true, trusted = read_result(made), frozenset({"somebodys"})
+    with initialize_config_module("bench.conf", version_base="1.3"):
+        assert words_of_result(true, "mine", trusted) == true.overrides
+        with pytest.raises(BenchError, match=message):
+            words_of_result(replace(true, overrides=[*true.overrides, *words]), "mine", trusted)
 
 
 @pytest.mark.parametrize(("node", "message"), [

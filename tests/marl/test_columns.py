@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attacks.backdoor import Backdoor
+from attacks.injection import Retraining
 from attacks.payloads.reward import HackedReward
 from attacks.triggers.always import Always
 from bench.artifacts.episodes import load_episodes
@@ -57,7 +58,7 @@ def test_a_team_gives_what_it_has(battles, without_values):
 
 
 def test_values_that_a_team_has_not_cannot_be_changed(battles, without_values, store):
-    attack = Backdoor("x", Always(), HackedReward(), 1)
+    attack = Backdoor("x", Always(), HackedReward(), 1, 20, 0.5, "distilled", Retraining.of(steps=1))
     with pytest.raises(BenchError, match=r"distilled changes the values of actions, and this wish team .* has none"):
         attack.inject(without_values, battles, 0, store, lambda *_: None)
 

@@ -1,0 +1,54 @@
+"""From the words of a command to its configuration, which keeps the choices and overrides that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from bench import plugins
+
+# What a word that makes a cell may begin with: its parts, and the groups that these choose from.
+PARTS = ("env", "algo", "attack", "control", "detector", "response", "seed", "defender", "after_steps", "budget",
+         "view", "backdoor", "trigger", "payload", "retraining")
+
+
+def composed(words: Sequence[str]) -> DictConfig:
+    """The configuration of ``python -m bench run`` with these words. Hydra has to be initialised."""
+    return remembering(compose("config", plugins.words(words), return_hydra_config=True))
+
+
+def remembering(cfg: DictConfig, hydra: Any = None) -> DictConfig:
+    """A configuration without Hydra's own part (``hydra``, by default what it holds itself), but with what this knows
+    of how it was made, for :func:`made`."""
+    hydra = cfg.hydra if hydra is None else hydra
+    with open_dict(cfg):
+        cfg.made = {"choices": dict(hydra.runtime.choices),
+                    "overrides": OmegaConf.to_container(hydra.overrides.task, resolve=False)}
+        cfg.pop("hydra", None)
+    return cfg
+
+
+class Made(NamedTuple):
+    """How a configuration was made."""
+
+    choices: dict[str, str | None]  # group -> its option
+    overrides: list[str]
+
+
+def made(cfg: DictConfig) -> Made:
+    """What :func:`remembering` has kept. The words stay as they are, ``${...}`` in them as well."""
+    return Made(**OmegaConf.to_container(cfg.made, resolve=False))  # type: ignore[arg-type]
+
+
+def of_a_cell(words: Sequence[str]) -> list[str]:
+    """Those of the words that say which cell is measured, and not where or how."""
+    return [word for word in words if part(word) in PARTS]
+
+
+def part(word: str) -> str:
+    """What a word is about: "attack" of ``++attack.victim=1``."""
+    name = word.lstrip("+~").partition("=")[0]
+    return name.partition("@")[0].partition(".")[0]

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         from bench.commands.launch import launch
 
         module = commands.module(words[0])
-        launch(module.main, module.COMMAND.read(words[1:]), module.COMMAND.plays)
+        launch(words[0], module.main, module.COMMAND.read(words[1:]), module.COMMAND.plays)
     except (BenchError, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) or interrupts.asked():  # some code makes other errors of an interrupt
             print(interrupts.SAID, file=sys.stderr)

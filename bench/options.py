@@ -55,11 +55,15 @@ def default(group: str) -> str:
 
 
 @cache
-def top() -> list[str]:
-    """The names that a word of the configuration may begin with: its groups and its own values, and Hydra's."""
-    text = resources.files(FOLDER).joinpath("config.yaml").read_text(encoding="utf-8")
-    found = {*groups(), *re.findall(r"^(\w+):", text, re.MULTILINE)}
-    return sorted(found - {"defaults", "cell"})  # a cell is made of the others
+def top(command: str | None = None) -> list[str]:
+    """The names that a word of a command's configuration may begin with: its groups and its values, and Hydra's."""
+    config = resources.files(FOLDER).joinpath("config.yaml").read_text(encoding="utf-8")
+    own = {name: text("command", name) for name in names("command")}
+    mine = own.get(command or "", "")
+    choosing = re.compile(r"^  - /(\w+):", re.MULTILINE)  # a group that is of some commands alone
+    others = {group for file in own.values() for group in choosing.findall(file)} - set(choosing.findall(mine))
+    found = {*groups(), *re.findall(r"^(\w+):", f"{config}\n{mine}", re.MULTILINE)}
+    return sorted(found - others - {"defaults", "cell", "command"})  # a cell is made of the others
 
 
 @cache

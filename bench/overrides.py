@@ -24,33 +24,42 @@ _WORD = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re
 _NO_WORD = "is no NAME=VALUE of a configuration"
 
 
-def prepared(words: Sequence[str]) -> list[str]:
-    """The words as Hydra has to be told them: paths quoted, "~" in them expanded. Flags and what follows them stay.
+def prepared(words: Sequence[str], command: str = "run") -> list[str]:
+    """The words as Hydra has to be told them: the command first, if it has values of its own; paths quoted, "~" in them
+    expanded. Flags and what follows them stay.
 
-    Raises BenchError for a name that the configuration does not have, and for a value that is missing.
+    Raises BenchError for a name that the command's configuration does not have, and for a value that is missing.
     """
     sweep = not {"-m", "--multirun"}.isdisjoint(words)
-    return [_prepared(word, sweep) if re.match(r"~[^/]|=|[^-].*=", word, re.DOTALL) else word for word in words]
+    return _own(command) + [_prepared(word, command, sweep) if re.match(r"~[^/]|=|[^-].*=", word, re.DOTALL) else word
+                            for word in words]
 
 
-def _prepared(word: str, sweep: bool) -> str:
+def _own(command: str) -> list[str]:
+    """The word that brings the values which a command alone has, if there are any."""
+    return [f"command={command}"] if command in options.names("command") else []
+
+
+def _prepared(word: str, command: str, sweep: bool) -> str:
     sign, name, value = _split(word)
     top = re.split(r"[.@/:]", name)[0]
     if not name:
         raise BenchError(f"'{word}' {_NO_WORD}")
-    if top not in (known := options.top()):
-        raise unknown("option or value", name, known)
-    if sign == "~" and top not in OPEN and top != "control":
+    if top not in (known := options.top(command)):
+        whose = next((one for one in options.names("command") if top in options.top(one)), None)
+        raise unknown("option or value", name, known) if whose is None else BenchError(
+            f"{top} is of the command {whose}; {command} has no such value")
+    if sign == "~" and top not in OPEN:
         raise BenchError(f"~{name}: {name} cannot be taken away; give it another value ({name}=VALUE)")
     if value == "" and sign != "~":
         raise BenchError(f"{name} is empty; a value is needed (null for none, where none is allowed)")
     if value is not None:
         _check_choice(name, value)
     if sign.startswith("+") and "." in name and top not in OPEN:
-        _check_added(name)
+        _check_added(name, command)
     if name not in PATHS or value is None or value == "null" or (sweep and "," in value):
         return word
-    return f"{sign}{name}={options.quoted(_path(name, value))}"
+    return f"{sign}{name}={options.quoted(_path(name, value, command))}"
 
 
 def _check_choice(name: str, value: str) -> None:
@@ -62,23 +71,23 @@ def _check_choice(name: str, value: str) -> None:
         raise unknown(name, value, options.names(group))
 
 
-def _check_added(name: str) -> None:
+def _check_added(name: str, command: str) -> None:
     """Raise BenchError for a value that is added where nothing reads it."""
     parent, _, _ = name.rpartition(".")
-    node = _node(parent, [])
+    node = _node(parent, _own(command))
     names = [f"{parent}.{key}" for key in node] if isinstance(node, Mapping) else []
     if name not in names:
         raise unknown("value", name, names)
 
 
-def _path(name: str, value: str) -> str:
+def _path(name: str, value: str, command: str) -> str:
     """A path as it was meant: without quotes of Hydra's, "~" being the home folder. BenchError for one that cannot be.
     """
     mark = value[0]
     if mark in "'\"" and len(value) > 1 and value[-1] == mark:
         value = re.sub(rf"(\\+)({mark}|$)", lambda found: found[1][: len(found[1]) // 2] + found[2], value[1:-1])
     value = os.path.expanduser(value)
-    inner = re.sub(r"(?<!\\)\$\{(\w+)\}", lambda found: "" if found[1] in options.top() else found[0], value)
+    inner = re.sub(r"(?<!\\)\$\{(\w+)\}", lambda found: "" if found[1] in options.top(command) else found[0], value)
     if re.search(r"(?<!\\)\$\{", inner):
         raise BenchError(f"{name} is '{value}', where ${{NAME}} stands for another value of the configuration; write "
                          "\\${ for the characters themselves")

@@ -21,8 +21,10 @@ def test_paths_are_what_was_typed(path):
 @pytest.mark.parametrize("name", PATHS)
 def test_the_home_folder(name, monkeypatch):
     monkeypatch.setenv("HOME", "/home/who")
-    assert prepared([f"{name}=~/x"]) == prepared([f"{name}='~/x'"]) == [f"{name}='/home/who/x'"]
-    assert prepared([f"{name}=null", "--config-dir", "~/y"]) == [f"{name}=null", "--config-dir", "~/y"]
+    command = next(command for command in ("run", *options.names("command")) if name in options.top(command))
+    own = [] if command == "run" else [f"command={command}"]
+    assert prepared([f"{name}=~/x"], command) == prepared([f"{name}='~/x'"], command) == [*own, f"{name}='/home/who/x'"]
+    assert prepared([f"{name}=null", "--config-dir", "~/y"], command) == [*own, f"{name}=null", "--config-dir", "~/y"]
 
 
 @pytest.mark.parametrize(("word", "message"), [
@@ -44,12 +46,24 @@ def test_mistakes_from_python(word, message):
     ("detector=[a,b]", "unknown detector"), ("budget=null", "unknown budget 'null'; allowed: smoke, standard"),
     ("~seed", "seed cannot be taken away"), ("~budget.test_battles", "cannot be taken away"), ("~limits", "cannot be"),
     ("+budget.x=3", "unknown value 'budget.x'; allowed: budget."),
-    ("+cells.detectr=x", "did you mean 'cells.detector'"),
+    ("cells.detector=x", "cells is of the command leaderboard; run has no such value"),
     ("++budget.test_battle=3", "did you mean 'budget.test_battles'"), ("+limits.x=1", "unknown value 'limits.x'"),
-    ("+race.second=3", "unknown value 'race.second'"), ("+control.foo=1", "unknown value 'control.foo'")])
+    ("+control.foo=1", "unknown value 'control.foo'")])
 def test_words_that_would_do_nothing(word, message):
     with pytest.raises(BenchError) as said:
         prepared([word])
+    assert message in str(said.value)
+
+
+@pytest.mark.parametrize(("command", "word", "message"), [
+    ("leaderboard", "+cells.detectr=x", "did you mean 'cells.detector'"),
+    ("race", "+race.second=3", "unknown value 'race."),
+    ("models", "repair=prune", "repair is of the command repair; models has no such value"),
+    ("models", "command=zoo", "unknown option or value 'command'"),
+    ("export", "cell.seed=1", "did you mean 'seed'?")])
+def test_words_of_other_commands(command, word, message):
+    with pytest.raises(BenchError) as said:
+        prepared([word], command)
     assert message in str(said.value)
 
 

@@ -21,7 +21,7 @@ from bench.errors import BenchError
 PACKAGE = Path(__file__).parent / "plugin_package"
 ROOT = PACKAGE.parents[1]
 # The shipped team of the smallest map, in a few battles.
-TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "~attack@control", "~control",
+TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "control=null",
         "budget.fit_battles=8", "budget.calibration_battles=16", "budget.test_battles=16"]
 
 

@@ -21,7 +21,7 @@ class Far:
     def score(self, episodes):
         return np.abs(episodes.observation.astype(float)).mean(-1) - self.mean_
 """
-RUN = ["env.map=3m", "attack=none", "budget.train_steps=1_600_000", "~attack@control", "~control",
+RUN = ["env.map=3m", "attack=none", "budget.train_steps=1_600_000", "control=null",
        "budget.fit_battles=8", "budget.calibration_battles=16", "budget.test_battles=16"]
 
 

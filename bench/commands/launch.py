@@ -28,16 +28,16 @@ from bench.overrides import explained, prepared
 _OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
 
 
-def launch(job: Callable[[DictConfig], None], words: list[str], plays: bool = True) -> None:
-    """Compose the configuration from the command line's words and run the job with it, which may play battles itself
-    (``plays``: torch is loaded and tuned for that).
+def launch(command: str, job: Callable[[DictConfig], None], words: list[str], plays: bool = True) -> None:
+    """Compose a command's configuration from the command line's words and run the job with it, which may play battles
+    itself (``plays``: torch is loaded and tuned for that).
 
     Raises BenchError, in one line, for whatever is wrong with the words.
     """
     single_thread_environment()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
     plugins.register()
-    words = plugins.words(prepared(words))
+    words = plugins.words(prepared(words, command))
     # Overrides come first and together: between flags argparse refuses them.
     sys.argv = ["python -m bench", *sorted(words, key=lambda word: not _OVERRIDE.match(word))]
     _check_flags(sys.argv[1:])

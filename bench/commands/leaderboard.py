@@ -33,8 +33,8 @@ def main(cfg: DictConfig) -> None:
     to every cell. Raises BenchError in the end if any cell failed.
     """
     from hydra import compose
-    from hydra.core.hydra_config import HydraConfig
 
+    from bench.harness.composed import made
     from bench.harness.configuration import check
     from bench.harness.grid import grid, read
     from bench.harness.sweep import chosen, missing, run_sweep
@@ -53,7 +53,7 @@ def main(cfg: DictConfig) -> None:
             raise BenchError("after_steps is for single runs; the leaderboard is of whole attack periods")
         named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
         sweep = chosen(read(named.sweep), cfg.cells)
-        words = [word for word in HydraConfig.get().overrides.task
+        words = [word for word in made(cfg).overrides
                  if re.split("[.=]", word.lstrip("+"))[0] not in NOT_OF_CELLS]
         if cfg.isolation == "none":
             raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")

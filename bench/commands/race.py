@@ -21,10 +21,9 @@ def main(cfg: DictConfig) -> None:
     import tempfile
     from pathlib import Path
 
-    from hydra.core.hydra_config import HydraConfig
-
     from bench.artifacts.temporary import temporary
     from bench.build import build
+    from bench.harness.composed import made
     from bench.harness.configuration import check
     from bench.reporting.progress import bar, console
     from bench.reporting.table import plain
@@ -33,7 +32,7 @@ def main(cfg: DictConfig) -> None:
     check(cfg)
     settings: race.Race = build(cfg.race, "race")
     file = race.script(cfg.jaxmarl)
-    words = [word for word in HydraConfig.get().overrides.task
+    words = [word for word in made(cfg).overrides
              if not word.startswith(("jaxmarl=", "race.", "seed=", "out=", "shipped="))]
     if hasattr(os, "sched_setaffinity"):  # whatever is started from here stays on this core
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -41,7 +40,7 @@ def main(cfg: DictConfig) -> None:
     for seed in range(int(cfg.seed), int(cfg.seed) + settings.seeds):
         pair = []
         for name, start in (("JaxMARL's vdn_rnn.py", lambda folder, seed=seed: race.jaxmarl(file, seed, folder)),
-                            (f"bench train algo={HydraConfig.get().runtime.choices['algo']}",
+                            (f"bench train algo={made(cfg).choices['algo']}",
                              lambda folder, seed=seed: race.ours(words, seed, folder))):
             place = Path(tempfile.gettempdir(), "race")
             with temporary(place, folder=True) as folder, bar(f"{name}, seed {seed}") as progress:

@@ -18,9 +18,8 @@ COMMAND = Command("list, build or publish the shipped checkpoints (zoo list, zoo
 def main(cfg: DictConfig) -> None:
     """``list`` what is shipped with its figures; ``build`` what is missing below ``out``/teams, or all of it with
     ``shipped=false``, only some attacks with ``only=``; ``publish`` what was built into the package."""
-    from hydra.core.hydra_config import HydraConfig
-
     from bench.harness import zoo
+    from bench.harness.composed import made
     from bench.reporting.progress import bar, console
 
     if cfg.zoo not in TASKS:
@@ -28,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.zoo == "publish":
         console.print(f"{len(zoo.publish(cfg))} teams are shipped now")
         return
-    passed = [word for word in HydraConfig.get().overrides.task if word.split("=")[0] not in ("zoo", "only")]
+    passed = [word for word in made(cfg).overrides if word.split("=")[0] not in ("zoo", "only")]
     teams = zoo.places(cfg, passed)
     errors: dict[str, str] = {}
     if cfg.zoo == "build":

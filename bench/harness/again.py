@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from hydra.errors import HydraException
 from omegaconf import open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash
@@ -18,11 +20,11 @@ from bench.errors import BenchError, shown
 from bench.harness import gate
 from bench.harness.cell import run
 from bench.harness.composed import composed
-from bench.harness.configuration import describe
-from bench.harness.sweep import hash_of
+from bench.harness.configuration import Description, describe
 from bench.harness.teams import Say, Stage
 from bench.leaderboard.curves import ENDING, curves_of_cell, wanted
 from bench.leaderboard.rows import rows_of
+from bench.overrides import explained
 
 
 def words_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee: str | None = None) -> list[str]:
@@ -40,7 +42,7 @@ def words_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee:
         raise BenchError(f"the overrides of row {row['row_id']} are no words of a command: {error}") from None
     words = gate.overrides(given, trusted)
     words += [] if referee is None else [f"referee={options.quoted(referee)}"]
-    if hash_of(words) != row["config_hash"]:
+    if config_hash(_described(words, f"row {row['row_id']}").config) != row["config_hash"]:
         raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(words)}"
                          + ("" if pd.isna(row["referee"]) else "; was it drawn by another secret? referee=FILE"))
     return words
@@ -58,7 +60,7 @@ def words_of_result(result: Result, what: str, trusted: frozenset[str] = frozens
     if result.benchmark_version != BENCHMARK:
         raise gate.NotHere(f"{what}: {gate.NO_COMMAND}, which is of benchmark {shown(result.benchmark_version)}; this "
                            f"release measures figures of {BENCHMARK}")
-    about = describe(composed(words))
+    about = _described(words, what)
     drawn = {"referee": result.config["referee"]} if "referee" in result.config else {}  # by a secret of its author's
     if config_hash(about.config | drawn) != result.config_hash:
         raise gate.NotHere(f"{what}: {gate.NO_COMMAND}; was its detector handed over as an object, or was it measured "
@@ -66,6 +68,13 @@ def words_of_result(result: Result, what: str, trusted: frozenset[str] = frozens
     if about.detector != result.detector:
         raise BenchError(f"{what}: its detector '{shown(result.detector)}' is called '{about.detector}' here")
     return words
+
+
+def _described(words: Sequence[str], what: str) -> Description:
+    try:
+        return describe(composed(words))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise gate.NotHere(f"{what}: {gate.NO_COMMAND}: {explained(error, words, command_line=False)}") from None
 
 
 def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[Result, dict[str, Curves]]:

@@ -24,9 +24,10 @@ def remembering(cfg: DictConfig, hydra: Any = None) -> DictConfig:
     """A configuration without Hydra's own part (``hydra``, by default what it holds itself), but with what this knows
     of how it was made, for :func:`made`."""
     hydra = cfg.hydra if hydra is None else hydra
+    words: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     with open_dict(cfg):
         cfg.made = {"choices": dict(hydra.runtime.choices),
-                    "overrides": OmegaConf.to_container(hydra.overrides.task, resolve=False)}
+                    "overrides": [word for word in words if part(word) != "command"]}
         cfg.pop("hydra", None)
     return cfg
 
@@ -39,7 +40,7 @@ class Made(NamedTuple):
 
 
 def made(cfg: DictConfig) -> Made:
-    """What :func:`remembering` has kept. The words stay as they are, ``${...}`` in them as well."""
+    """What :func:`remembering` has kept: the words as they were typed, ``${...}`` in them as well."""
     return Made(**OmegaConf.to_container(cfg.made, resolve=False))  # type: ignore[arg-type]
 
 

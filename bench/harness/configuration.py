@@ -105,19 +105,18 @@ def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
 
     Raises BenchError if no detector is configured.
     """
+    if detector is None and OmegaConf.select(cfg, "detector._target_") is None:
+        raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
     config = plain(cfg.cell)
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee
     if detector is not None:
         config["detector"] = written(detector)
-    node = config.get("detector")
-    if not isinstance(node, dict) or "_target_" not in node:
-        raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
     choices, overrides = dict(made(cfg).choices), of_a_cell(made(cfg).overrides)
     if detector is not None:  # it was chosen by no word
         choices |= {"detector": None, "view": None}
         overrides = [word for word in overrides if part(word) not in ("detector", "view")]
-    name, view = _called(node, choices, overrides)
+    name, view = _called(config["detector"], choices, overrides)
     given = {word.partition("=")[0] for word in overrides}
     defaults = [f"{group}={choices[group]}" for group in CHOSEN if choices.get(group) and group not in given]
     seed = [] if "seed" in given else [f"seed={cfg.seed}"]

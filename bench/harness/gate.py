@@ -28,6 +28,7 @@ from bench.harness.estimators import ESTIMATORS
 from bench.harness.plain import ANY_KEY, KEY, require_plain
 
 MOST, LONGEST = 100, 4_000  # overrides of a cell, characters of one
+STEERING = ("_args_", "_partial_", "_recursive_", "_convert_")  # names by which a value tells Hydra what to do
 OPTION = re.compile(r"[A-Za-z0-9][\w-]{0,79}", re.ASCII)
 CLASS = re.compile(r"(own:)?[A-Za-z_]\w{0,79}(\.[A-Za-z_]\w{0,79}){1,12}", re.ASCII)
 OF_A_DETECTOR = ("detector", "view")  # what may be given values that its option does not have, and classes
@@ -94,7 +95,7 @@ def _pass(word: Override, trusted: frozenset[str]) -> None:
         raise BenchError(f"'{shown(word.input_line)}': values are added to detectors alone")
     if not inner and name in options.groups():
         _choice(name, word.package, value, trusted)
-    elif word.package is not None or not all(KEY.fullmatch(part) or part == "_target_" for part in inner):
+    elif word.package is not None or not all(KEY.fullmatch(part) and part != "_args_" for part in inner):
         raise BenchError(f"'{shown(name)}' cannot be a value's name")
     elif (name, value) != ("detector.view", "${view}"):  # the view that is chosen
         require_plain(value, name, ANY_KEY, endless=top in OF_A_DETECTOR)
@@ -125,10 +126,10 @@ def _value(place: str, value: Any, trusted: frozenset[str]) -> None:
         _class(place.removesuffix("._target_"), value, trusted)
     elif isinstance(value, Mapping):
         for name, inner in value.items():
-            if name != "_target_" and str(name).startswith("_"):
+            if name in STEERING:
                 raise BenchError(f"{place} has a value '{shown(name)}', which cannot be a value's name")
             _value(f"{place}.{name}", inner, trusted)
-    elif any(name.startswith("_") for name in _names(value)):
+    elif not {"_target_", *STEERING}.isdisjoint(_names(value)):
         raise BenchError(f"{place} is {shown(value)}; allowed are plain values")
 
 

@@ -68,7 +68,7 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
     shared |= {f"n_{purpose}": n for purpose, n in result.sizes.items()}
     shared |= {"map": result.config.get("env", {}).get("map"), "clean_sha256": result.checkpoints.get("clean"),
                "checkpoint_sha256": result.checkpoints.get("backdoored")}
-    shared |= {"status": result.status, "error": result.error, "overrides": shlex.join(result.overrides),
+    shared |= {"status": result.status, "error": result.error, "overrides": shlex.join(result.overrides) or None,
                "defender": result.protocol.get("defender", DEFENDERS[0]),
                "split": "dev" if result.seed == DEV_SEED else "test", "referee": result.config.get("referee"),
                "response": None if result.response is None else result.response.name}

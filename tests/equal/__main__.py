@@ -32,6 +32,7 @@ from bench.build import build
 from bench.contracts import RECORDABLE, Battles
 from bench.harness.again import words_of_row
 from bench.harness.cell import run
+from bench.harness.composed import composed
 from bench.harness.evaluate import silent
 from bench.harness.remembered import Memory
 from bench.harness.teams import backdoored_team, clean_team
@@ -64,7 +65,7 @@ def rows(folder: Path, n: int = 200, seed: int = 0) -> bool:
     left = drawn(typed, n, seed)
     chosen = set(left["row_id"])
     left = left[~left["row_id"].isin([line["row_id"] for line in found])]
-    commands = {key: tuple(words_of_row(cell.iloc[0], [])) for key, cell in left.groupby("config_hash")}
+    commands = {key: tuple(words_of_row(cell.iloc[0])) for key, cell in left.groupby("config_hash")}
     memory = Everything()
     for key, words in sorted(commands.items(), key=lambda command: [w for w in command[1] if "detector=" not in w]):
         ids = left.loc[left["config_hash"] == key, "row_id"].tolist()
@@ -92,7 +93,7 @@ def drawn(frame: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
 def measured(words: tuple[str, ...], memory: Memory) -> pd.DataFrame:
     """The rows of a cell as the CSV would have them, by their ids."""
     with tempfile.TemporaryDirectory() as out:
-        cfg = compose("config", plugins.words([*words, f"out={out}", f"leaderboard={out}/leaderboard.csv"]))
+        cfg = composed([*words, f"out={out}", f"leaderboard={out}/leaderboard.csv"])
         file = Path(out, "rows.csv")
         rows_of(run(cfg, silent, memory=memory)).to_csv(file, index=False)
         return pd.read_csv(file, dtype=str, keep_default_na=False).set_index("row_id")
@@ -113,7 +114,7 @@ def size(one: str, other: str) -> float:
 
 def teams() -> Iterator[tuple[str, str]]:
     """The name of each shipped team, and the hash of its battles without its trigger and with it."""
-    for place in places(compose("config")):
+    for place in places(compose("config", ["command=zoo"])):
         cfg = compose("config", place.words[1:])
         world = world_of(str(OmegaConf.to_yaml(cfg.env)))
         found = (clean_team(cfg, world, silent, print) if place.attack == "clean"

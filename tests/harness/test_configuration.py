@@ -60,8 +60,8 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
 
 def test_a_cell_is_what_its_figures_depend_on(composed):
     plain = describe(composed()).config
-    elsewhere = ("out=elsewhere", "keep_episodes=true", "format=parquet", "budget.response_battles=9",
-                 "budget.repair_steps=9", "budget.accident_battles=9", "repair=prune", "isolation=process")
+    elsewhere = ("out=elsewhere", "keep_episodes=true", "command=export", "format=parquet",
+                 "budget.repair_steps=9", "budget.accident_battles=9", "isolation=process")
     assert describe(composed(*elsewhere)).config == plain
     patched, searched, by_fewer = (describe(composed(*words.split())).config for words in (
         "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "budget.search_battles=9"))
@@ -75,7 +75,7 @@ def test_a_cell_is_what_its_figures_depend_on(composed):
 
 def test_the_words_of_a_cell_are_all_that_make_it(composed):
     chosen = ["env=smax", "algo=vdn", "attack=spatiotemporal", "detector=isoforest", "budget=standard", "seed=0"]
-    assert describe(composed("out=elsewhere", "format=parquet")).overrides == chosen
+    assert describe(composed("out=elsewhere", "command=export", "format=parquet")).overrides == chosen
     given = ["attack=marnet", "algo=qmix", "detector=bigram", "budget=smoke", "env.map=3m", "seed=2", "control=null"]
     assert describe(composed("keep_episodes=true", *given)).overrides == ["env=smax", *given]
 

@@ -35,7 +35,7 @@ CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0
 def composed():
     def make(*words):
         with initialize_config_module("bench.conf", version_base="1.3"):
-            return compose("config", list(words))
+            return compose("config", ["command=models", *words])
     return make
 
 

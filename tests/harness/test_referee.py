@@ -14,7 +14,7 @@ from bench.harness.referee import digest, seeds
 from bench.protocol.seeds import PUBLIC, VARIABLE
 
 SECRET = b"0123456789abcdef-and-more"
-TINY = ["run", "env.map=3m", "attack=none", "budget.train_steps=1_600_000", "~attack@control", "~control",
+TINY = ["run", "env.map=3m", "attack=none", "budget.train_steps=1_600_000", "control=null",
         "budget.fit_battles=4", "budget.calibration_battles=4", "budget.test_battles=24", "detector=constant"]
 
 

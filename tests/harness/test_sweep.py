@@ -85,7 +85,7 @@ def test_what_is_missing_is_made_clean_teams_first(monkeypatch):
 
 def test_everything_that_belongs_to_the_zoo_is_shipped():
     with initialize_config_module("bench.conf", version_base="1.3"):
-        teams = zoo.places(compose("config", ["out=/nowhere"]))
+        teams = zoo.places(compose("config", ["command=zoo", "out=/nowhere"]))
     assert [place.name for place in teams if place.file is None] == []
     assert {place.name for place in teams} == set(shipped.names())
     assert teams[0].attack == "clean"
@@ -121,7 +121,7 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
             done(number, "no luck" if number else None)
 
     monkeypatch.setattr(module, "run_all", run)
-    monkeypatch.setattr(module, "compose", lambda _, words: words)
+    monkeypatch.setattr(module, "composed", lambda words: words)
     monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
     sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], words=["control=null"])
     shares = []

@@ -57,7 +57,7 @@ def test_versions_bounds_controls_and_failures_are_not_mixed_in():
 
 
 def test_defenders_who_hold_more_are_not_mixed_in():
-    trusted = result("a", "two", 0.9, config={"defender": "trusted"}, config_hash="trusted")
+    trusted = result("a", "two", 0.9, config={"protocol": {"defender": "trusted"}}, config_hash="trusted")
     frame = board(*cells("one", a=[0.7]), trusted)
     assert ranking(frame, "after")["detector"].tolist() == ["one"]
     alone = "ranking: the leaderboard has no other detector on this team in as many battles"
@@ -87,4 +87,4 @@ def test_where_a_run_would_stand():
                                      "2 of 3 after onset (AUROC 0.80)")
     elsewhere = result("a", "mine", 0.8, checkpoints={"backdoored": "another"})
     assert "no other detector on this team" in standing(frame, elsewhere)
-    assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"after_steps": 5}))
+    assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"protocol": {"after_steps": 5}}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def test_a_result_fills_the_declared_columns_and_no_others():
 
 
 def test_what_is_written_is_read(tmp_path):
-    given = result("spatiotemporal", "bigram", 0.9, config_hash="0012", seed=1, config={
-        "env": {"map": "8m"},
-        "detector": {"_target_": "sklearn.ensemble.IsolationForest", "view": {"_target_": "detectors.Actions"}}})
+    given = result("spatiotemporal", "bigram", 0.9, config_hash="0012", seed=1, view="actions", config={
+        "env": {"map": "8m"}, "detector": {"_target_": "sklearn.ensemble.IsolationForest"}},
+        overrides=["detector=bigram", "attack.trigger.psi='dx[0] > 0'"])
     add_rows(tmp_path / "l.csv", given)
     frame = read_leaderboard(tmp_path / "l.csv")
     pd.testing.assert_frame_equal(frame, validated(pd.DataFrame(result_rows(given)), "the result"))
@@ -51,6 +52,7 @@ def test_what_is_written_is_read(tmp_path):
     row = frame.iloc[0]
     assert (row["config_hash"], row["seed"], row["split"], row["view"], row["map"]) == (
         "0012", 1, "test", "actions", "8m")
+    assert shlex.split(row["overrides"]) == given.overrides
     assert row["detector_version"] not in ("9.9.9", ""), "scikit-learn's own version"
     assert read_leaderboard(tmp_path / "l.csv")["triggered"].tolist() == [True, True]
 

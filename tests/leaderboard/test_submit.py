@@ -78,7 +78,7 @@ def test_a_result_is_measured_again_and_added(own, capsys):
     assert main(words) == 0
     said = capsys.readouterr()
     assert "figures were re-made; 6 rows added" in said.out
-    assert "python -m bench run algo=vdn attack=spatiotemporal control=null" in said.err
+    assert "python -m bench run env=smax algo=vdn attack=spatiotemporal budget=standard seed=0" in said.err
     assert "detector._target_=somebodys.Stands" in said.err
     result, frame = read_result(base), read_leaderboard(base.with_name("l.csv"))
     theirs = result_rows(result)

@@ -37,7 +37,8 @@ def test_a_report_tells_all_of_a_run():
 
 def test_a_report_tells_of_the_response_and_the_defender():
     found = Response("halt", near(0.11), near(0.22), near(0.33), near(0.44), near(0.055), 1.25, 0.05, 400)
-    html = report(result("trojdrl", "bigram", 0.9, response=found, config={"defender": "trusted"}), None, None)
+    html = report(result("trojdrl", "bigram", 0.9, response=found,
+                         config={"protocol": {"defender": "trusted"}}), None, None)
     assert "Response to alarms: halt" in html
     for share in ("11.0%", "33.0%", "44.0%", "5.5%"):
         assert share in html

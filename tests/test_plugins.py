@@ -17,6 +17,7 @@ from bench.artifacts.results import read_result
 from bench.conformance.checks import CHECKS
 from bench.conformance.environments import CHECKS as ENVIRONMENT_CHECKS
 from bench.errors import BenchError
+from bench.leaderboard.rows import read_leaderboard
 
 PACKAGE = Path(__file__).parent / "plugin_package"
 ROOT = PACKAGE.parents[1]
@@ -185,5 +186,18 @@ def test_an_environment_from_outside(installed, tmp_path, capsys):
     assert (found.env, found.env_version) == ("meeting/7", "1")
     assert found.rows[0].phases["whole"].auroc.value is not None
     assert "unknown size '8'; allowed: 7, 9" in fails(capsys, "run", *words, "env.size=8")
+    named, teams = "plugin=[marl-backdoor-plugin]", tmp_path / "teams"
+    table = [f"leaderboard={tmp_path}/leaderboard.csv", f"out={tmp_path}"]
+    row = read_leaderboard(tmp_path / "leaderboard.csv").iloc[0]
+    assert "env 'meeting'" in fails(capsys, "reproduce", row["row_id"], *table)
+    assert main(["reproduce", row["row_id"], *table, named]) == 0
+    assert "is not shipped" in fails(capsys, "submit", str(next(tmp_path.glob("runs/*[0-9a-f].json"))), *table,
+                                     named)
+    for command in (["models", f"holdout={teams}", "budget.fit_battles=4", "only=[clean,trojdrl]"],
+                    ["verify", f"team={next(teams.glob('*.json')).with_suffix('')}", "budget=smoke"]):
+        assert fails(capsys, *command, f"out={tmp_path}").endswith(
+            "the environment 'meeting' is of marl-backdoor-plugin 1.2; a file may name it only if you say that you "
+            "trust it, plugin=[marl_backdoor_plugin]")
+        assert main([*command, named, f"out={tmp_path}"]) == 0
     assert fails(capsys, "run", "env=meeting", "attack.victim=1", f"out={tmp_path}") == (
         "error: this attack needs the health of every body, and meeting/7 tells nothing of the kind")

@@ -22,6 +22,7 @@ def main(cfg: DictConfig) -> None:
     from rich import box
     from rich.table import Table
 
+    from bench import plugins
     from bench.artifacts import zoo
     from bench.artifacts.teams import load_team
     from bench.artifacts.written import plain
@@ -58,7 +59,7 @@ def main(cfg: DictConfig) -> None:
             console.print(f"{base.name}: made with another trigger than attack={cfg.attack.name}; measured without it")
         if known:
             recall(attack, about)
-        battles = make_battles(team.spec)
+        battles = make_battles(team.spec, plugins.trusted(cfg.plugin))
         with bar(f"measuring {base.name}") as progress:
             figures = measure(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)
         for figure, now in figures.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
-from bench import siblings
+from bench import plugins, siblings
 from bench.contracts import Battles, Environment, Identity, Shape
 from bench.envs import smax_names
 from bench.errors import BenchError, unknown
@@ -15,12 +15,22 @@ from bench.errors import BenchError, unknown
 ENVIRONMENTS = {environment.name: environment for environment in (smax_names.ENVIRONMENT,)}
 
 
-def named(id: str) -> tuple[Environment, dict[str, str]]:
-    """The environment of an id, and its options. Raises BenchError for one that is not here."""
+def named(id: str, trusted: frozenset[str] = frozenset()) -> tuple[Environment, dict[str, str]]:
+    """The environment of an id, and its options: a shipped one, or one that a package offers which the user named
+    (``trusted``, :func:`bench.plugins.trusted`) and whose class has it as ``environment``.
+
+    Raises BenchError for one that is not here, or is of another package.
+    """
     name = id.partition("/")[0]
-    if name not in ENVIRONMENTS:
+    environment = ENVIRONMENTS.get(name)
+    if environment is None and (point := plugins.offered("env").get(name)) is not None:
+        if not plugins.belongs(plugins.target(point), trusted):
+            raise BenchError(f"the environment '{name}' is of {plugins.package(point)}; a file may name it only if you "
+                             f"say that you trust it, plugin=[{point.module.partition('.')[0]}]")
+        environment = getattr(point.load(), "environment", None)
+    if environment is None:
         raise unknown("environment", id, [f"{known}/..." for known in ENVIRONMENTS])
-    return ENVIRONMENTS[name], ENVIRONMENTS[name].values(id)
+    return environment, environment.values(id)
 
 
 def identity(node: Mapping[str, Any]) -> Identity | None:
@@ -35,9 +45,10 @@ def identity(node: Mapping[str, Any]) -> Identity | None:
     return None
 
 
-def make_battles(shape: Shape) -> Battles:
-    """Battles of the environment that a checkpoint names. Raises BenchError if this version has no such environment."""
-    environment, options = named(shape.id)
+def make_battles(shape: Shape, trusted: frozenset[str] = frozenset()) -> Battles:
+    """Battles of the environment that a checkpoint names; see :func:`named`. Raises BenchError if this version has no
+    such environment."""
+    environment, options = named(shape.id, trusted)
     battles: Battles = get_class(environment.target)(**options)
     if battles.spec.shape != shape:
         raise BenchError(f"environment '{shape.id}' of version '{shape.version}' cannot be played here: version or "

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from bench import BENCHMARK, options
+from bench import BENCHMARK, options, plugins
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.kinds import SCORE
 from bench.artifacts.reading import valid
@@ -51,7 +51,7 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
     check(cfg)
     if cfg.get("model_detector") is None:
         raise BenchError(f"no model detector is configured; allowed: {', '.join(options.names('model_detector'))}")
-    asked = [] if cfg.holdout is None else in_folder(Path(str(cfg.holdout)))
+    asked = [] if cfg.holdout is None else in_folder(Path(str(cfg.holdout)), plugins.trusted(cfg.plugin))
     known = shipped(cfg)
     dev = [model for model in known if model.split == DEV]
     examiner = Examiner(cfg, dev)
@@ -79,7 +79,7 @@ class Examiner:
 
     def __init__(self, cfg: DictConfig, dev: Sequence[Model]) -> None:
         config: dict[str, Any] = plain(cfg.model_detector)
-        self.name = _name(config)
+        self.name, self.trusted = _name(config), plugins.trusted(cfg.plugin)
         self.host = self._hosted(cfg, config)
         self.kind = self.host.kind
         if not self.kind:
@@ -109,7 +109,7 @@ class Examiner:
             self.host.teach([load_team(one.base)[0] for one in self.dev],
                             np.array([bool(one.backdoored) for one in self.dev]))
             self.dev = []
-        team, battles = load_team(model.base)[0], battles_of(model.spec)
+        team, battles = load_team(model.base)[0], battles_of(model.spec, self.trusted)
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)
@@ -129,7 +129,7 @@ class Examiner:
             return ModelInProcess(build(cfg.model_detector, "model detector"), self.name)
         node = OmegaConf.to_container(cfg.model_detector, resolve=True)
         self.process = OwnProcess(node, self.name, build(cfg.limits, "limits"), "model detector")
-        return ModelElsewhere(self.process)
+        return ModelElsewhere(self.process, self.trusted)
 
     def _number(self, answer: Any, name: str) -> float:
         said = f"{self.name}.{self.kind} returned"

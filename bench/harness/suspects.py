@@ -53,8 +53,9 @@ def shipped(cfg: DictConfig) -> list[Model]:
     return models
 
 
-def in_folder(folder: Path) -> list[Model]:
-    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any.
+def in_folder(folder: Path, trusted: frozenset[str] = frozenset()) -> list[Model]:
+    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any; of environments that
+    are shipped, or of packages that the user named (``trusted``).
 
     Raises BenchError if the folder is missing or empty, a checkpoint is not whole, or labels and checkpoints do not
     match.
@@ -69,7 +70,7 @@ def in_folder(folder: Path) -> list[Model]:
         raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")
     for model in models:
         try:
-            battles_of(model.spec)
+            battles_of(model.spec, trusted)
         except BenchError as error:
             raise BenchError(f"{model.base.name} cannot be judged: {error}") from None
     if not (folder / LABELS).exists():
@@ -98,5 +99,5 @@ def _labels(file: Path) -> dict[str, bool]:
 
 
 @cache
-def battles_of(spec: Shape) -> Battles:
-    return make_battles(spec)
+def battles_of(spec: Shape, trusted: frozenset[str] = frozenset()) -> Battles:
+    return make_battles(spec, trusted)

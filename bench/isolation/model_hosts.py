@@ -53,11 +53,11 @@ class ModelInProcess:
 
 class ModelElsewhere:
     """In processes of its own: each team is judged by a fresh copy, which has seen no other but those it was taught
-    with. It is given the team's networks, public episodes, and a simulator made anew.
+    with. It is given the team's networks, public episodes, and a simulator made anew, of a package ``trusted`` if not shipped.
     """
 
-    def __init__(self, process: OwnProcess) -> None:
-        self._process, about = process, process.about
+    def __init__(self, process: OwnProcess, trusted: frozenset[str] = frozenset()) -> None:
+        self._process, self._trusted, about = process, sorted(trusted), process.about
         self.kind = about["kind"] if about.get("kind") in ("score", "statistic") else ""
         self.learns = about.get("learns") is True
         named = about.get("needs")
@@ -80,7 +80,7 @@ class ModelElsewhere:
             arrays |= {name: column for name, column in columns_of(episodes.public()).items()
                        if name not in RECORDABLE or name in self.needs}
         with self._process.copy() as question:
-            answer, _ = question(self.kind, {"do": "judge", "team": about}, arrays)
+            answer, _ = question(self.kind, {"do": "judge", "team": about, "trusted": self._trusted}, arrays)
         return answer.get("answer")
 
 

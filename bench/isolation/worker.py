@@ -137,7 +137,7 @@ def _judged(detector: Any, request: dict[str, Any], arrays: dict[str, np.ndarray
     from bench.isolation.model_hosts import described
 
     team = unpacked(request["team"], arrays)
-    battles = make_battles(team.spec)
+    battles = make_battles(team.spec, frozenset(request["trusted"]))
     answer = getattr(detector, described(detector)[0])(
         team, battles, _episodes(arrays, battles.spec) if "mask" in arrays else None)
     try:

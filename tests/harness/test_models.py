@@ -76,7 +76,7 @@ class Taught(Asked):
 @pytest.fixture
 def examiner(composed, tmp_path, monkeypatch, battles):
     """An examiner of a detector that is given, not configured."""
-    monkeypatch.setattr("bench.harness.models.battles_of", lambda spec: battles)
+    monkeypatch.setattr("bench.harness.models.battles_of", lambda *_: battles)
 
     def make(detector, dev=()):
         monkeypatch.setattr("bench.harness.models.build", lambda cfg, kind: detector)

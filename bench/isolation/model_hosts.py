@@ -53,7 +53,8 @@ class ModelInProcess:
 
 class ModelElsewhere:
     """In processes of its own: each team is judged by a fresh copy, which has seen no other but those it was taught
-    with. It is given the team's networks, public episodes, and a simulator made anew, of a package ``trusted`` if not shipped.
+    with. It is given the team's networks, public episodes, and a simulator made anew, which may be of a package
+    ``trusted``.
     """
 
     def __init__(self, process: OwnProcess, trusted: frozenset[str] = frozenset()) -> None:

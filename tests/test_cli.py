@@ -367,7 +367,11 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["repair", "prun"],
      "unknown repair 'prun'; allowed: consensus, finetune, none, prune, sanitise (did you mean 'prune'?)"),
     (["train", "~algo.gamma"], "algorithm bench.marl.learner.Learning: gamma is missing"),
-    (["repair", "prune", "repair.share=1"], "repair bench.marl.repair.Prune: share is 1; Input should be less than 1"),
+    (["repair", "prune", "repair.share=1"],
+     "repair bench.detectors.repairs.Prune: share is 1; Input should be less than 1"),
+    (["repair", "bench.detectors.Constant", "repair.value=2"], "unexpected keyword argument 'value'"),
+    (["repair", "bench.detectors.Constant"], "bench.detectors.Constant is no repair: it has not all that "
+                                             "bench.contracts.Repair has"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["verify", "only=tolld"], "the zoo has no attack 'tolld'; it has always_on, backdoorl, benign_finetune"),
     (["verify", "team=/nowhere/team"], "no checkpoint at /nowhere/team.safetensors")])

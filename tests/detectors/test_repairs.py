@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bench.marl.learners.common import to_batch
 from bench.marl.learners.q import Learning, TeamLearner
 from bench.marl.play import Player, play
-from bench.marl.repair import Consensus, Finetune, Prune, Sanitise
+from detectors.repairs import Consensus, Finetune, Prune, Sanitise
 
 
 def quiet(*_):

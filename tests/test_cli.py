@@ -327,7 +327,8 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "seed=-1"], "seed is -1"),
     (["run", "budget.test_battles=0"], "budget.test_battles is 0"),
     (["run", "response=fallbck"], "unknown response 'fallbck'; allowed: fallback, halt, none (did you mean"),
-    (["run", "response.name=stop"], "unknown response 'stop'; allowed: none, fallback, halt"),
+    (["run", "response.name=halt"], "response is {'name': 'halt'}, which names no class; allowed: response=fallback, "),
+    (["run", "response=halt", "response.battles=0"], "response bench.detectors.responses.Halt: battles is 0"),
     (["run", "response=halt", "budget.calibration_battles=18"], "budget.calibration_battles is 18; allowed: whole "
                                                                 "numbers from 19"),
     (["run", "response=halt", "budget.response_battles=0"], "budget.response_battles is 0"),
@@ -369,7 +370,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["train", "~algo.gamma"], "algorithm bench.marl.learner.Learning: gamma is missing"),
     (["repair", "prune", "repair.share=1"],
      "repair bench.detectors.repairs.Prune: share is 1; Input should be less than 1"),
-    (["repair", "bench.detectors.Constant", "repair.value=2"], "unexpected keyword argument 'value'"),
+    (["repair", "bench.detectors.Constant", "repair.value=2"], "Constant() takes no arguments"),
     (["repair", "bench.detectors.Constant"], "bench.detectors.Constant is no repair: it has not all that "
                                              "bench.contracts.Repair has"),
     (["verify", "budget.test_battles=0"], "budget.test_battles is 0"),

@@ -101,9 +101,11 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     # What a configuration does not use leaves no trace in its hash: results of before there was a choice still count.
     for elsewhere in ("repair_steps", "search_battles"):  # not of a run; in the attack, where that searches
         config["budget"].pop(elsewhere, None)
-    if config["response"]["name"] == "none":
+    if "_target_" not in config["response"]:
         del config["response"]
         config["budget"].pop("response_battles", None)
+    elif config["response"] == _shipped_response(cfg):
+        config["response"] = {"name": config["response"]["name"]}  # as it stood before it was a class
     if config["defender"] == DEFENDERS[0]:
         del config["defender"]
     if config["after_steps"] is None:
@@ -115,6 +117,13 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
     return config | {"benchmark_version": BENCHMARK}, _detector_name(config["detector"])
+
+
+def _shipped_response(cfg: DictConfig) -> dict[str, Any] | None:
+    """The shipped option that the configured response has the name of."""
+    name = cfg.response.get("name")
+    node = option("response", name) if name in options.names("response") else None
+    return None if node is None else plain(OmegaConf.merge({"budget": cfg.budget}, {"response": node}).response)
 
 
 def _detector_name(detector: dict[str, Any]) -> str:

@@ -81,6 +81,9 @@ def check(config: Mapping[str, Any], trusted: frozenset[str]) -> None:
     if steps is not None and (type(steps) is not int or steps < 1):
         raise BenchError(f"after_steps is {shown(steps)}; allowed: whole numbers from 1, or null")
     known = {name: value for name, value in plain(compose("config", words)).items() if name not in PLACES}
+    named = config.get("response", {})  # by its name alone where it is the option as it is
+    known["response"] = {name: value for name, value in known["response"].items() if "_target_" in named or
+                         name == "name"}
     if "referee" in config and not (isinstance(config["referee"], str) and DIGEST.fullmatch(config["referee"])):
         raise BenchError(f"referee is {shown(config['referee'])}; it must be a SHA-256")
     for name, value in config.items():

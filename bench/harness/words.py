@@ -54,6 +54,8 @@ def _choices(config: Mapping[str, Any]) -> list[str]:
     words = [f"{group}={config[group]['name']}" for group in ("algo", "attack")]
     words.append("control=null" if config["control"] is None else f"attack@control={config['control']['name']}")
     words += [f"budget={_nearest('budget', config['budget'])}", f"seed={config['seed']}"]
+    if "response" in config:
+        words.append(f"response={config['response']['name']}")
     detector = config["detector"]
     if not (alike := [name for name in options.names("detector")
                       if siblings.recorded(str(option("detector", name).get("_target_"))) == detector["_target_"]]):

@@ -72,7 +72,8 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
                "checkpoint_sha256": result.checkpoints.get("backdoored")}
     shared |= {"status": result.status, "error": result.error, "defender": result.config.get("defender", DEFENDERS[0]),
                "split": "dev" if result.seed == DEV_SEED else "test",
-               "response": result.config.get("response", {}).get("name"), "referee": result.config.get("referee")}
+               "response": result.response.name if result.response else result.config.get("response", {}).get("name"),
+               "referee": result.config.get("referee")}
     lines = []
     for row in result.rows:
         line = {"team": row.team, "triggered": row.triggered, "row_detector": row.detector, "kind": row.kind}

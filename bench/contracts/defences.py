@@ -22,9 +22,9 @@ class Repair(Protocol):
     name: str  # what tables and files call it
 
     def __call__(self, team: Any, battles: Battles, episodes: Episodes, seed: int, progress: Progress) -> Any:
-        """The repaired team. ``episodes`` are battles of ``team`` without the trigger, with hidden states; ``battles``
-        are for more of them, with play of their own begun from ``seed``. Raises BenchError for a team of a kind that
-        the repair does not know."""
+        """The repaired team. ``episodes`` are public ones of ``team`` without the trigger, with hidden states;
+        ``battles`` are for more of them, with play of their own begun from ``seed``. Raises BenchError for a team of a
+        kind that the repair does not know."""
         ...
 
 

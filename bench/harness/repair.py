@@ -56,7 +56,7 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
             known = play(battles, checkpoint.team, cfg.budget.fit_battles, PUBLIC["fit"], record=("hidden",),
                          progress=progress)
         with stage(f"repairing it: {repair.name}") as progress:
-            team = _repaired(repair, checkpoint.team, battles, known, int(cfg.seed), progress)
+            team = _repaired(repair, checkpoint.team, battles, known.public(), int(cfg.seed), progress)
             progress(1.0, "")
         with stage("measuring the clean team") as progress:
             won = play(battles, clean.team, n, PUBLIC["normal"], progress=progress).labels.won

@@ -212,6 +212,8 @@ def test_a_response_from_outside(installed, tmp_path, capsys):
     assert found.config["response"] == {"_target_": "marl_backdoor_plugin.defences.Stay", "battles": 6}
     assert found.response.alarms_triggered.value > 0.5
     assert set(read_leaderboard(tmp_path / "leaderboard.csv")["response"]) == {"stay"}
+    (file,) = tmp_path.glob("runs/*[0-9a-f].json")
+    assert main(["report", str(file)]) == 0, "it is told what nobody else can measure"
     by_class = ["~response", "+response._target_=marl_backdoor_plugin.defences.Stay", "+response.battles=6"]
     assert main(["run", *words, *by_class]) == 0
     assert "read from" in capsys.readouterr().err

@@ -139,6 +139,8 @@ def _choice(group: str, node: Any) -> str:
         raise BenchError(f"{group} is {shown(node)}; it must be an option's values with its name")
     allowed = [*options.names(group), *own_options(group)]
     name = node.get("name")
+    if group == "response" and name is None and "_target_" in node:  # a package's, which has no values but its own
+        raise _foreign(group, node["_target_"], own=lambda _: True)
     if isinstance(name, str) and NAME.fullmatch(name) and name not in allowed:
         raise NotHere(f"{NO_COMMAND}: {unknown(group, name, allowed)}; "
                       "does it come from a folder of its own (--config-dir)?")

@@ -8,7 +8,7 @@ from bench.contracts import Battles, Episodes, Progress
 from bench.marl.team import Team
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Consensus:
     """Gives every agent the median of all agents' weights (:meth:`bench.marl.team.Team.consensus`).
 

@@ -14,7 +14,7 @@ from bench.marl.team import Team
 from .kinds import require
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Finetune:
     """All agents, each with its own weights, learn on in battles without the trigger, from the team's own reward.
 

@@ -15,7 +15,7 @@ from bench.marl.team import RecurrentTeam, Team
 from .kinds import require
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Prune:
     """Cuts out each agent's ``share`` of GRU units that are least active in its own battles without the trigger.
 

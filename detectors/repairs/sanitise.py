@@ -16,7 +16,7 @@ from bench.marl.team import RecurrentTeam, Team
 from .kinds import require
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Sanitise:
     """Projects observations onto the top principal components of the living agents' without the trigger, as many as
     hold the share ``explained`` of the variance; what is elsewhere in an observation an agent no longer sees.

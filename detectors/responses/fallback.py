@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from bench.marl.team import Team, greedy
 
 
-@pydantic.dataclasses.dataclass
+@pydantic.dataclasses.dataclass(config={"extra": "forbid"})
 class Fallback:
     """Lets the clean team act for the suspected agents. It has followed each battle from its beginning, as it was
     really played, and sees what the agents see, observations that a trigger edits as well."""

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from bench.marl.team import Team
 
 
-@pydantic.dataclasses.dataclass
+@pydantic.dataclasses.dataclass(config={"extra": "forbid"})
 class Halt:
     """Ends a battle at its alarm; it is not won then."""
 

@@ -43,7 +43,7 @@ HOSTILE = [  # (where, in a result's configuration, what): no result of this rel
     *(("attack/name", name) for name in NAMES),
     *((f"{group}/name", name) for group in ("algo", "control", "response") for name in NAMES[:7] + NAMES[-6:]),
     *((where, value) for where in ("attack", "algo", "control", "env", "budget", "response") for value in (
-        "../evil", ["evil"], EVIL, CALL)),
+        "../evil", ["evil"], EVIL, CALL) if (where, value) != ("response", EVIL)),
     *((f"{where}/_target_", value) for where in ("attack", "attack/trigger", "attack/payload", "attack/retraining",
                                                  "control/trigger", "algo", "env", "budget")
       for value in ("evil_module.Evil", "os.system", ["a.B"], 1)),
@@ -80,6 +80,7 @@ HOSTILE = [  # (where, in a result's configuration, what): no result of this rel
 ]
 ELSEWHERE = [  # what may be its author's own, and is not here: refused, but a report says so and goes on
     *((f"{group}/name", name) for group in ("attack", "algo") for name in ("evil", "evil_module", "Spatiotemporal")),
+    ("response", EVIL),
     *(("detector", {"_target_": name, "a": "touch marker"}) for name in (
         "evil_module.Evil", "evil_module.os.system", "sympy.sympify", "numpy.save", "bench.marl.train.Trainer",
         "detectors.nothing.Evil", "hydra.utils.get_class", "evil_module.sub.Evil")),

@@ -17,19 +17,24 @@ from bench.contracts.locate import missing
 from bench.errors import BenchError, DetectorError
 
 
-def build(cfg: DictConfig, kind: str) -> Any:
+def build(cfg: DictConfig, kind: str, contract: type | None = None) -> Any:
     """The object that a configuration node describes by ``_target_``.
 
     Raises
     ------
-    BenchError : it cannot be found or made; says why in one line. DetectorError if a detector's own code is at fault.
+    BenchError : it cannot be found or made, or has not what a contract (a runtime-checkable Protocol) asks for; says
+        why in one line. DetectorError if a detector's own code is at fault.
     """
+    target = str(cfg.get("_target_", cfg))
     try:
         with compat.only(targets(cfg)):
-            return ask(lambda: instantiate(cfg, _convert_="all"))
+            made = ask(lambda: instantiate(cfg, _convert_="all"))
     except Raised as error:
-        target = str(cfg.get("_target_", cfg))
         raise _reason(error, f"{kind} {target}{plugins.origin(target)}", cfg) from error
+    if contract is not None and not isinstance(made, contract):
+        raise BenchError(f"{target}{plugins.origin(target)} is no {kind}: it has not all that "
+                         f"bench.contracts.{contract.__name__} has")
+    return made
 
 
 def targets(node: Any) -> Iterator[str]:

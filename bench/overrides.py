@@ -18,7 +18,7 @@ from bench.errors import BenchError, unknown
 PATHS = ("out", "leaderboard", "holdout", "team", "result", "jaxmarl", "referee")
 LONGEST = 255  # bytes of a file's name, on nearly every system
 # What values may be added to: a class takes them, or refuses them before anything is made; elsewhere they do nothing.
-OPEN = ("detector", "view", "model_detector", "env", "attack", "algo", "sweep", "repair")
+OPEN = ("detector", "view", "model_detector", "env", "attack", "algo", "sweep", "repair", "response")
 NULLABLE = ("view", "sweep")  # groups of which no option need be chosen
 _WORD = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 _NO_WORD = "is no NAME=VALUE of a configuration"

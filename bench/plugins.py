@@ -16,7 +16,8 @@ from bench import options, siblings
 from bench.errors import BenchError, shown
 
 PREFIX = "marl_backdoor_bench"
-GROUPS = {"detector": "detectors", "model_detector": "model_detectors", "view": "views", "env": "environments"}
+GROUPS = {"detector": "detectors", "model_detector": "model_detectors", "view": "views", "env": "environments",
+          "repair": "repairs", "response": "responses"}
 _registered: dict[tuple[str, str], str] = {}  # (group, name) -> class of the options that Hydra has been told of
 _TARGET = re.compile(r"(?:\+\+)?detector\._target_=(.*)")
 

@@ -1,5 +1,6 @@
 """Detectors: anomaly scores for recorded episodes, which know episodes, and the policy if they need it
-(:class:`bench.contracts.Detector`), and verdicts on whole teams (:class:`bench.contracts.ModelDetector`).
+(:class:`bench.contracts.Detector`), and verdicts on whole teams (:class:`bench.contracts.ModelDetector`). Beside them
+what is done about a backdoor: ``repairs`` of teams, ``responses`` to alarms.
 
 What is here stands in ``__init__.pyi``. A module is imported when one of its classes is asked for first, so that a
 detector without networks does not wait for torch.

@@ -1,4 +1,4 @@
-"""Detectors from outside, by every way in: a class, a folder of one's own, and an installed package."""
+"""What comes from outside, by every way in: a class, a folder of one's own, and an installed package."""
 
 from __future__ import annotations
 
@@ -201,3 +201,37 @@ def test_an_environment_from_outside(installed, tmp_path, capsys):
         assert main([*command, named, f"out={tmp_path}"]) == 0
     assert fails(capsys, "run", "env=meeting", "attack.victim=1", f"out={tmp_path}") == (
         "error: this attack needs the health of every body, and meeting/7 tells nothing of the kind")
+
+
+def test_a_repair_from_outside(installed, tmp_path, capsys):
+    """By its name, by its class and from a folder it is the same, and its table is there already."""
+    (tmp_path / "repair").mkdir()
+    (tmp_path / "repair/mine.yaml").write_text("_target_: marl_backdoor_plugin.defences.Damped\nshare: 0.3\n")
+    for i, words in enumerate((["damped", "repair.share=0.3"], ["mine", "--config-dir", str(tmp_path)],
+                               ["marl_backdoor_plugin.defences.Damped", "repair.share=0.3"])):
+        assert main(["repair", *words, *TINY, f"out={tmp_path}"]) == 0
+        said = capsys.readouterr()
+        assert ("read from" in said.err) == (i > 0)
+        assert "repaired" in said.out
+    assert len(list(tmp_path.glob("repairs/*-spatiotemporal-*-damped-*.csv"))) == 1
+    assert "got an unexpected keyword argument 'much'" in fails(capsys, "repair", "damped", "repair.much=1", *TINY)
+
+
+def test_a_response_from_outside(installed, tmp_path, capsys):
+    words = [*TINY, "budget.calibration_battles=20", "detector=consensus_distance", f"out={tmp_path}"]
+    assert main(["run", *words, "response=stay", "response.battles=6"]) == 0
+    assert "response to alarms: stay, 6 battles each" in capsys.readouterr().out
+    found = result(tmp_path, "consensus_distance")
+    assert found.config["response"] == {"_target_": "marl_backdoor_plugin.defences.Stay", "battles": 6}
+    assert found.response.alarms_triggered.value > 0.5
+    assert set(read_leaderboard(tmp_path / "leaderboard.csv")["response"]) == {"stay"}
+    (file,) = tmp_path.glob("runs/*[0-9a-f].json")
+    assert main(["report", str(file)]) == 0, "it is told what nobody else can measure"
+    by_class = ["~response", "+response._target_=marl_backdoor_plugin.defences.Stay", "+response.battles=6"]
+    assert main(["run", *words, *by_class]) == 0
+    assert "read from" in capsys.readouterr().err
+    assert fails(capsys, "run", *words, "response=stay", "response.battles=0") == (
+        "error: battles of response=stay is 0; allowed: whole numbers from 1")
+    assert fails(capsys, "run", *words, "~response", "+response._target_=marl_backdoor_plugin.FarFromNormal") == (
+        "error: marl_backdoor_plugin.FarFromNormal (entry point 'far_from_normal' of marl-backdoor-plugin 1.2) is no "
+        "response: it has not all that bench.contracts.Responder has")

@@ -9,8 +9,16 @@ from bench.commands import Command, subject
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-COMMAND = Command("repair a backdoored team, and measure what the attack and the team are worth then (repair prune)",
-                  lambda words: subject(words, "repair={}".format))
+COMMAND = Command("repair a backdoored team, and measure what the attack and the team are worth then (repair prune, "
+                  "repair PACKAGE.CLASS)", lambda words: _read(subject(words, "repair={}".format)))
+
+
+def _read(words: list[str]) -> list[str]:
+    """The words; ``repair=PACKAGE.CLASS`` stands for no option but for the class, with parameters of its own."""
+    if not words or not words[0].startswith("repair=") or "." not in words[0]:
+        return words
+    own = [f"++{word}" if word.startswith("repair.") else word for word in words[1:]]
+    return ["~repair", f"+repair._target_={words[0].removeprefix('repair=')}", *own]
 
 
 def main(cfg: DictConfig) -> None:

@@ -1,4 +1,5 @@
-"""The nouns of the benchmark: what a battle, a team, an episode, a trigger, an attack, a detector and a result are.
+"""The nouns of the benchmark: what a battle, a team, an episode, a trigger, an attack, a detector, a repair,
+a response and a result are.
 
 All of ``bench``, ``attacks`` and ``detectors``, and whatever is written outside this repository, meets here.
 Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
@@ -7,6 +8,7 @@ Arrays are numpy. Shapes are written (battle, ...) while battles run and (episod
 from bench.contracts.attacks import Attack, Cue, LearnedTrigger, Progress, Store, Trigger
 from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, Environment, EnvSpec, Identity, Shape, Step
 from bench.contracts.columns import COLUMNS, RECORDABLE, column_kind
+from bench.contracts.defences import Repair, Responder
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
@@ -69,6 +71,8 @@ __all__ = [
     "ModelStatistic",
     "Policy",
     "Progress",
+    "Repair",
+    "Responder",
     "Response",
     "Result",
     "Row",

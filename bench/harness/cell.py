@@ -10,13 +10,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from bench import BENCHMARK, terminal
+from bench import BENCHMARK, options, terminal
 from bench.artifacts.episodes import episodes_written
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
+from bench.artifacts.written import plain
 from bench.build import build
-from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Result
-from bench.errors import BenchError, unknown
+from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Responder, Result
+from bench.errors import BenchError
 from bench.harness.configuration import check, check_places, describe, git_sha, option, packages
 from bench.harness.hosts import hosted
 from bench.harness.measure import measure, sizes
@@ -26,7 +27,7 @@ from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.leaderboard.rows import add_rows
 from bench.protocol.host import Host, InProcess, usable
 from bench.protocol.plan import FLOORS
-from bench.protocol.response import RESPONSES, fewest_calibration_battles
+from bench.protocol.response import fewest_calibration_battles
 from bench.protocol.watch import needs
 
 
@@ -38,7 +39,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_places(cfg)
-    _check_response(cfg)
+    response = _response(cfg)
     if detector is not None:
         usable(detector)
     about = describe(cfg, detector)
@@ -65,7 +66,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
         if result is not None and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
         else:
-            measured = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
+            measured = measure(cfg, battles, attack, detectors, teams, response, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
                 env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
@@ -82,14 +83,22 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     return result
 
 
-def _check_response(cfg: DictConfig) -> None:
-    """Raise BenchError for a response that is not known, or that has too few battles to take a threshold from."""
-    if cfg.response.name not in RESPONSES:
-        raise unknown("response", cfg.response.name, RESPONSES)
+def _response(cfg: DictConfig) -> Responder | None:
+    """What is done about alarms, if anything. Raises BenchError for a response that cannot be made, or that has too few
+    battles to take a threshold from."""
+    if cfg.response.get("_target_") is None:
+        if plain(cfg.response) != {"name": "none"}:
+            raise BenchError(f"response is {plain(cfg.response)}, which names no class; allowed: response=" +
+                             ", ".join(options.names("response")))
+        return None
+    response: Responder = build(cfg.response, "response", Responder)
+    if type(response.battles) is not int or response.battles < 1:
+        raise BenchError(f"battles of response={response.name} is {response.battles}; allowed: whole numbers from 1")
     found, fewest = cfg.budget.calibration_battles, fewest_calibration_battles()
-    if cfg.response.name != "none" and found < fewest:
-        raise BenchError(f"response={cfg.response.name} needs a threshold for 5 % false alarms: "
+    if found < fewest:
+        raise BenchError(f"response={response.name} needs a threshold for 5 % false alarms: "
                          f"budget.calibration_battles is {found}; allowed: whole numbers from {fewest}")
+    return response
 
 
 def finished(cfg: DictConfig) -> Result | None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from bench.artifacts.episodes import write_episodes
 from bench.artifacts.written import plain
-from bench.contracts import Attack, Battles, Curves, Episodes, Figures, Response, Row
+from bench.contracts import Attack, Battles, Curves, Episodes, Figures, Responder, Response, Row
 from bench.harness.referee import seeds
 from bench.harness.remembered import Memory
 from bench.harness.teams import Checkpoint, Stage
@@ -38,13 +38,15 @@ class Measured:
 
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Host],
-            teams: dict[str, Checkpoint], stage: Stage, base: Path, memory: Memory | None = None) -> Measured:
+            teams: dict[str, Checkpoint], response: Responder | None, stage: Stage, base: Path,
+            memory: Memory | None = None) -> Measured:
     """Measure the rows that :func:`bench.protocol.plan.plan` names; one team at a time, for its battles are large.
 
     Parameters
     ----------
     detectors : the cell's own first, then the baseline detectors.
     teams : by what :func:`bench.protocol.plan.plan` calls them.
+    response : what is done about alarms in the backdoored team's battles, if anything.
     base : where the cell's files go, without their endings.
     """
     cell = _Measuring(cfg, battles, attack, detectors, teams, stage, Memory(teams=1) if memory is None else memory,
@@ -62,7 +64,7 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
         outcomes[team] = Outcomes(watched.normal.labels, watched.triggered.labels)
         if team == BACKDOORED:
             poisoned = poisoned_steps(attack, watched)
-            if cfg.response.name != "none":
+            if response is not None:
                 learned_from = {"fit": watched.fit, "calibration": watched.calibration}
             if cfg.keep_episodes:
                 write_episodes(base, normal=watched.normal, triggered=watched.triggered)
@@ -70,8 +72,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
             rows.append(Row(row.team, row.triggered, row.detector, row.kind, **judgement.figures))
             curves.append(judgement.curves)
         del watched  # before another team's are played: battles are large
-    response = cell.responded(outcomes["clean"], **learned_from) if learned_from else None
-    return Measured(figures(outcomes["clean"], outcomes[BACKDOORED]), poisoned, rows, curves, response)
+    found = None if response is None else cell.responded(response, outcomes["clean"], **learned_from)
+    return Measured(figures(outcomes["clean"], outcomes[BACKDOORED]), poisoned, rows, curves, found)
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,13 @@ class _Measuring:
                 progress(len(found) / len(planned), "")
         return found
 
-    def responded(self, clean: Outcomes, fit: Episodes, calibration: Episodes) -> Response:
+    def responded(self, response: Responder, clean: Outcomes, fit: Episodes, calibration: Episodes) -> Response:
         """What comes of the cell's detector inside the backdoored team's battles."""
         with self.stage("playing with the detector inside") as progress:
             return respond(
-                self.cfg.response.name, next(iter(self.detectors.values())), fit, calibration, self.battles,
+                response, next(iter(self.detectors.values())), fit, calibration, self.battles,
                 team=self.teams[BACKDOORED].team, clean=self.teams["clean"].team, won_clean=clean.normal.won,
-                trigger=self.attack.trigger, n=self.cfg.budget.response_battles, seeds=self.seeds, progress=progress)
+                trigger=self.attack.trigger, seeds=self.seeds, progress=progress)
 
     def _what_is_watched(self, team: str) -> str:
         """Everything that the battles of a team depend on."""

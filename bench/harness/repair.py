@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.artifacts.reading import read_table
 from bench.artifacts.written import plain
 from bench.build import build
-from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
+from bench.contracts import Attack, Battles, Episodes, Estimate, Progress, Repair, Trigger
+from bench.contracts.calls import Raised, ask, class_name
 from bench.errors import BenchError
 from bench.harness.configuration import check
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
@@ -35,10 +36,10 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     Raises BenchError where no repair is configured.
     """
     check(cfg)
-    if cfg.repair.get("_target_") is None:
+    if OmegaConf.select(cfg, "repair._target_") is None:
         raise BenchError("no repair is configured; allowed: repair=" +
                          ", ".join(name for name in options.names("repair") if name != "none"))
-    repair = build(cfg.repair, "repair")
+    repair: Repair = build(cfg.repair, "repair", Repair)
     battles: Battles = build(cfg.env, "environment")
     checkpoint, clean = backdoored_team(cfg, cfg.attack, battles, stage, say), clean_team(cfg, battles, stage, say)
     attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
@@ -55,7 +56,7 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
             known = play(battles, checkpoint.team, cfg.budget.fit_battles, PUBLIC["fit"], record=("hidden",),
                          progress=progress)
         with stage(f"repairing it: {repair.name}") as progress:
-            team = repair(checkpoint.team, battles, known, int(cfg.seed), progress)
+            team = _repaired(repair, checkpoint.team, battles, known.public(), int(cfg.seed), progress)
             progress(1.0, "")
         with stage("measuring the clean team") as progress:
             won = play(battles, clean.team, n, PUBLIC["normal"], progress=progress).labels.won
@@ -67,6 +68,18 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
         table = pd.DataFrame(lines)
         write_atomic(path, table.to_csv(index=False).encode())
     return path, table
+
+
+def _repaired(repair: Repair, team: Team, battles: Battles, known: Episodes, seed: int, progress: Progress) -> Team:
+    """What the repair makes of a team. Raises BenchError if it fails, or returns no team of the same architecture."""
+    try:
+        found = ask(lambda: repair(team, battles, known, seed, progress))
+    except Raised as error:
+        raise BenchError(f"repair {repair.name} failed: {error}") from error
+    if not isinstance(found, type(team)):
+        raise BenchError(f"repair {repair.name} returned an object of type {class_name(found)}; needed is a team of "
+                         f"the architecture {team.architecture}")
+    return found
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -2,21 +2,24 @@
 
 An alarm is the first score above the threshold for 5 % false alarms a battle, which comes from the same calibration
 battles as in :mod:`bench.protocol.judge`. A step is scored once it is made, so that what is done about it begins with
-the next one; it lasts to the end of the battle.
+the next one; it lasts to the end of the battle. What is done is a plug-in's to say, a
+:class:`bench.contracts.Responder`; a battle without an alarm is played as if there were none.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from bench.contracts import NEVER, Battles, Episodes, Labels, Progress, Response, Trigger
+from bench.contracts import NEVER, Battles, Episodes, Labels, Progress, Responder, Response, Trigger
+from bench.contracts.calls import Raised, ask
+from bench.errors import BenchError
 from bench.marl.play import play
-from bench.marl.team import Team, greedy
+from bench.marl.team import Team
 from bench.metrics.attack import loss_rate, rate
 from bench.metrics.detection import threshold
 from bench.protocol.host import Host, Score
@@ -24,18 +27,13 @@ from bench.protocol.judge import FALSE_ALARMS, thresholds
 from bench.protocol.scoring import score_all
 from bench.protocol.watch import needs
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-RESPONSES = ("none", "fallback", "halt")
-
 
 def fewest_calibration_battles() -> int:
     """How many battles it takes to find the threshold that alarms are raised at."""
     return next(n for n in itertools.count(1) if np.isfinite(threshold(np.zeros(n), FALSE_ALARMS[-1])))
 
 
-class Responder:
+class Sentry:
     """A fitted detector that watches battles, and what follows its alarms; see :class:`bench.marl.play.Guard`.
 
     The detector is shown the whole record of each battle again at every step, since it is a function of records; the
@@ -44,10 +42,10 @@ class Responder:
     Parameters
     ----------
     score : asks the fitted detector, see :meth:`bench.protocol.host.Fitted.scorer`.
-    limit : an alarm is raised by the first score above it.
-    fallback : the clean team. After an alarm it acts for the agent with the greatest score, or for all where the scores
-        are of whole steps. It has followed each battle from its beginning, as it was really played, and sees what the
-        agents see, observations that a trigger edits as well. Without one the battle is halted.
+    limit : an alarm is raised by the first score above it. Suspected is the agent with the greatest score then, or the
+        whole team where the scores are of whole steps.
+    response : what is done about it.
+    team, clean : whose battles they are, and the clean team.
 
     Attributes
     ----------
@@ -55,23 +53,35 @@ class Responder:
         battles in all.
     """
 
-    def __init__(self, score: Score, limit: float, fallback: Team | None = None) -> None:
-        self.score, self.limit, self.fallback = score, limit, fallback
-        self.halts = fallback is None
+    def __init__(self, score: Score, limit: float, response: Responder, team: Team, clean: Team) -> None:
+        self.score, self.limit, self.response, self.teams = score, limit, response, (team, clean)
+        self.halts = bool(response.halts)
         self.seconds, self.calls, self.battle_steps = 0.0, 0, 0
-        self._hidden: Tensor | None = None
-        self._replaced = np.zeros((0, 0), bool)  # (battle, agent)
+        self._suspected: np.ndarray | None = None  # (battle, agent)
 
     def act(self, action: np.ndarray, observation: np.ndarray, last_action: np.ndarray, available: np.ndarray,
             fresh: np.ndarray) -> np.ndarray:
-        if self.fallback is None:
-            return action
-        if self._hidden is None:
-            self._hidden, self._replaced = self.fallback.start(len(action)), np.zeros(action.shape, bool)
-        self._hidden[:, fresh] = 0
-        self._replaced[fresh] = False
-        preferences, self._hidden = self.fallback.act(observation, last_action, self._hidden)
-        return np.where(self._replaced, greedy(preferences, available), action)
+        if self._suspected is None:
+            self._suspected = np.zeros(action.shape, bool)
+            self._asked(lambda: self.response.start(*self.teams, len(action)))
+        self._suspected[fresh] = False
+        now = action.copy(), observation, last_action, available, fresh, self._suspected.copy()
+        done = np.asarray(self._asked(lambda: self.response.act(*now)))
+        if done.shape != action.shape or done.dtype.kind not in "iu":
+            raise BenchError(f"response {self.response.name} returned {done.dtype} of shape {done.shape}; needed are "
+                             f"actions (battle, agent), int of shape {action.shape}")
+        done = np.where(self._suspected.any(1, keepdims=True), done, action)
+        can: np.ndarray = available & (np.arange(available.shape[2]) == done[..., None])  # (battle, agent, action)
+        if not (can.any(2) | (done == action)).all():
+            raise BenchError(f"response {self.response.name} chose an action that was not available")
+        return done
+
+    def _asked(self, call: Callable[[], Any]) -> Any:
+        """What a call of the response gives. Raises BenchError if it fails."""
+        try:
+            return ask(call)
+        except Raised as error:
+            raise BenchError(f"response {self.response.name} failed: {error}") from error
 
     def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
@@ -82,30 +92,33 @@ class Responder:
         newest = scores[np.arange(len(scores)), episodes.length - 1]
         greatest = newest if newest.ndim == 1 else newest.max(1)
         alarm = greatest > self.limit
-        if self.fallback is not None:
-            suspected = np.ones((len(newest), 1), bool) if newest.ndim == 1 else \
-                np.arange(newest.shape[1]) == newest.argmax(1)[:, None]
-            self._replaced[slots] |= alarm[:, None] & suspected
+        suspected = np.ones((len(newest), 1), bool) if newest.ndim == 1 else \
+            np.arange(newest.shape[1]) == newest.argmax(1)[:, None]
+        assert self._suspected is not None, "a step is made before it is looked at"
+        self._suspected[slots] |= alarm[:, None] & suspected
         return alarm
 
 
-def respond(name: str, host: Host, fit: Episodes, calibration: Episodes, battles: Battles, team: Team,
-            clean: Team, won_clean: np.ndarray, trigger: Trigger, n: int, seeds: Mapping[str, int],
+def respond(response: Responder, host: Host, fit: Episodes, calibration: Episodes, battles: Battles, team: Team,
+            clean: Team, won_clean: np.ndarray, trigger: Trigger, seeds: Mapping[str, int],
             progress: Progress) -> Response:
-    """Play ``n`` of the protocol's battles without the trigger, and ``n`` with it, with the detector inside.
+    """Play ``response.battles`` of the protocol's battles without the trigger, and as many with it, with the detector
+    inside.
 
     Parameters
     ----------
-    name : "fallback" or "halt".
+    response : what is done about alarms.
     fit, calibration : battles without the trigger that the detector learns from, and that its threshold is taken from.
-    team, clean : the delivered team, and the clean one that takes over.
+    team, clean : the delivered team, and the clean one that the defender trusts.
     won_clean : (battle,) bool, which battles the clean team wins without the trigger.
     seeds : of the battles, see :mod:`bench.protocol.seeds`.
 
     Raises
     ------
     DetectorError : the detector fails, or its scores break the contract.
+    BenchError : the response fails, or returns what cannot be done.
     """
+    n = response.battles
     labels: dict[str, Labels] = {}
     guards = []
     with host.fit(fit, team) as fitted:
@@ -113,13 +126,13 @@ def respond(name: str, host: Host, fit: Episodes, calibration: Episodes, battles
         limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
         for i, part in enumerate(("normal", "triggered")):
             with fitted.scorer() as score:
-                guards.append(Responder(score, limit, None if name == "halt" else clean))
+                guards.append(Sentry(score, limit, response, team, clean))
                 labels[part] = play(battles, team, n, seeds[part], trigger=trigger, poisoned=part == "triggered",
                                     record=needs([host]), guard=guards[-1], progress=lambda share, what, done=i:
                                     progress((done + share) / 2, what)).labels  # type: ignore[misc]
     milliseconds = 1e3 * sum(guard.seconds for guard in guards)
     return Response(
-        name=name, residual_asr=loss_rate(won_clean, labels["triggered"].won),
+        name=response.name, residual_asr=loss_rate(won_clean, labels["triggered"].won),
         win_triggered=rate(labels["triggered"].won), win_normal=rate(labels["normal"].won),
         alarms_triggered=rate(np.asarray(labels["triggered"].alarm) != NEVER),
         alarms_normal=rate(np.asarray(labels["normal"].alarm) != NEVER),

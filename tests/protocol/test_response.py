@@ -8,16 +8,17 @@ from attacks.triggers.behaviour import BehaviourPattern
 from bench.artifacts import zoo
 from bench.artifacts.teams import load_team
 from bench.contracts import NEVER
-from bench.errors import DetectorError
+from bench.errors import BenchError, DetectorError
 from bench.marl.learners.q import Learning, QLearner
 from bench.marl.play import SLOTS, play
 from bench.marl.team import greedy
 from bench.metrics.attack import rate
 from bench.metrics.detection import first_alarm
 from bench.protocol.host import FittedInProcess, InProcess, Score
-from bench.protocol.response import Responder, respond
+from bench.protocol.response import Sentry, respond
 from bench.protocol.seeds import PUBLIC
 from detectors import Random
+from detectors.responses import Fallback, Halt
 
 N, SEED = 80, 5  # more battles than slots: some begin while others go on
 
@@ -76,7 +77,7 @@ def by_hand(battles, team, clean, seed, numbers, when, replaced):
 
 @pytest.mark.parametrize(("when", "agent"), [(0, None), (0, 2), (6, 1)])
 def test_after_the_alarm_the_suspected_agents_act_as_the_clean_team(battles, team, clean, when, agent):
-    played = play(battles, team, N, SEED, guard=Responder(held(AtStep(when, agent)), 0.5, clean))
+    played = play(battles, team, N, SEED, guard=Sentry(held(AtStep(when, agent)), 0.5, Fallback(N), team, clean))
     replaced = np.ones(3, bool) if agent is None else np.arange(3) == agent
     expected = by_hand(battles, team, clean, SEED, np.arange(SLOTS), when, replaced)[: played.mask.shape[1]]
     ours = np.where(played.mask[:SLOTS, :, None], played.action[:SLOTS], 0)
@@ -95,16 +96,17 @@ def test_a_fallback_at_once_is_the_clean_team(battles, clean):
     theirs = play(battles, clean, N, SEED)
     assert not same(play(battles, odd, N, SEED), theirs)
     for agent in (None, 1):
-        ours = play(battles, odd, N, SEED, guard=Responder(held(AtStep(0, agent)), 0.5, clean))
+        ours = play(battles, odd, N, SEED, guard=Sentry(held(AtStep(0, agent)), 0.5, Fallback(N), odd, clean))
         assert same(ours, theirs)
         assert np.array_equal(ours.labels.won, theirs.labels.won)
-    other = Responder(held(AtStep(0, 0)), 0.5, clean)
+    other = Sentry(held(AtStep(0, 0)), 0.5, Fallback(N), odd, clean)
     assert not same(play(battles, odd, N, SEED, guard=other), theirs), "the wrong agent"
 
 
 def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, clean):
     """Values are the delivered team's own, of what it saw and of what was really done."""
-    played = play(battles, team, 8, SEED, record=("preference",), guard=Responder(held(AtStep(0)), 0.5, clean))
+    guard = Sentry(held(AtStep(0)), 0.5, Fallback(N), team, clean)
+    played = play(battles, team, 8, SEED, record=("preference",), guard=guard)
     hidden = team.start(8)
     last = np.full((8, 3), -1)
     for t in range(6):
@@ -113,9 +115,21 @@ def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, cle
         last = played.action[:, t].astype(int)
 
 
-@pytest.mark.parametrize("fallback", [True, False])
-def test_without_an_alarm_nothing_changes(battles, team, clean, fallback):
-    guard = Responder(held(AtStep(0)), 1.5, clean if fallback else None)
+class Reversed:
+    """Does the last available action instead, in all battles, whatever is suspected."""
+
+    name, battles, halts = "reversed", N, False
+
+    def start(self, team, clean, n):
+        pass
+
+    def act(self, action, observation, last_action, available, fresh, suspected):
+        return available.shape[2] - 1 - available[..., ::-1].argmax(-1)
+
+
+@pytest.mark.parametrize("response", [Fallback(N), Halt(N), Reversed()])
+def test_without_an_alarm_nothing_changes(battles, team, clean, response):
+    guard = Sentry(held(AtStep(0)), 1.5, response, team, clean)
     watched, alone = play(battles, team, N, SEED, guard=guard), play(battles, team, N, SEED)
     assert same(watched, alone)
     assert (watched.labels.alarm == NEVER).all()
@@ -128,7 +142,7 @@ def test_alarms_inside_are_those_of_the_record(battles, team):
     """A battle is the same up to its alarm, and what the detector makes of its beginning is what it makes of it all."""
     alone = play(battles, team, N, SEED)
     limit = np.quantile(Random().score(alone)[alone.mask], 1 - 0.5 / alone.length.mean())
-    halted = play(battles, team, N, SEED, guard=Responder(held(Random()), limit))
+    halted = play(battles, team, N, SEED, guard=Sentry(held(Random()), limit, Halt(N), team, team))
     alarm = first_alarm(Random().score(alone), alone.mask, limit, np.zeros(N, int))
     alarm[alarm == alone.length - 1] = NEVER
     assert np.array_equal(halted.labels.alarm, alarm)
@@ -138,7 +152,7 @@ def test_alarms_inside_are_those_of_the_record(battles, team):
 
 
 def test_halt_stops_every_battle_at_its_alarm(battles, team):
-    played = play(battles, team, N, SEED, guard=Responder(held(AtStep(3)), 0.5))
+    played = play(battles, team, N, SEED, guard=Sentry(held(AtStep(3)), 0.5, Halt(N), team, team))
     assert (played.length == 4).all()
     assert (played.labels.alarm == 3).all()
     assert not played.labels.won.any()
@@ -154,16 +168,16 @@ def test_figures_are_those_of_the_battles(battles):
     known = {part: play(battles, team, 30, PUBLIC[part]) for part in ("fit", "calibration")}
     won = np.arange(40) < 30
 
-    def figures(name, detector):
-        return respond(name, InProcess(detector), **known, battles=battles, team=team, clean=clean, won_clean=won,
-                       trigger=trigger, n=20, seeds=PUBLIC, progress=lambda *_: None)
+    def figures(response, detector):
+        return respond(response, InProcess(detector), **known, battles=battles, team=team, clean=clean, won_clean=won,
+                       trigger=trigger, seeds=PUBLIC, progress=lambda *_: None)
 
-    late = figures("halt", Late(known["calibration"]))
+    late = figures(Halt(20), Late(known["calibration"]))
     assert (late.name, late.battles) == ("halt", 20)
     assert late.alarms_normal.value == late.alarms_triggered.value == 1
     assert late.win_normal.value == late.win_triggered.value == 0, "halted battles are not won"
     assert late.residual_asr.value == 1
-    silent = figures("fallback", AtStep(0))
+    silent = figures(Fallback(20), AtStep(0))
     assert silent.alarms_triggered.value == silent.alarms_normal.value == 0, "all score alike in calibration, too"
     for seed, figure in (("normal", silent.win_normal), ("triggered", silent.win_triggered)):
         shown = play(battles, team, 20, PUBLIC[seed], trigger=trigger, poisoned=seed == "triggered").labels
@@ -171,7 +185,7 @@ def test_figures_are_those_of_the_battles(battles):
         assert figure.value > 0
     assert silent.residual_asr.value == pytest.approx(1 - silent.win_triggered.value / 0.75)
     assert 0 < silent.battle_step_ms < silent.step_ms
-    taken = figures("fallback", Late(known["calibration"]))
+    taken = figures(Fallback(20), Late(known["calibration"]))
     theirs = play(battles, clean, 20, PUBLIC["normal"]).labels
     assert taken.win_normal.value == pytest.approx(theirs.won.mean(), abs=0.15), "the clean team wins in its place"
 
@@ -198,4 +212,19 @@ def test_a_detector_that_fails_inside(battles, team, fault, message):
             return fault(episodes)
 
     with pytest.raises(DetectorError, match=message):
-        play(battles, team, 4, SEED, guard=Responder(held(Faulty(0)), 0.5))
+        play(battles, team, 4, SEED, guard=Sentry(held(Faulty(0)), 0.5, Halt(4), team, team))
+
+
+@pytest.mark.parametrize(("answer", "message"), [
+    (lambda action, available: action[0], r"reversed returned int64 of shape \(3,\); needed are actions"),
+    (lambda action, available: action * 0.5, "reversed returned float64"),
+    (lambda action, available: available.argmin(-1), "reversed chose an action that was not available"),
+    (lambda action, available: action + 99, "reversed chose an action that was not available"),
+    (lambda action, available: {}["nothing"], "response reversed failed: KeyError: 'nothing'")])
+def test_a_response_that_does_what_cannot_be_done(battles, team, clean, answer, message):
+    class Faulty(Reversed):
+        def act(self, action, observation, last_action, available, fresh, suspected):
+            return answer(action, available)
+
+    with pytest.raises(BenchError, match=message):
+        play(battles, team, 4, SEED, guard=Sentry(held(AtStep(0)), 0.5, Faulty(), team, clean))

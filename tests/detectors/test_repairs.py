@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
+from bench.errors import BenchError
+from bench.harness.repair import _repaired
 from bench.marl.learners.common import to_batch
 from bench.marl.learners.q import Learning, TeamLearner
 from bench.marl.play import Player, play
-from bench.marl.repair import Consensus, Finetune, Prune, Sanitise
+from detectors.repairs import Consensus, Finetune, Prune, Sanitise
 
 
 def quiet(*_):
@@ -102,6 +105,28 @@ def test_fine_tuning_is_the_same_again(battles, team, known):
     one, two = (how(team, battles, known, 3, quiet) for _ in range(2))
     assert all(torch.equal(one.weights[name], two.weights[name]) for name in one.weights)
     assert one.spec == team.spec
+
+
+@pytest.mark.parametrize("repair", [Prune(), Sanitise(), Finetune()])
+def test_a_team_of_another_kind_is_refused(battles, known, repair):
+    other = SimpleNamespace(algo="mine", architecture="table")
+    with pytest.raises(BenchError, match=rf"repair={repair.name} changes the networks of a \w+, and this mine team "
+                                         r"\(table\) is none"):
+        repair(other, battles, known, 0, quiet)
+
+
+@pytest.mark.parametrize(("answer", "message"), [
+    (lambda: None, "repair mine returned an object of type NoneType; needed is a team of the architecture rnn_q"),
+    (lambda: 1 / 0, "repair mine failed: ZeroDivisionError: division by zero")])
+def test_a_repair_that_does_not_give_a_team(battles, team, known, answer, message):
+    class Mine:
+        name = "mine"
+
+        def __call__(self, *_):
+            return answer()
+
+    with pytest.raises(BenchError, match=message):
+        _repaired(Mine(), team, battles, known, 0, quiet)
 
 
 @pytest.mark.parametrize("make", [lambda: Prune(1.0), lambda: Prune(0.0), lambda: Sanitise(1.5),

@@ -1,0 +1,9 @@
+"""Repairs: what turns a delivered team, which may be backdoored, into one that is hoped not to be
+(:class:`bench.contracts.Repair`)."""
+
+from .consensus import Consensus
+from .finetune import Finetune
+from .prune import Prune
+from .sanitise import Sanitise
+
+__all__ = ["Consensus", "Finetune", "Prune", "Sanitise"]

@@ -1,0 +1,6 @@
+"""Responses: what is done about a detector's alarms while battles are played (:class:`bench.contracts.Responder`)."""
+
+from .fallback import Fallback
+from .halt import Halt
+
+__all__ = ["Fallback", "Halt"]

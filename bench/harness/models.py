@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from bench import BENCHMARK, options
+from bench import BENCHMARK, options, plugins
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.kinds import SCORE
 from bench.artifacts.reading import valid
@@ -51,7 +51,7 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
     check(cfg)
     if cfg.get("model_detector") is None:
         raise BenchError(f"no model detector is configured; allowed: {', '.join(options.names('model_detector'))}")
-    asked = [] if cfg.holdout is None else in_folder(Path(str(cfg.holdout)))
+    asked = [] if cfg.holdout is None else in_folder(Path(str(cfg.holdout)), plugins.trusted(cfg.plugin))
     known = shipped(cfg)
     dev = [model for model in known if model.split == DEV]
     examiner = Examiner(cfg, dev)
@@ -88,6 +88,7 @@ class Examiner:
             raise DetectorError(f"{self.name} has 'statistic' and 'fit'; only a detector with 'score' in its place "
                                 "learns from labelled teams: take one of them away")
         self.needs = frozenset(self.host.needs)
+        self.trusted = plugins.trusted(cfg.plugin)  # whose architectures the teams may have
         self.n_battles = int(cfg.budget.fit_battles)
         self.folder = Path(cfg.out) / "models" / "scores"
         self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": BENCHMARK}
@@ -109,7 +110,7 @@ class Examiner:
             self.host.teach([load_team(one.base)[0] for one in self.dev],
                             np.array([bool(one.backdoored) for one in self.dev]))
             self.dev = []
-        team, battles = load_team(model.base)[0], battles_of(model.spec)
+        team, battles = load_team(model.base, self.trusted)[0], battles_of(model.spec)
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -53,8 +54,9 @@ def shipped(cfg: DictConfig) -> list[Model]:
     return models
 
 
-def in_folder(folder: Path) -> list[Model]:
-    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any.
+def in_folder(folder: Path, trusted: Collection[str]) -> list[Model]:
+    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any. Their architectures
+    may be of the packages ``trusted``.
 
     Raises BenchError if the folder is missing or empty, a checkpoint is not whole, or labels and checkpoints do not
     match.
@@ -63,7 +65,7 @@ def in_folder(folder: Path) -> list[Model]:
         raise BenchError(f"no folder at {folder}; holdout=DIR needs one with NAME.safetensors and NAME.json")
     models = []
     for file in sorted(folder.glob("*.safetensors")):
-        team, about = load_team(file)
+        team, about = load_team(file, trusted)
         models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, "holdout"))
     if not models:
         raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import time
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from bench.harness.configuration import check, check_places, describe, git_sha, 
 from bench.harness.hosts import hosted
 from bench.harness.measure import measure, sizes
 from bench.harness.memory import battles_of, require, watching
+from bench.harness.names import called
 from bench.harness.remembered import Memory
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.leaderboard.rows import add_rows
@@ -55,8 +57,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack
-        if cfg.get("control") is not None:
-            teams[cfg.control.name] = backdoored_team(cfg, cfg.control, battles, stage, say)
+        if (control := _control(cfg, attack)) is not None:
+            teams[called(control, "attack")] = backdoored_team(cfg, control, battles, stage, say)
         checkpoints = {role: team.sha256 for role, team in teams.items()}
         result = None if detector is not None else read_result(base)
         if result is not None and (result.checkpoints != checkpoints or result.env_version != battles.spec.version):
@@ -68,7 +70,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             measured = measure(cfg, battles, attack, detectors, teams, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
-                env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
+                env_version=battles.spec.version, algo=teams["clean"].team.algo, attack=attack.name,
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=detector_name, seed=int(cfg.seed), config=config,
@@ -79,6 +81,14 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
+
+
+def _control(cfg: DictConfig, attack: Attack) -> DictConfig | None:
+    """The control's configuration: of the attack's agents, where the attack's configuration has no ``victim``."""
+    control = copy.deepcopy(cfg.get("control"))
+    if control is not None and control.get("victim", 0) is None:
+        control.victim = attack.victims[0] if len(attack.victims) == 1 else list(attack.victims)
+    return control
 
 
 def _check_response(cfg: DictConfig) -> None:
@@ -99,7 +109,8 @@ def finished(cfg: DictConfig) -> Result | None:
 
 def _base(cfg: DictConfig, detector: str, key: str) -> Path:
     """Where a cell's files go, without their endings."""
-    return Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector}-{key}"
+    attack, algo = called(cfg.attack, "attack"), called(cfg.algo, "algorithm")
+    return Path(cfg.out) / "runs" / f"{attack}-{algo}-{detector}-{key}"
 
 
 def record_failure(cfg: DictConfig, error: Exception) -> None:
@@ -107,6 +118,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
     its configuration is too wrong for a row to name it."""
     try:
         config, detector_name = describe(cfg, None)
+        attack, algo = called(cfg.attack, "attack"), called(cfg.algo, "algorithm")
     except (BenchError, KeyError, TypeError):
         return
     seed = cfg.seed if isinstance(cfg.seed, int) else -1
@@ -118,7 +130,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         env, env_version = str(cfg.env.get("map")), "unknown"
     add_rows(Path(cfg.leaderboard), Result(
         status="error", error=str(error), benchmark_version=BENCHMARK, env=env, env_version=env_version,
-        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
+        algo=algo, attack=attack, trigger_kind=None, agents_poisoned=None,
         poison_rate=None, poisoned_steps=None, detector=detector_name, seed=seed,
         config=config, config_hash=config_hash(config), checkpoints={}, checkpoint_id=None, sizes=sizes(cfg),
         figures=Figures(*[nothing] * len(fields(Figures))), rows=[], packages=packages(), git_sha=git_sha(),

@@ -16,6 +16,7 @@ from bench.build import build
 from bench.contracts import Attack, Battles, Estimate, Progress, Trigger
 from bench.errors import BenchError
 from bench.harness.configuration import check
+from bench.harness.names import trigger_recipe
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -43,7 +44,7 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     checkpoint, clean = backdoored_team(cfg, cfg.attack, battles, stage, say), clean_team(cfg, battles, stage, say)
     attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
     key = config_hash([plain(cfg.repair), checkpoint.sha256, clean.sha256,
-                       plain(cfg.attack.trigger), battles.spec.version,
+                       trigger_recipe(plain(cfg.attack)), battles.spec.version,
                        cfg.budget.fit_battles, cfg.budget.test_battles, BENCHMARK])
     path = Path(cfg.out) / "repairs" / f"{checkpoint.name}-{repair.name}-{key}.csv"
     n = cfg.budget.test_battles

@@ -32,7 +32,7 @@ class Injected:
     def __init__(self, make: Callable[[], Attack], battles: Battles, team: Team, progress: Progress) -> None:
         self.make, self.battles, self.clean, self.progress = make, battles, team, progress
         self.before = {name: value.clone() for name, value in team.tensors().items()}
-        self.attack = make()
+        self.attack, self.repeats = make(), False
         self.attack.require(battles.spec)
 
     def inject(self, store: Store) -> tuple[Attack, Team, list[dict[str, float]]]:
@@ -71,7 +71,7 @@ def description(subject: Injected) -> None:
     victims = attack.victims
     expect(isinstance(victims, tuple) and len(set(victims)) == len(victims) > 0,
            f"victims are {victims!r}; expected a tuple of different agents")
-    expect(all(isinstance(agent, int) and 0 <= agent < spec.n_agents for agent in victims),
+    expect(not attack.changes_team or all(isinstance(agent, int) and 0 <= agent < spec.n_agents for agent in victims),
            f"victims are {victims}; {spec.id} has agents 0 to {spec.n_agents - 1}")
     expect(isinstance(attack.duration, int) and attack.duration >= 1, f"duration is {attack.duration!r}")
     expect(0 <= attack.poison_rate <= 1, f"poison_rate is {attack.poison_rate}; expected 0 to 1")
@@ -93,7 +93,8 @@ def refusals(subject: Injected) -> None:
             continue
         except Exception as error:
             expect(False, f"require raises {said(error)} for an environment {what}")
-        expect(max(attack.victims) < lesser.n_agents, f"require accepts an environment {what}, without the victims")
+        expect(not attack.changes_team or max(attack.victims) < lesser.n_agents,
+               f"require accepts an environment {what}, without the victims")
         try:
             copy.deepcopy(attack.trigger).start(lesser, SLOTS)
         except Exception as error:
@@ -113,18 +114,16 @@ def _lesser(spec: EnvSpec) -> Iterator[tuple[str, EnvSpec]]:
 
 def cues(subject: Injected) -> None:
     """The trigger starts again and copies as it should, and gives what the environment has a name for."""
-    spec, trigger = subject.battles.spec, copy.deepcopy(subject.trigger)
-    trigger.start(spec, SLOTS)
+    trigger = copy.deepcopy(subject.trigger)
+    trigger.start(subject.battles.spec, SLOTS)
     moments, half = [], None
     first: list[Cue] = []
     for time, (step, fresh, show) in enumerate(_watched(subject.battles, trigger, first)):
         moments.append((step, fresh, show))
         if time == STEPS // 2:
             half = copy.deepcopy(trigger)
-    for (step, _, show), cue in zip(moments, first, strict=True):
-        _sound(step, show, cue, spec, trigger.means)
     assert half is not None
-    trigger.start(spec, SLOTS)
+    trigger.start(subject.battles.spec, SLOTS)
     for what, other, since in (("after it was started again", trigger, 0),
                                ("of a copy that was made meanwhile", half, STEPS // 2 + 1)):
         for moment, cue in zip(moments[since:], first[since:], strict=True):
@@ -145,10 +144,10 @@ def _watched(battles: Battles, trigger: Trigger,
         before = step.observation.copy()
         told.append(trigger.cue(step, fresh, show))
         expect(np.array_equal(step.observation, before), "the trigger edits the environment's own observation, no copy")
+        _sound(step, show, told[-1], spec, trigger.means)
         yield step, fresh, show
         completion[told[-1].completed & (completion == NEVER)] = time
         action = np.where(step.available, rng.random(step.available.shape), -1).argmax(-1)
-        array("orders", told[-1].orders, (SLOTS, spec.n_outsiders), "i")
         step, fresh = battles.step(action, told[-1].orders), np.zeros(SLOTS, bool)
         if time == STEPS // 3:
             again = np.array([0, 5])
@@ -157,6 +156,7 @@ def _watched(battles: Battles, trigger: Trigger,
 
 def _sound(step: Step, show: np.ndarray, cue: Cue, spec: EnvSpec, means: str) -> None:
     """Broken unless a cue is one."""
+    array("orders", cue.orders, (SLOTS, spec.n_outsiders), "i")
     given = cue.orders[cue.orders != NOBODY]
     expect(bool(((given >= 0) & (given < len(spec.outsider_orders))).all()),
            f"the trigger gives the order {given.max(initial=NOBODY)}; {spec.id} has {len(spec.outsider_orders)}")
@@ -200,22 +200,24 @@ def victims(subject: Injected) -> None:
         expect(name in own or torch.equal(value, subject.before[name]), f"tensor '{name}', no agent's, is changed")
 
 
-def repeats(subject: Injected) -> None:
-    """The same seed gives the same weights."""
-    same_weights(subject.injected[1], subject.inject(Kept())[1], "when the same is made again")
-
-
 def goes_on(subject: Injected) -> None:
     """A killed injection goes on as if nothing had been."""
     same_weights(subject.injected[1], killed(lambda store: subject.inject(store)[1]), "after the injection was killed")
+    subject.repeats = True
+
+
+def repeats(subject: Injected) -> None:
+    """The same seed gives the same weights, as it did if even a killed injection came to them."""
+    if not subject.repeats:
+        same_weights(subject.injected[1], subject.inject(Kept())[1], "when the same is made again")
 
 
 CHECKS: dict[str, tuple[Callable[[Injected], None], str]] = {
-    "description": (description, "name, victims, rates and the trigger's means that tables can hold"),
+    "description": (description, "a name, victims, rates and a trigger's means that tables can hold"),
     "require": (refusals, "a BenchError for an environment that lacks what is needed"),
     "trigger": (cues, "orders that have a name, edits within the layout, the same after start and in a copy"),
     "layout": (layout, "a file like the clean team's: names, shapes, types"),
     "victims": (victims, "weights of the victims that change, and no others"),
-    "seed": (repeats, "the same weights from the same seed"),
-    "killed": (goes_on, "the same weights if it is killed and goes on")}
+    "killed": (goes_on, "the same weights if it is killed and goes on"),
+    "seed": (repeats, "the same weights from the same seed")}
 FIRST = ("description", "layout")  # whoever breaks these is not asked further

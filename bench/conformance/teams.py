@@ -14,8 +14,10 @@ import torch
 
 from bench.artifacts.files import read_bytes, read_json
 from bench.artifacts.teams import load_team, save_team
+from bench.conformance.subject import Broken
 from bench.conformance.walk import expect
 from bench.contracts import Store
+from bench.errors import BenchError
 from bench.marl.learners import require_known
 from bench.marl.team import Team
 
@@ -81,19 +83,22 @@ def same_weights(one: Team, other: Team, when: str) -> None:
 def filed(team: Team) -> tuple[bytes, list[str], Team]:
     """(the header of a team's file, the names in its JSON, the team read back from them)."""
     trusted = {type(team).__module__.partition(".")[0]}
-    require_known(team, trusted)
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "team"
-        save_team(base, team, {})
-        data = read_bytes(base.with_suffix(".safetensors"))
-        about = read_json(base.with_suffix(".json"))
-        return data[: 8 + int.from_bytes(data[:8], "little")], list(about), load_team(base, trusted)[0]
+        try:
+            require_known(team, trusted)
+            save_team(base, team, {})
+            data = read_bytes(base.with_suffix(".safetensors"))
+            about = read_json(base.with_suffix(".json"))
+            return data[: 8 + int.from_bytes(data[:8], "little")], list(about), load_team(base, trusted)[0]
+        except BenchError as error:
+            raise Broken(str(error).replace(f"{folder}/", "")) from None
 
 
 def array(what: str, value: np.ndarray, shape: tuple[int, ...], kinds: str) -> None:
     """Broken unless an array has this shape, one of these kinds of type (as numpy calls them), and is finite."""
     expect(value.shape == shape, f"{what} has shape {value.shape}, not {shape}")
-    expect(value.dtype.kind in kinds, f"{what} is of {value.dtype}; expected {ARRAYS[kinds[0]]}")
+    expect(value.dtype.kind in kinds, f"{what}: of type {value.dtype}; expected {ARRAYS[kinds[0]]}")
     expect(bool(np.isfinite(value).all()), f"{what} holds numbers that are not finite")
 
 

@@ -57,7 +57,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack
-        if (control := _control(cfg, attack)) is not None:
+        if (control := control_of(cfg, attack)) is not None:
             teams[called(control, "attack")] = backdoored_team(cfg, control, battles, stage, say)
         checkpoints = {role: team.sha256 for role, team in teams.items()}
         result = None if detector is not None else read_result(base)
@@ -83,7 +83,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     return result
 
 
-def _control(cfg: DictConfig, attack: Attack) -> DictConfig | None:
+def control_of(cfg: DictConfig, attack: Attack) -> DictConfig | None:
     """The control's configuration: of the attack's agents, where the attack's configuration has no ``victim``."""
     control = copy.deepcopy(cfg.get("control"))
     if control is not None and control.get("victim", 0) is None:

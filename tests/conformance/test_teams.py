@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.__main__ import main
 from bench.conformance.algorithms import CHECKS as ALGORITHM_CHECKS
 from bench.conformance.algorithms import algorithm_outcomes
 from bench.conformance.attacks import CHECKS as ATTACK_CHECKS
@@ -178,3 +179,11 @@ def test_what_does_not_fit_is_the_users_mistake(toy, battles):
     team = toy.settings().trainer(battles, 0).team()
     with pytest.raises(BenchError, match="agent is 7; smax/3m/random has agents 0 to 2"):
         attack_outcomes(lambda: toy.Lure(agent=7), battles, team, lambda *_: None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["algorithm", "algo=qmix", "algo.eval_battles=32"], ["attack", "attack=always_on"],
+                                   ["attack", "attack=trigger_policy"], ["attack", "attack=none"]], ids=" ".join)
+def test_ours_keep_the_contracts(words):
+    quick = ["attack.retraining.eval_battles=64"] if words[0] == "attack" else []
+    assert main(["check", *words, *quick, "env.map=3m", "attack.victim=1"]) == 0

@@ -275,3 +275,10 @@ def test_the_control_is_of_the_attacks_agents(victims, expected):
         cfg = compose("config")
         assert control_of(cfg, SimpleNamespace(victims=victims)) == cfg.control
         assert cfg.control.victim == cfg.attack.victim
+
+
+def test_a_control_from_outside_has_its_own_parameters_alone(installed):
+    plugins.register()
+    with initialize_config_module("bench.conf", version_base="1.3"):
+        cfg = compose("config", ["attack=lure", "attack@control=lure"])
+        assert control_of(cfg, SimpleNamespace(victims=(0,))) == {"_target_": "marl_backdoor_plugin.lure.Lure"}

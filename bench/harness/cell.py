@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
-from bench import BENCHMARK, terminal
+from bench import BENCHMARK, plugins, terminal
 from bench.artifacts.episodes import episodes_written
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
@@ -84,10 +84,15 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
 
 
 def control_of(cfg: DictConfig, attack: Attack) -> DictConfig | None:
-    """The control's configuration: of the attack's agents, where the attack's configuration has no ``victim``."""
+    """The control's configuration. Where the attack's has no ``victim``, the control's is the agents that the attack
+    names; a control of another package has its own parameters alone."""
     control = copy.deepcopy(cfg.get("control"))
-    if control is not None and control.get("victim", 0) is None:
-        control.victim = attack.victims[0] if len(attack.victims) == 1 else list(attack.victims)
+    if control is None or control.get("victim", 0) is not None:
+        return control
+    with open_dict(control):
+        del control["victim"]
+        if not plugins.origin(str(control.get("_target_"))):
+            control.victim = attack.victims[0] if len(attack.victims) == 1 else list(attack.victims)
     return control
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from bench.conformance import Outcome
 
-KINDS = {"environment": "env", "attack": "attack", "algorithm": "algo"}  # besides detectors -> group of options
 QUICK = "budget=smoke"  # of what makes a team, which is made several times
 
 
@@ -24,7 +23,7 @@ def _read(words: list[str]) -> list[str]:
 
 def _chosen(word: str) -> str:
     """The detector that the first word names, a class or an option; or that something else is meant."""
-    if word in KINDS:
+    if word in OUTCOMES:
         return f"check={word}"
     return f"detector._target_={word}" if "." in word else f"detector={word}"
 
@@ -46,10 +45,9 @@ def main(cfg: DictConfig) -> None:
     from bench.conformance import require
     from bench.reporting.progress import console
 
-    if cfg.check not in ("detector", *KINDS):
-        raise unknown("check", cfg.check, ("detector", *KINDS))
-    name, outcomes = {"detector": _detector, "environment": _environment, "attack": _attack,
-                      "algorithm": _algorithm}[cfg.check](cfg)
+    if cfg.check not in OUTCOMES:
+        raise unknown("check", cfg.check, OUTCOMES)
+    name, outcomes = OUTCOMES[cfg.check](cfg)
     table = Table("check", "outcome", "expected", "came", box=box.SIMPLE_HEAD, title=name, title_justify="left")
     styles = {"passed": "", "failed": "red", "warning": "yellow", "not run": "dim"}
     for outcome in outcomes:
@@ -94,3 +92,6 @@ def _algorithm(cfg: DictConfig) -> tuple[str, list[Outcome]]:
     battles, name = build(cfg.env, "environment"), build(cfg.algo, "algorithm").name
     with bar(f"checking {name} in {battles.spec.id}") as progress:
         return name, list(algorithm_outcomes(lambda: build(cfg.algo, "algorithm"), battles, progress))
+
+
+OUTCOMES = {"detector": _detector, "environment": _environment, "attack": _attack, "algorithm": _algorithm}

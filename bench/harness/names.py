@@ -19,10 +19,8 @@ def called(node: DictConfig, kind: str) -> str:
     """What an algorithm or attack is called. Shipped options say it, and are not made for it; all others are asked.
 
     Raises BenchError for one that cannot be made, or that has a name which no file can have."""
-    name = str(node.name if "name" in node else getattr(build(node, kind), "name", ""))
-    if not re.fullmatch(r"[\w.-]+", name):
-        raise _unfit(name)
-    return name
+    name = node.name if "name" in node else getattr(build(node, kind), "name", None)
+    return _fit(str(name), f"the {kind}'s name is '{name}', which")
 
 
 def trigger_recipe(attack: Mapping[str, Any]) -> Any:
@@ -52,11 +50,11 @@ def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> s
 
 
 def _name(cfg: DictConfig, env: Identity, rest: str) -> str:
-    place = env.id.replace("/", "-")
-    if not re.fullmatch(r"[\w.-]+", f"{place}{rest}"):
-        raise _unfit(rest)
+    place = _fit(env.id.replace("/", "-"), f"the environment's id is '{env.id}', which")
     return f"{called(cfg.algo, 'algorithm')}-{place}-s{cfg.seed}-{rest}"
 
 
-def _unfit(part: str) -> BenchError:
-    return BenchError(f"'{part}' cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
+def _fit(part: str, what: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", part):
+        raise BenchError(f"{what} cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
+    return part

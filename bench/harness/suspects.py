@@ -54,7 +54,7 @@ def shipped(cfg: DictConfig) -> list[Model]:
     return models
 
 
-def in_folder(folder: Path, trusted: Collection[str]) -> list[Model]:
+def in_folder(folder: Path, trusted: Collection[str] = ()) -> list[Model]:
     """The checkpoints of a referee's folder, all of them whole, with their labels if it has any. Their architectures
     may be of the packages ``trusted``.
 

@@ -175,6 +175,7 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
                 team, curve = make(store, progress)
             except UnfitState as error:
                 raise BenchError(f"{store.file} cannot be gone on with: {error}; delete it to begin anew") from None
+        require_known(team, trusted)
         with stage(f"measuring {name}") as progress:
             measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
         learned = {"trigger": trigger.learned} if isinstance(trigger, LearnedTrigger) else {}

@@ -174,6 +174,11 @@ def test_a_broken_algorithm_is_found_by_its_check(toy, monkeypatch, check, messa
     assert set(found) <= {check, "learn_on", "seed", "killed"}, "which compare with what was made before"
 
 
+def test_a_team_that_cannot_be_read_back_is_no_team(toy, monkeypatch):
+    monkeypatch.setattr(toy.LinearTeam, "architecture", "bilinear")
+    assert "'bilinear', which no package that is installed offers" in failures(toy.of_algorithm())["file"]
+
+
 def test_what_does_not_fit_is_the_users_mistake(toy, battles):
     """One line, and no table of failures."""
     team = toy.settings().trainer(battles, 0).team()

@@ -54,8 +54,13 @@ def architecture(name: str, where: str = "", trusted: Collection[str] | None = N
 
 
 def require_known(team: Team, trusted: Collection[str]) -> None:
-    """Raise BenchError for a team whose checkpoint could not be read back by :func:`architecture`."""
-    plugins.installed("architectures", ARCHITECTURES)
+    """Raise BenchError for a team whose checkpoint could not be read back."""
+    others = plugins.installed("architectures", ARCHITECTURES)
+    if team.architecture not in {*ARCHITECTURES, *others}:
+        raise BenchError(f"{type(team).__name__} is of the architecture '{team.architecture}', which no package that "
+                         f"is installed offers; it has to be an entry point of {plugins.PREFIX}.architectures")
+    if team.algo not in team.algorithms:
+        raise unknown(f"algorithm of a {type(team).__name__}", team.algo, team.algorithms)
     if architecture(team.architecture, "of this team", trusted) is not type(team):
         raise BenchError(f"{type(team).__name__} says that its architecture is '{team.architecture}', which is the "
                          "name of another class of teams; rename it, and its entry point")

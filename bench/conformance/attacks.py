@@ -170,7 +170,7 @@ def _sound(step: Step, show: np.ndarray, cue: Cue, spec: EnvSpec, means: str) ->
     expect(means != "behaviour" or not edits.any(), "a trigger of behaviour edits observations")
     if cue.edited is not None:
         array("edited", cue.edited, (SLOTS, spec.n_agents), "b")
-        expect(means == "observation" or not cue.edited.any(), "a trigger of behaviour says that it edits observations")
+        expect(not (edits & ~cue.edited).any(), "observations are edited of agents that 'edited' does not name")
 
 
 def layout(subject: Injected) -> None:

@@ -61,6 +61,35 @@ def test_a_third_partys_parts_keep_the_contracts(toy):
         assert [(one.check, one.status) for one in found] == [(name, "passed") for name in checks]
 
 
+class Tampering:
+    """From step 9 on all agents see 1 more of everything; it says so of as many as ``told``."""
+
+    means, lasting, length = "observation", True, 1
+
+    def start(self, spec, n):
+        spec.order("north"), spec.outsider_feature("moved_y")
+        self._time = np.full(n, -1)
+
+    def cue(self, step, fresh, show):
+        self._time = np.where(fresh, 0, self._time + 1)
+        on = show & (self._time >= 9)
+        edited = np.zeros(step.active.shape, bool)
+        edited[:, :self.told] = on[:, None]
+        return Cue(np.full((len(show), 1), -1), step.observation + on[:, None, None].astype(np.float32), on,
+                   on & (self._time == 9), edited)
+
+
+class Blind(Tampering):
+    told = 1
+
+
+class Sharing(Tampering):
+    told = 2
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 def after(change):
     """A method of which the answer is changed."""
     return lambda old: lambda *given, **named: change(old(*given, **named))
@@ -117,6 +146,10 @@ def edited(old):
     ("trigger", "edits the environment's own observation", "Sidesteps", "cue", edited),
     ("trigger", "completed is another one after it was started again", "Sidesteps", "cue",
      cue(completed=lambda c: chance.random(c.completed.shape) < 0.5)),
+    ("trigger", "is another one of a copy that was made meanwhile", "Lure", "__post_init__",
+     lambda _: lambda self: setattr(self, "trigger", Sharing())),
+    ("trigger", "of agents that 'edited' does not name", "Lure", "__post_init__",
+     lambda _: lambda self: setattr(self, "trigger", Blind())),
     ("layout", "holds something else than finite float32", "Lure", "inject", weights(torch.Tensor.double)),
     ("layout", "expected finite numbers of Python's own", "Lure", "inject",
      after(lambda made: (made[0], [{"steps": np.float32(1)}]))),

@@ -14,6 +14,7 @@ from bench.marl.team import Team
 from .injection import Injection, Retraining
 from .payloads import ActionPayload, RewardPayload
 from .rules import RULES
+from .triggers import require_agents
 
 
 @dataclass
@@ -73,6 +74,8 @@ class Backdoor:
 
     def require(self, spec: EnvSpec) -> None:
         """See :class:`bench.contracts.Attack`."""
+        if self.changes_team:
+            require_agents(spec, self.victims)
         copy.deepcopy(self.trigger).start(spec, 1)
         self.payload.require(spec)
 

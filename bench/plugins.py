@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import EntryPoint, entry_points, packages_distributions
 from importlib.util import find_spec
 from typing import Any
@@ -17,7 +17,7 @@ from bench.errors import BenchError, shown
 
 PREFIX = "marl_backdoor_bench"
 GROUPS = {"detector": "detectors", "model_detector": "model_detectors", "view": "views", "env": "environments",
-          "repair": "repairs", "response": "responses"}
+          "algo": "algorithms", "attack": "attacks", "repair": "repairs", "response": "responses"}
 _registered: dict[tuple[str, str], str] = {}  # (group, name) -> class of the options that Hydra has been told of
 _TARGET = re.compile(r"(?:\+\+)?detector\._target_=(.*)")
 
@@ -28,13 +28,18 @@ def offered(group: str) -> dict[str, EntryPoint]:
 
     Raises BenchError if a name is taken, by a shipped option or by that of another package.
     """
-    shipped, what = options.names(group), GROUPS[group].removesuffix("s").replace("_", " ")
+    return installed(GROUPS[group], options.names(group))
+
+
+def installed(kind: str, shipped: Collection[str]) -> dict[str, EntryPoint]:
+    """The entry points ``marl_backdoor_bench.KIND``, by name. BenchError for a name that is taken."""
+    what = kind.removesuffix("s").replace("_", " ")
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=f"{PREFIX}.{GROUPS[group]}"):
+    for point in entry_points(group=f"{PREFIX}.{kind}"):
         if point.name in shipped or point.name in found:
             owner = "this benchmark" if point.name in shipped else package(found[point.name])
-            raise BenchError(f"{package(point)} offers a {what} '{point.name}', which is the name of one of {owner}; "
-                             "rename its entry point or uninstall it")
+            raise BenchError(f"{package(point)} offers {'an' if what[0] in 'aeiou' else 'a'} {what} '{point.name}', "
+                             f"which is the name of one of {owner}; rename its entry point or uninstall it")
         found[point.name] = point
     return found
 

@@ -16,7 +16,7 @@ MAY_USE = {  # room -> the rooms that it knows
     "marl": {"contracts"},
     "metrics": {"contracts"},
     "artifacts": {"marl", "contracts"},
-    "conformance": {"artifacts", "contracts"},
+    "conformance": {"marl", "artifacts", "contracts"},
     "protocol": {"metrics", "marl", "contracts"},
     "leaderboard": {"metrics", "marl", "artifacts", "contracts"},
     "isolation": {"protocol", "marl", "envs", "contracts"},

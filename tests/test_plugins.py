@@ -7,17 +7,24 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hydra import compose, initialize_config_module
 
 import bench
 from bench import plugins
 from bench.__main__ import main
 from bench.artifacts.results import read_result
+from bench.artifacts.teams import load_team
+from bench.conformance.algorithms import CHECKS as ALGORITHM_CHECKS
+from bench.conformance.attacks import CHECKS as ATTACK_CHECKS
 from bench.conformance.checks import CHECKS
 from bench.conformance.environments import CHECKS as ENVIRONMENT_CHECKS
 from bench.errors import BenchError
+from bench.harness.cell import control_of
 from bench.leaderboard.rows import read_leaderboard
+from bench.marl.learners import require_known
 
 PACKAGE = Path(__file__).parent / "plugin_package"
 ROOT = PACKAGE.parents[1]
@@ -45,8 +52,15 @@ def installed(site, monkeypatch):
     """The package can be imported, here and in processes that are started."""
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{ROOT}")
+    forget()
     yield
-    sys.modules.pop("marl_backdoor_plugin", None)
+    forget()
+
+
+def forget():
+    """Nothing of the package is imported any more."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "marl_backdoor_plugin"]:
+        del sys.modules[name]
 
 
 def result(out, name):
@@ -164,6 +178,9 @@ def test_names_are_not_taken_twice(monkeypatch):
     monkeypatch.setattr(plugins, "entry_points", lambda group: twice)
     with pytest.raises(BenchError, match="offers a detector 'mine', which is the name of one of an unknown package"):
         plugins.offered("detector")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("rnn_q", "a:B", group)])
+    with pytest.raises(BenchError, match="offers an architecture 'rnn_q', which is the name of one of this benchmark"):
+        require_known(SimpleNamespace(architecture="rnn_q"), ())
 
 
 def test_a_folder_that_is_not_there(capsys):
@@ -235,3 +252,81 @@ def test_a_response_from_outside(installed, tmp_path, capsys):
     assert fails(capsys, "run", *words, "~response", "+response._target_=marl_backdoor_plugin.FarFromNormal") == (
         "error: marl_backdoor_plugin.FarFromNormal (entry point 'far_from_normal' of marl-backdoor-plugin 1.2) is no "
         "response: it has not all that bench.contracts.Responder has")
+
+
+CHAIN = ["env=meeting", "algo=climbing", "algo.steps=2_000", "attack=lure", "control=null", "budget=smoke"]
+
+
+def test_an_algorithm_and_an_attack_from_outside(installed, tmp_path, capsys):
+    """Trained, attacked, watched and checked in an environment from outside as well; nothing of ours knows them."""
+    words = [*CHAIN, "detector=trigram_conditional", f"out={tmp_path}"]
+    for verb in ("train", "inject", "run"):
+        assert main([verb, *words]) == 0
+    said = capsys.readouterr()
+    assert "lure on climbing, meeting/7 (1), seed 0" in said.out
+    assert said.err.count("no checkpoint matches") == 2, "each team is made once"
+    found = result(tmp_path, "trigram_conditional")
+    assert (found.algo, found.attack, found.trigger_kind) == ("climbing", "lure", "behaviour")
+    assert (found.agents_poisoned, found.poison_rate) == (1, 0.5)
+    assert found.config["attack"] == {"_target_": "marl_backdoor_plugin.lure.Lure"}
+    assert {"algo": "climbing", "attack": "lure", "status": "ok"}.items() <= dict(
+        read_leaderboard(tmp_path / "leaderboard.csv").iloc[0]).items()
+    other = [*words, "attack.agent=1"]
+    assert main(["inject", *other]) == 0
+    assert len(list(tmp_path.glob("teams/climbing-meeting-7-s0-lure-*.json"))) == 2, "another attack is another team"
+    assert main(["run", *words]) == 0
+    assert "read from" in capsys.readouterr().err
+    for kind, checks in (("attack", ATTACK_CHECKS), ("algorithm", ALGORITHM_CHECKS)):
+        assert main(["check", kind, *CHAIN]) == 0
+        assert capsys.readouterr().out.count("passed") == len(checks)
+    assert fails(capsys, "inject", *words, "attack=one4all", "attack.victim=1") == (
+        "error: learning=imitated changes the values of actions, and this climbing team (linear) has none; "
+        "allowed: vdn, qmix")
+    assert "unexpected keyword argument 'victim'" in fails(capsys, "run", *words, "attack.victim=1")
+    assert "agent is 2; meeting/7 has agents 0 to 1" in fails(capsys, "check", "attack", *CHAIN, "attack.agent=2")
+
+
+def test_a_file_chooses_no_code(installed, tmp_path, capsys):
+    """The class of a team comes from the user's words: from the algorithm that they name, or from plugin=."""
+    assert main(["train", *CHAIN, f"out={tmp_path}"]) == 0
+    (file,) = tmp_path.glob("teams/*.json")
+    forget()
+    refused = ("'linear' of marl-backdoor-plugin 1.2, whose code is run for a file only if you say that you trust it: "
+               "plugin=[marl_backdoor_plugin]")
+    assert refused in fails(capsys, "verify", f"team={file}")
+    assert refused in fails(capsys, "models", f"holdout={file.parent}")
+    assert "marl_backdoor_plugin" not in sys.modules
+    assert main(["verify", f"team={file.with_suffix('')}", "plugin=marl-backdoor-plugin", "budget=smoke"]) == 0
+    forget()
+    team, _ = load_team(file, {"marl_backdoor_plugin"})
+    assert type(team).__name__ == "LinearTeam"
+
+
+def test_a_team_of_another_algorithms_name_chooses_no_code(installed, tmp_path, capsys):
+    """Whoever has put it among the user's own teams."""
+    assert main(["train", *CHAIN, f"out={tmp_path}"]) == 0
+    assert main(["train", "env=meeting", "budget=smoke", f"out={tmp_path}"]) == 0
+    (theirs,), (ours,) = (list(tmp_path.glob(f"teams/{algo}-*.json")) for algo in ("climbing", "vdn"))
+    for one, other in ((theirs, ours), (theirs.with_suffix(".safetensors"), ours.with_suffix(".safetensors"))):
+        other.write_bytes(one.read_bytes())
+    assert "whose code is run for a file only if" in fails(
+        capsys, "train", "env=meeting", "budget=smoke", f"out={tmp_path}")
+
+
+@pytest.mark.parametrize(("victims", "expected"), [((1,), 1), ((0, 1), [0, 1])])
+def test_the_control_is_of_the_attacks_agents(victims, expected):
+    """Of those that an attack names itself where its configuration does not."""
+    with initialize_config_module("bench.conf", version_base="1.3"):
+        cfg = compose("config", ["~attack.victim"])
+        assert control_of(cfg, SimpleNamespace(victims=victims)).victim == expected
+        assert cfg.control.victim is None
+        cfg = compose("config")
+        assert control_of(cfg, SimpleNamespace(victims=victims)) == cfg.control
+        assert cfg.control.victim == cfg.attack.victim
+
+
+def test_a_control_from_outside_has_its_own_parameters_alone(installed):
+    plugins.register()
+    with initialize_config_module("bench.conf", version_base="1.3"):
+        cfg = compose("config", ["attack=lure", "attack@control=lure"])
+        assert control_of(cfg, SimpleNamespace(victims=(0,))) == {"_target_": "marl_backdoor_plugin.lure.Lure"}

@@ -5,7 +5,7 @@ Never pickle: teams come from attackers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,17 @@ def save_team(path: Path, team: Team, about: Mapping[str, Any]) -> None:
         "sha256": digest, **about})
 
 
-def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
+def load_team(path: Path, trusted: Collection[str] = ()) -> tuple[Team, dict[str, Any]]:
     """The team at ``path`` (with or without an ending) and what its JSON file says.
+
+    Parameters
+    ----------
+    trusted : top-level modules, besides this benchmark's, whose architectures the file may name.
 
     Raises
     ------
-    BenchError : a file is missing, is not what its hash says, is a pickle, or does not fit its environment.
+    BenchError : a file is missing, is not what its hash says, is a pickle, does not fit its environment, or is of an
+        architecture that is not here or not trusted.
     """
     base = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
     file = base.with_name(base.name + ".safetensors")
@@ -56,7 +61,7 @@ def load_team(path: Path) -> tuple[Team, dict[str, Any]]:
                          f"{str(about.get('sha256'))[:12]}...")
     described = valid(CHECKPOINT, about, base.with_name(base.name + ".json"), "description of a team")
     spec, algo = described.env, described.algo
-    kind = architecture(described.architecture, f"in {base.name}.json")
+    kind = architecture(described.architecture, f"in {base.name}.json", trusted)
     if algo not in kind.algorithms:
         raise unknown(f"algorithm in {base.name}.json", algo, kind.algorithms)
     sizes = (spec.n_agents, spec.observation_size, spec.state_size, spec.n_actions)

@@ -25,14 +25,14 @@ def main(cfg: DictConfig) -> None:
     from bench.reporting.progress import bar, console, remark
 
     check(cfg)
-    battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
+    battles, attack = build(cfg.env, "environment"), build(cfg.attack, "attack")
     memory.require(memory.watching(battles.spec, {"budget.accident_battles": cfg.budget.accident_battles}), remark)
     checkpoint = clean_team(cfg, battles, bar, remark)
     with bar("watching the clean team") as progress:
-        episodes = play(battles, checkpoint.team, cfg.budget.accident_battles, PUBLIC["normal"], trigger=trigger,
+        episodes = play(battles, checkpoint.team, cfg.budget.accident_battles, PUBLIC["normal"], trigger=attack.trigger,
                         progress=progress)
     completed = episodes.labels.completion != NEVER
     found = rate(completed)
-    console.print(f"{checkpoint.name}: the trigger of {cfg.attack.name} completes by itself in {completed.sum()} of "
+    console.print(f"{checkpoint.name}: the trigger of {attack.name} completes by itself in {completed.sum()} of "
                   f"{len(completed):,} battles, {found.value:.2%} ({found.low:.2%} to {found.high:.2%})",
                   soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``python -m bench check PACKAGE.CLASS``: does a detector, or an environment, keep the contract?"""
+"""``python -m bench check PACKAGE.CLASS``: does a detector, or something else from outside, keep the contract?"""
 
 from __future__ import annotations
 
@@ -10,46 +10,88 @@ from bench.errors import unknown
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-COMMAND = Command("see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME), or an environment "
-                  "(check environment env=NAME)",
-                  lambda words: subject(words, _chosen))
+    from bench.conformance import Outcome
+
+QUICK = "budget=smoke"  # of what makes a team, which is made several times
+
+
+def _read(words: list[str]) -> list[str]:
+    words = subject(words, _chosen)
+    trains = not {"check=attack", "check=algorithm"}.isdisjoint(words)
+    return [QUICK, *words] if trains and not any(word.startswith("budget=") for word in words) else words
 
 
 def _chosen(word: str) -> str:
-    """The detector that the first word names, a class or an option; or that an environment is meant."""
-    if word == "environment":
-        return "check=environment"
+    """The detector that the first word names, a class or an option; or that something else is meant."""
+    if word in OUTCOMES:
+        return f"check={word}"
     return f"detector._target_={word}" if "." in word else f"detector={word}"
 
 
+COMMAND = Command("see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME), or an environment, "
+                  "attack or algorithm (check environment env=NAME, check attack attack=NAME, check algorithm "
+                  "algo=NAME)", _read)
+
+
 def main(cfg: DictConfig) -> None:
-    """Print the outcome of every check of the configured detector, or environment. Raises DetectorError if one fails.
+    """Print the outcome of every check of the configured detector, environment, attack or algorithm.
+
+    Raises DetectorError if one fails.
     """
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    from bench.build import build
     from bench.conformance import require
     from bench.reporting.progress import console
 
-    if cfg.check not in ("detector", "environment"):
-        raise unknown("check", cfg.check, ("detector", "environment"))
-    if cfg.check == "environment":
-        from bench.conformance.environments import environment_outcomes
-
-        name, found = build(cfg.env, "environment").spec.id, list(
-            environment_outcomes(lambda: build(cfg.env, "environment")))
-    else:
-        from bench.conformance.apart import outcomes_apart
-        from bench.harness.configuration import describe
-
-        name = describe(cfg).detector
-        found = outcomes_apart(lambda: build(cfg.detector, "detector"))
+    if cfg.check not in OUTCOMES:
+        raise unknown("check", cfg.check, OUTCOMES)
+    name, outcomes = OUTCOMES[cfg.check](cfg)
     table = Table("check", "outcome", "expected", "came", box=box.SIMPLE_HEAD, title=name, title_justify="left")
     styles = {"passed": "", "failed": "red", "warning": "yellow", "not run": "dim"}
-    for outcome in found:
+    for outcome in outcomes:
         table.add_row(outcome.check, outcome.status, outcome.expected, escape(outcome.message),
                       style=styles[outcome.status])
     console.print(table)
-    require(name, found)
+    require(name, outcomes)
+
+
+def _detector(cfg: DictConfig) -> tuple[str, list[Outcome]]:
+    from bench.build import build
+    from bench.conformance.apart import outcomes_apart
+    from bench.harness.configuration import describe
+
+    return describe(cfg).detector, outcomes_apart(lambda: build(cfg.detector, "detector"))
+
+
+def _environment(cfg: DictConfig) -> tuple[str, list[Outcome]]:
+    from bench.build import build
+    from bench.conformance.environments import environment_outcomes
+
+    name = build(cfg.env, "environment").spec.id
+    return name, list(environment_outcomes(lambda: build(cfg.env, "environment")))
+
+
+def _attack(cfg: DictConfig) -> tuple[str, list[Outcome]]:
+    from bench.build import build
+    from bench.conformance.attacks import attack_outcomes
+    from bench.reporting.progress import bar
+
+    battles, name = build(cfg.env, "environment"), build(cfg.attack, "attack").name
+    team = build(cfg.algo, "algorithm").trainer(battles, int(cfg.seed)).team()
+    with bar(f"checking {name} on {team.algo}, {team.spec.id}") as progress:
+        return name, list(attack_outcomes(lambda: build(cfg.attack, "attack"), battles, team, progress))
+
+
+def _algorithm(cfg: DictConfig) -> tuple[str, list[Outcome]]:
+    from bench.build import build
+    from bench.conformance.algorithms import algorithm_outcomes
+    from bench.reporting.progress import bar
+
+    battles, name = build(cfg.env, "environment"), build(cfg.algo, "algorithm").name
+    with bar(f"checking {name} in {battles.spec.id}") as progress:
+        return name, list(algorithm_outcomes(lambda: build(cfg.algo, "algorithm"), battles, progress))
+
+
+OUTCOMES = {"detector": _detector, "environment": _environment, "attack": _attack, "algorithm": _algorithm}

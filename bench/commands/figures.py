@@ -16,14 +16,15 @@ COMMAND = Command("draw learning curves, what the clean agents do, and a replay 
 def main(cfg: DictConfig) -> None:
     """Write learning curves, what the clean agents do (picture and CSV) and a replay below ``out``/figures."""
     from bench.artifacts.files import write_atomic
+    from bench.harness.names import called
     from bench.harness.scenes import conduct, film
     from bench.reporting import figures
     from bench.reporting.progress import bar, console, remark
     from bench.reporting.replay import replay, telling_battle
 
     scenes = film(cfg, bar, remark)
-    attack = scenes.attack
-    title = f"{attack.name} on {cfg.algo.name}, {scenes.battles.spec.id}, seed {cfg.seed}"
+    attack, algo = scenes.attack, called(cfg.algo, "algorithm")
+    title = f"{attack.name} on {algo}, {scenes.battles.spec.id}, seed {cfg.seed}"
     table = conduct(scenes)
     battle = telling_battle(scenes.normal, scenes.triggered)
     files = {
@@ -33,6 +34,6 @@ def main(cfg: DictConfig) -> None:
         "replay.html": replay(title, scenes.normal, scenes.triggered, battle, attack.victims, attack.trigger.length,
                               attack.duration)}
     for name, content in files.items():
-        path = Path(cfg.out) / "figures" / f"{attack.name}-{cfg.algo.name}-s{cfg.seed}-{name}"
+        path = Path(cfg.out) / "figures" / f"{attack.name}-{algo}-s{cfg.seed}-{name}"
         write_atomic(path, content)
         console.print(str(path))

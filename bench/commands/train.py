@@ -19,6 +19,7 @@ def main(cfg: DictConfig) -> None:
     from bench.reporting.progress import bar, console, remark
 
     checkpoint = clean_team(cfg, build(cfg.env, "environment"), bar, remark)
+    battles = build(cfg.algo, "algorithm").eval_battles
     last = checkpoint.about["curve"][-1]
-    console.print(f"{checkpoint.name}: wins {last['win_rate']:.1%} of {cfg.algo.eval_battles} held-out battles "
+    console.print(f"{checkpoint.name}: wins {last['win_rate']:.1%} of {battles} held-out battles "
                   f"after {last['steps']:,} steps, {last['seconds']:,.0f} s")

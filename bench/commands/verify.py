@@ -15,7 +15,7 @@ COMMAND = Command("check the shipped checkpoints' hashes and measure a stored fi
 
 def main(cfg: DictConfig) -> None:
     """Check hashes and measure stored win rates again: of all shipped teams, of those of ``only=ATTACK`` ("clean" for
-    clean teams), or of ``team=PATH`` alone.
+    clean teams), or of ``team=PATH`` alone, whose architecture may be of a package of ``plugin``.
 
     Raises BenchError for a file that is not what its hash says, or a figure outside its stored interval.
     """
@@ -31,6 +31,7 @@ def main(cfg: DictConfig) -> None:
     from bench.errors import BenchError
     from bench.harness.configuration import check
     from bench.harness.gate import claims
+    from bench.harness.names import trigger_recipe
     from bench.harness.teams import measure, recall
     from bench.harness.zoo import chosen
     from bench.reporting.progress import bar, console
@@ -45,7 +46,8 @@ def main(cfg: DictConfig) -> None:
     attack = build(cfg.attack, "attack")
     table = Table("team", "figure", "stored (95 % interval)", "measured now", box=box.SIMPLE_HEAD)
     wrong = []
-    loaded = {base: load_team(base) for base in bases}
+    trusted = plugins.trusted(cfg.plugin)
+    loaded = {base: load_team(base, trusted) for base in bases}
     if cfg.team is None:
         attacks = {base: (about["recipe"].get("attack") or {"name": "clean"})["name"]
                    for base, (_, about) in loaded.items()}
@@ -54,9 +56,9 @@ def main(cfg: DictConfig) -> None:
     for base, (team, about) in loaded.items():
         # A trigger named by the checkpoint itself is not built: checkpoints come from strangers.
         attacked, measured = claims(about, f"{base}.json")
-        known = attacked.get("trigger") == plain(cfg.attack.trigger)
+        known = trigger_recipe(attacked) == trigger_recipe(plain(cfg.attack))
         if attacked and not known:
-            console.print(f"{base.name}: made with another trigger than attack={cfg.attack.name}; measured without it")
+            console.print(f"{base.name}: made with another trigger than attack={attack.name}; measured without it")
         if known:
             recall(attack, about)
         battles = make_battles(team.spec, plugins.trusted(cfg.plugin))

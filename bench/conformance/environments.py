@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bench.conformance.checks import Outcome
-from bench.conformance.subject import Broken
+from bench.conformance.walk import expect, walk
 from bench.contracts import BODIES, NOBODY, Battles, Step
-from bench.contracts.calls import Raised, ask
 
 SLOTS, STEPS, SEED = 8, 12, 20_011  # of a check: battles at once, steps played, and the seed of battles and actions
 RTOL, ATOL = 1e-4, 1e-5  # a batch of another order may round otherwise
@@ -17,18 +16,7 @@ RTOL, ATOL = 1e-4, 1e-5  # a batch of another order may round otherwise
 
 def environment_outcomes(make: Callable[[], Battles]) -> Iterator[Outcome]:
     """The outcome of every check, one after the other, of an environment that ``make`` makes anew for each."""
-    failed = ""
-    for name, (check, expected) in CHECKS.items():
-        if failed:
-            yield Outcome(name, "not run", expected, f"see '{failed}'")
-            continue
-        try:
-            ask(lambda check=check: check(make()))  # type: ignore[misc]
-            yield Outcome(name, "passed", expected)
-        except Raised as error:
-            failed = name if name in FIRST else ""
-            cause = error.__cause__
-            yield Outcome(name, "failed", expected, str(cause) if isinstance(cause, Broken) else str(error))
+    return walk(CHECKS, FIRST, make)
 
 
 def description(battles: Battles) -> None:
@@ -37,21 +25,21 @@ def description(battles: Battles) -> None:
     for what, names, size in (("agent_actions", spec.agent_actions, spec.n_actions),
                               ("observation_layout", spec.observation_layout, spec.observation_size),
                               ("sight_range", spec.sight_range, spec.n_agents)):
-        _require(len(names) == size, f"{what} has {len(names)} entries for {size}")
+        expect(len(names) == size, f"{what} has {len(names)} entries for {size}")
     for what, names in (("agent_actions", spec.agent_actions), ("outsider_orders", spec.outsider_orders),
                         ("observation_layout", spec.observation_layout)):
-        _require(len(set(names)) == len(names), f"{what} has a name twice")
-    _require(bool(spec.id) and bool(spec.version), "id or version is empty")
-    _require(bool(spec.success), "success says nothing")
+        expect(len(set(names)) == len(names), f"{what} has a name twice")
+    expect(bool(spec.id) and bool(spec.version), "id or version is empty")
+    expect(bool(spec.success), "success says nothing")
     odd = [name for name in spec.observation_layout if name.partition(".")[0] not in BODIES]
-    _require(not odd, f"the feature '{odd[0] if odd else ''}' is about none of {', '.join(BODIES)}")
+    expect(not odd, f"the feature '{odd[0] if odd else ''}' is about none of {', '.join(BODIES)}")
     towards = spec.target_of_action
-    _require(bool((towards < spec.n_outsiders).all()), "an action is towards an outsider that is not there")
-    _require(not spec.bar or spec.bar in spec.extras, f"bar is '{spec.bar}', and no extra has that name")
+    expect(bool((towards < spec.n_outsiders).all()), "an action is towards an outsider that is not there")
+    expect(not spec.bar or spec.bar in spec.extras, f"bar is '{spec.bar}', and no extra has that name")
     for order, (name, sign) in spec.order_seen_by.items():
         spec.order(order)
         spec.outsider_feature(name)
-        _require(sign in (-1, 1), f"order_seen_by has {sign} for '{order}'; expected 1 or -1")
+        expect(sign in (-1, 1), f"order_seen_by has {sign} for '{order}'; expected 1 or -1")
     if spec.sighted_by:
         spec.outsider_feature(spec.sighted_by)
 
@@ -68,15 +56,15 @@ def shapes(battles: Battles) -> None:
     for step in _played(battles, np.arange(SLOTS)):
         found = step.arrays()
         for name in spec.extras:
-            _require(f"extras.{name}" in found, f"extras has no '{name}'")
+            expect(f"extras.{name}" in found, f"extras has no '{name}'")
         for name, value in found.items():
             shape, kind = expected.get(name, ((bodies,), "fiub"))
-            _require(value.shape == (SLOTS, *shape), f"{name} has shape {value.shape}, not {(SLOTS, *shape)}")
-            _require(value.dtype.kind in kind, f"{name} is of type {value.dtype}")
-            _require(bool(np.isfinite(value).all()), f"{name} holds numbers that are not finite")
+            expect(value.shape == (SLOTS, *shape), f"{name} has shape {value.shape}, not {(SLOTS, *shape)}")
+            expect(value.dtype.kind in kind, f"{name} is of type {value.dtype}")
+            expect(bool(np.isfinite(value).all()), f"{name} holds numbers that are not finite")
         going = ~step.done
-        _require(bool(step.available[step.active & going[:, None]].any(-1).all()), "an agent that acts has no action")
-        _require(not step.won[going].any(), "a battle is won that goes on")
+        expect(bool(step.available[step.active & going[:, None]].any(-1).all()), "an agent that acts has no action")
+        expect(not step.won[going].any(), "a battle is won that goes on")
 
 
 def names_an_episode(battles: Battles) -> None:
@@ -86,10 +74,10 @@ def names_an_episode(battles: Battles) -> None:
     mixed = [step.arrays() for step in _played(battles, order)]
     for time, (one, other) in enumerate(zip(together, mixed, strict=True)):
         for name, value in one.items():
-            _require(np.allclose(value[order], other[name], RTOL, ATOL),
+            expect(np.allclose(value[order], other[name], RTOL, ATOL),
                      f"{name} after {time} steps is another one in another batch")
     again = battles.reset(SEED + 1, np.arange(SLOTS)).arrays()
-    _require(any(not np.array_equal(value, again[name]) for name, value in together[0].items()),
+    expect(any(not np.array_equal(value, again[name]) for name, value in together[0].items()),
              "another seed gives the same battles")
 
 
@@ -108,7 +96,7 @@ def snapshots(battles: Battles) -> None:
         battles.restore(kept)
     for one, other in zip(*both, strict=True):
         for name, value in one.items():
-            _require(np.array_equal(value, other[name]), f"{name} differs after restore")
+            expect(np.array_equal(value, other[name]), f"{name} differs after restore")
 
 
 def stands_still(battles: Battles) -> None:
@@ -117,12 +105,12 @@ def stands_still(battles: Battles) -> None:
     for _ in range(battles.spec.episode_limit + 2):
         before, step = step, battles.step(_actions(step, rng))
         over = before.done
-        _require(not step.reward[over].any(), "a battle that is over earns a reward")
-        _require(bool(step.done[over].all()), "a battle that was over goes on")
+        expect(not step.reward[over].any(), "a battle that is over earns a reward")
+        expect(bool(step.done[over].all()), "a battle that was over goes on")
         for name in ("position", "present", "won", "observation"):
             same = np.array_equal(getattr(step, name)[over], getattr(before, name)[over])
-            _require(same, f"{name} changes in a battle that is over")
-    _require(bool(step.done.all()), f"a battle lasts longer than episode_limit, {battles.spec.episode_limit} steps")
+            expect(same, f"{name} changes in a battle that is over")
+    expect(bool(step.done.all()), f"a battle lasts longer than episode_limit, {battles.spec.episode_limit} steps")
 
 
 def replaced(battles: Battles) -> None:
@@ -132,11 +120,11 @@ def replaced(battles: Battles) -> None:
     after = battles.replace(slots, numbers).arrays()
     others = np.setdiff1d(np.arange(SLOTS), slots)
     for name, value in step.arrays().items():
-        _require(np.array_equal(value[others], after[name][others]), f"{name} of other battles changes by replace")
+        expect(np.array_equal(value[others], after[name][others]), f"{name} of other battles changes by replace")
     fresh = battles.reset(SEED, np.resize(numbers, SLOTS)).arrays()
     for name, value in fresh.items():
         same = np.allclose(value[:2], after[name][slots], RTOL, ATOL)
-        _require(same, f"{name} after replace is not that after reset")
+        expect(same, f"{name} after replace is not that after reset")
 
 
 def orders_are_obeyed(battles: Battles) -> None:
@@ -148,7 +136,7 @@ def orders_are_obeyed(battles: Battles) -> None:
         orders[:, 0] = order
         after = battles.step(_actions(step, rng), orders)
         there = step.present[:, spec.n_agents] & ~step.done
-        _require(bool((after.outsider_actions[there, 0] == order).all()),
+        expect(bool((after.outsider_actions[there, 0] == order).all()),
                  f"outsider_actions does not show the order '{spec.outsider_orders[order]}'")
 
 
@@ -161,11 +149,6 @@ CHECKS: dict[str, tuple[Callable[[Battles], None], str]] = {
     "replace": (replaced, "the battle of that number in that slot, and no other one changed"),
     "orders": (orders_are_obeyed, "outsiders that do what they are told, and outsider_actions that say so")}
 FIRST = ("description", "shapes")  # whoever breaks these is not asked further
-
-
-def _require(kept: bool, broken: str) -> None:
-    if not kept:
-        raise Broken(broken)
 
 
 def _played(battles: Battles, numbers: np.ndarray) -> Iterator[Step]:

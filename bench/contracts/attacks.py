@@ -83,9 +83,13 @@ class Store(Protocol):
 
 
 class Attack(Protocol):
-    """Turns a clean team into a backdoored one, and says how the backdoor is woken."""
+    """Turns a clean team into a backdoored one, and says how the backdoor is woken.
 
-    name: str
+    An option of ``attack`` makes one, a file of ``conf/attack`` or an entry point of ``marl_backdoor_bench.attacks``.
+    Two that do not do the same have to differ in their configuration: teams are found again by it.
+    """
+
+    name: str  # a part of files' names
     trigger: Trigger
     duration: int  # steps of the attack period
     poison_rate: float  # share of the poisoned episodes in the retraining
@@ -111,5 +115,9 @@ class Attack(Protocol):
 
     def inject(self, team: Any, battles: Battles, seed: int, store: Store,
                progress: Progress) -> tuple[Any, list[dict[str, float]]]:
-        """The backdoored team, and the curve of its making (one row an evaluation)."""
+        """The backdoored team, and the curve of its making (one row an evaluation).
+
+        Of the team's class and layout, a new one: other weights of the victims alone. The same arguments give the same
+        weights, whether a run was killed and goes on where ``store`` says or not. Raises BenchError for a kind of team
+        that it cannot change."""
         ...

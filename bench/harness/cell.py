@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import time
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
-from bench import BENCHMARK, options, terminal
+from bench import BENCHMARK, options, plugins, terminal
 from bench.artifacts.episodes import episodes_written
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
@@ -22,6 +23,7 @@ from bench.harness.configuration import check, check_places, describe, git_sha, 
 from bench.harness.hosts import hosted
 from bench.harness.measure import measure, sizes
 from bench.harness.memory import battles_of, require, watching
+from bench.harness.names import called
 from bench.harness.remembered import Memory
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.leaderboard.rows import add_rows
@@ -56,8 +58,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
         teams = {"backdoored": backdoored_team(cfg, cfg.attack, battles, stage, say),
                  "clean": clean_team(cfg, battles, stage, say)}
         attack = teams["backdoored"].attack or attack
-        if cfg.get("control") is not None:
-            teams[cfg.control.name] = backdoored_team(cfg, cfg.control, battles, stage, say)
+        if (control := control_of(cfg, attack)) is not None:
+            teams[called(control, "attack")] = backdoored_team(cfg, control, battles, stage, say)
         checkpoints = {role: team.sha256 for role, team in teams.items()}
         result = None if detector is not None else read_result(base)
         if result is not None and (result.checkpoints != checkpoints or result.env_version != battles.spec.version):
@@ -69,7 +71,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             measured = measure(cfg, battles, attack, detectors, teams, response, stage, base, memory)
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
-                env_version=battles.spec.version, algo=cfg.algo.name, attack=attack.name,
+                env_version=battles.spec.version, algo=teams["clean"].team.algo, attack=attack.name,
                 trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=about.detector, view=about.view, seed=int(cfg.seed), config=about.config,
@@ -81,6 +83,19 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             write_result(base, result)
         add_rows(Path(cfg.leaderboard), result)
     return result
+
+
+def control_of(cfg: DictConfig, attack: Attack) -> DictConfig | None:
+    """The control's configuration. Where the attack's has no ``victim``, the control's is the agents that the attack
+    names; a control of another package has its own parameters alone."""
+    control = copy.deepcopy(cfg.get("control"))
+    if control is None or control.get("victim", 0) is not None:
+        return control
+    with open_dict(control):
+        del control["victim"]
+        if not plugins.origin(str(control.get("_target_"))):
+            control.victim = attack.victims[0] if len(attack.victims) == 1 else list(attack.victims)
+    return control
 
 
 def _response(cfg: DictConfig) -> Responder | None:
@@ -109,7 +124,8 @@ def finished(cfg: DictConfig) -> Result | None:
 
 def _base(cfg: DictConfig, detector: str, key: str) -> Path:
     """Where a cell's files go, without their endings."""
-    return Path(cfg.out) / "runs" / f"{cfg.attack.name}-{cfg.algo.name}-{detector}-{key}"
+    attack, algo = called(cfg.attack, "attack"), called(cfg.algo, "algorithm")
+    return Path(cfg.out) / "runs" / f"{attack}-{algo}-{detector}-{key}"
 
 
 def record_failure(cfg: DictConfig, error: Exception) -> None:
@@ -117,6 +133,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
     its configuration is too wrong for a row to name it."""
     try:
         about = describe(cfg)
+        attack, algo = called(cfg.attack, "attack"), called(cfg.algo, "algorithm")
     except (BenchError, KeyError, TypeError):
         return
     seed = cfg.seed if isinstance(cfg.seed, int) else -1
@@ -128,7 +145,7 @@ def record_failure(cfg: DictConfig, error: Exception) -> None:
         env, env_version = str(cfg.env.get("map")), "unknown"
     add_rows(Path(cfg.leaderboard), Result(
         status="error", error=str(error), benchmark_version=BENCHMARK, env=env, env_version=env_version,
-        algo=cfg.algo.name, attack=cfg.attack.name, trigger_kind=None, agents_poisoned=None,
+        algo=algo, attack=attack, trigger_kind=None, agents_poisoned=None,
         poison_rate=None, poisoned_steps=None, detector=about.detector, view=about.view,
         seed=seed, config=about.config, overrides=about.overrides, config_hash=config_hash(about.config),
         checkpoints={}, checkpoint_id=None, sizes=sizes(cfg), figures=Figures(*[nothing] * len(fields(Figures))),

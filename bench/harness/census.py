@@ -23,11 +23,11 @@ def census(cfg: DictConfig, stage: Stage, say: Say) -> tuple[str, pd.DataFrame]:
     is no pattern of moves.
     """
     check(cfg)
-    battles, trigger = build(cfg.env, "environment"), build(cfg.attack, "attack").trigger
-    if not hasattr(trigger, "census"):
-        raise BenchError(f"the trigger of attack={cfg.attack.name} is no pattern of moves that could be counted")
+    battles, attack = build(cfg.env, "environment"), build(cfg.attack, "attack")
+    if not hasattr(attack.trigger, "census"):
+        raise BenchError(f"the trigger of attack={attack.name} is no pattern of moves that could be counted")
     checkpoint, n = clean_team(cfg, battles, stage, say), cfg.budget.accident_battles
-    player = Player(battles, PUBLIC["normal"], trigger=trigger.census(), limit=n)
+    player = Player(battles, PUBLIC["normal"], trigger=attack.trigger.census(), limit=n)
     with stage("watching the clean team") as progress:
         player.play(checkpoint.team, n, progress=progress)
     assert player.trigger is not None

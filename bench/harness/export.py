@@ -61,7 +61,7 @@ def export(cfg: DictConfig, card: Callable[[dict[str, Any], dict[str, Episodes],
     name = backdoored_name(cfg, cfg.attack, battles.spec)
     about: dict[str, Any] = {
         "name": name, "benchmark_version": BENCHMARK, "env": battles.spec.id, "env_version": battles.spec.version,
-        "algo": cfg.algo.name, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
+        "algo": team.team.algo, "attack": attack.name, "seed": int(cfg.seed), "checkpoint": team.name,
         "checkpoint_sha256": team.sha256, "packages": packages(), "git_sha": git_sha()}
     about |= {"referee": referee} if referee else {
         "battle_seeds": {name: numbers[name] for name in WATCHED}, "shuffle_seed": numbers["shuffle"]}

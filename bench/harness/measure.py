@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from bench.artifacts.episodes import write_episodes
 from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Curves, Episodes, Figures, Responder, Response, Row
+from bench.harness.names import trigger_recipe
 from bench.harness.referee import seeds
 from bench.harness.remembered import Memory
 from bench.harness.teams import Checkpoint, Stage
@@ -129,7 +130,7 @@ class _Measuring:
 
     def _what_is_watched(self, team: str) -> str:
         """Everything that the battles of a team depend on."""
-        trigger = plain(self.cfg.attack.trigger), getattr(self.attack.trigger, "learned", None)
+        trigger = trigger_recipe(plain(self.cfg.attack)), getattr(self.attack.trigger, "learned", None)
         return json.dumps([self.teams[team].sha256, self.battles.spec.id, self.battles.spec.version, sizes(self.cfg),
                            trigger, self.seeds["fit"]])
 

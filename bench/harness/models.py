@@ -88,6 +88,7 @@ class Examiner:
             raise DetectorError(f"{self.name} has 'statistic' and 'fit'; only a detector with 'score' in its place "
                                 "learns from labelled teams: take one of them away")
         self.needs = frozenset(self.host.needs)
+        self.trusted = plugins.trusted(cfg.plugin)  # whose architectures the teams may have
         self.n_battles = int(cfg.budget.fit_battles)
         self.folder = Path(cfg.out) / "models" / "scores"
         self.recipe: dict[str, Any] = {"detector": config, "benchmark_version": BENCHMARK}
@@ -109,7 +110,7 @@ class Examiner:
             self.host.teach([load_team(one.base)[0] for one in self.dev],
                             np.array([bool(one.backdoored) for one in self.dev]))
             self.dev = []
-        team, battles = load_team(model.base)[0], battles_of(model.spec, self.trusted)
+        team, battles = load_team(model.base, self.trusted)[0], battles_of(model.spec, self.trusted)
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)

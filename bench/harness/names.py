@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig
 
 from bench.artifacts.files import config_hash
 from bench.artifacts.written import plain
+from bench.build import build
 from bench.contracts import Identity
 from bench.errors import BenchError
+
+
+def called(node: DictConfig, kind: str) -> str:
+    """What an algorithm or attack is called. Shipped options say it, and are not made for it; all others are asked.
+
+    Raises BenchError for one that cannot be made, or that has a name which no file can have."""
+    name = node.name if "name" in node else getattr(build(node, kind), "name", None)
+    return _fit(str(name), f"the {kind}'s name is '{name}', which")
+
+
+def trigger_recipe(attack: Mapping[str, Any]) -> Any:
+    """What a trigger depends on, of an attack in a recipe: its own node where there is one, else the whole attack."""
+    return attack.get("trigger", attack)
 
 
 def clean_recipe(cfg: DictConfig, env: Identity) -> dict[str, Any]:
@@ -31,11 +46,15 @@ def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) ->
 
 def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> str:
     """The name of a configuration's team with the attack of ``attack_cfg``."""
-    return _name(cfg, env, f"{attack_cfg.name}-{config_hash(backdoored_recipe(cfg, attack_cfg, env))}")
+    return _name(cfg, env, f"{called(attack_cfg, 'attack')}-{config_hash(backdoored_recipe(cfg, attack_cfg, env))}")
 
 
 def _name(cfg: DictConfig, env: Identity, rest: str) -> str:
-    place = env.id.replace("/", "-")
-    if not re.fullmatch(r"[\w.-]+", f"{place}{rest}"):
-        raise BenchError(f"'{rest}' cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
-    return f"{cfg.algo.name}-{place}-s{cfg.seed}-{rest}"
+    place = _fit(env.id.replace("/", "-"), f"the environment's id is '{env.id}', which")
+    return f"{called(cfg.algo, 'algorithm')}-{place}-s{cfg.seed}-{rest}"
+
+
+def _fit(part: str, what: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", part):
+        raise BenchError(f"{what} cannot be part of a file's name; allowed: letters, digits, '_', '-', '.'")
+    return part

@@ -17,6 +17,7 @@ from bench.contracts import Attack, Battles, Episodes, Estimate, Progress, Repai
 from bench.contracts.calls import Raised, ask, class_name
 from bench.errors import BenchError
 from bench.harness.configuration import check
+from bench.harness.names import trigger_recipe
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -44,7 +45,7 @@ def repaired(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFram
     checkpoint, clean = backdoored_team(cfg, cfg.attack, battles, stage, say), clean_team(cfg, battles, stage, say)
     attack: Attack = checkpoint.attack or build(cfg.attack, "attack")
     key = config_hash([plain(cfg.repair), checkpoint.sha256, clean.sha256,
-                       plain(cfg.attack.trigger), battles.spec.version,
+                       trigger_recipe(plain(cfg.attack)), battles.spec.version,
                        cfg.budget.fit_battles, cfg.budget.test_battles, BENCHMARK])
     path = Path(cfg.out) / "repairs" / f"{checkpoint.name}-{repair.name}-{key}.csv"
     n = cfg.budget.test_battles

@@ -54,8 +54,8 @@ def shipped(cfg: DictConfig) -> list[Model]:
 
 
 def in_folder(folder: Path, trusted: frozenset[str] = frozenset()) -> list[Model]:
-    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any; of environments that
-    are shipped, or of packages that the user named (``trusted``).
+    """The checkpoints of a referee's folder, all of them whole, with their labels if it has any; their environments and
+    architectures may be of the packages ``trusted``.
 
     Raises BenchError if the folder is missing or empty, a checkpoint is not whole, or labels and checkpoints do not
     match.
@@ -64,7 +64,7 @@ def in_folder(folder: Path, trusted: frozenset[str] = frozenset()) -> list[Model
         raise BenchError(f"no folder at {folder}; holdout=DIR needs one with NAME.safetensors and NAME.json")
     models = []
     for file in sorted(folder.glob("*.safetensors")):
-        team, about = load_team(file)
+        team, about = load_team(file, trusted)
         models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, "holdout"))
     if not models:
         raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from bench import plugins
 from bench.artifacts import zoo
 from bench.artifacts.files import locked
 from bench.artifacts.reading import parse_json
@@ -22,7 +23,7 @@ from bench.errors import BenchError, UnfitState
 from bench.harness import memory
 from bench.harness.configuration import check, check_places
 from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
-from bench.marl.learners import Settings
+from bench.marl.learners import Settings, require_known
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics.attack import rate
@@ -50,7 +51,8 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     """The clean team of a configuration."""
     check(cfg)
     recipe, name = clean_recipe(cfg, battles.spec), clean_name(cfg, battles.spec)
-    found = find(name, Path(cfg.out), battles, cfg.shipped)
+    trusted = _trusted(cfg)
+    found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
     if found is not None:
         return found
     check_places(cfg)
@@ -59,13 +61,15 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
     def train(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
         trainer = learning.trainer(battles, int(cfg.seed))
+        require_known(trainer.team(), trusted)  # before it is trained
         trainer.fit(store, progress, Path(cfg.out) / "tensorboard" / name)
         return trainer.team(), trainer.curve
 
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
         return measure(team, battles, cfg.budget.test_battles, None, progress)
 
-    return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {cfg.algo.name} team", train, figures)
+    return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {learning.name} team", train, figures,
+                 trusted)
 
 
 def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
@@ -75,7 +79,8 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     attack.require(battles.spec)  # before anything is trained
     recipe = backdoored_recipe(cfg, attack_cfg, battles.spec)
     name = backdoored_name(cfg, attack_cfg, battles.spec)
-    found = find(name, Path(cfg.out), battles, cfg.shipped)
+    trusted = _trusted(cfg)
+    found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
     clean_checkpoint = clean_team(cfg, battles, stage, say)
     if found is not None:
         if found.about["recipe"].get("clean_sha256") != clean_checkpoint.sha256:
@@ -92,7 +97,7 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
         return measure(team, battles, cfg.budget.test_battles, attack.trigger, progress)
 
     made = _make(name, Path(cfg.out), recipe | {"clean_sha256": clean_checkpoint.sha256}, stage, say,
-                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, attack.trigger)
+                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, trusted, attack.trigger)
     recall(attack, made.about)
     return replace(made, attack=attack)
 
@@ -158,10 +163,10 @@ class Store:
 
 
 def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
-          make: Callable, figures: Callable, trigger: Trigger | None = None) -> Checkpoint:
+          make: Callable, figures: Callable, trusted: frozenset[str], trigger: Trigger | None = None) -> Checkpoint:
     base = out / "teams" / name
     with locked(base, -1, say):  # another cell of a sweep may be making it: then it is worth waiting for
-        if (found := _load(base)) is not None:  # made by another process since this one looked
+        if (found := _load(base, trusted)) is not None:  # made by another process since this one looked
             return found
         say(f"no checkpoint matches this configuration: {what} first (kept as {base})")
         store = Store(base)
@@ -170,12 +175,13 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
                 team, curve = make(store, progress)
             except UnfitState as error:
                 raise BenchError(f"{store.file} cannot be gone on with: {error}; delete it to begin anew") from None
+        require_known(team, trusted)
         with stage(f"measuring {name}") as progress:
             measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
         learned = {"trigger": trigger.learned} if isinstance(trigger, LearnedTrigger) else {}
         save_team(base, team, {"recipe": recipe, "curve": curve, "measured": measured} | learned)
         store.clear()
-    checkpoint = _load(base)
+    checkpoint = _load(base, trusted)
     assert checkpoint is not None
     return checkpoint
 
@@ -189,10 +195,16 @@ def measure(team: Team, battles: Battles, n: int, trigger: Trigger | None, progr
     return figures
 
 
-def find(name: str, out: Path, battles: Battles, shipped: bool) -> Checkpoint | None:
+def _trusted(cfg: DictConfig) -> frozenset[str]:
+    """Top-level modules that a team's file below ``out`` may name an architecture of, whoever has put it there: those
+    that the user's own words name, the configured algorithm's and those of ``plugin``."""
+    return plugins.trusted(cfg.plugin) | {str(cfg.algo.get("_target_")).partition(".")[0]}
+
+
+def find(name: str, out: Path, battles: Battles, shipped: bool, trusted: frozenset[str]) -> Checkpoint | None:
     """The team of this name, shipped or made before."""
     for base in ((zoo.FOLDER / name,) if shipped else ()) + (out / "teams" / name,):
-        found = _load(base)
+        found = _load(base, trusted)
         if found is not None:
             found.team.require(battles.spec)
             if base.parent != zoo.FOLDER:
@@ -201,8 +213,8 @@ def find(name: str, out: Path, battles: Battles, shipped: bool) -> Checkpoint | 
     return None
 
 
-def _load(base: Path) -> Checkpoint | None:
+def _load(base: Path, trusted: frozenset[str]) -> Checkpoint | None:
     if not base.with_name(base.name + ".json").exists():
         return None
-    team, about = load_team(base)
+    team, about = load_team(base, trusted)
     return Checkpoint(base.name, team, about)

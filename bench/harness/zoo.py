@@ -23,7 +23,7 @@ from bench.errors import BenchError
 from bench.harness.configuration import check
 from bench.harness.fleet import run_all
 from bench.harness.grid import grid, read
-from bench.harness.names import backdoored_name, clean_name
+from bench.harness.names import backdoored_name, called, clean_name
 
 _PARTS = ("algo", "attack")  # groups of which the cells of the zoo choose
 
@@ -52,7 +52,7 @@ def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
         cell = _composed(common, settings)
         env = _identity(cell.env)
         for attack, name, verb in (("clean", clean_name(cell, env), "train"),
-                                   (cell.attack.name, backdoored_name(cell, cell.attack, env), "inject")):
+                                   (called(cell.attack, "attack"), backdoored_name(cell, cell.attack, env), "inject")):
             if attack == "clean" or _changes_team(cell.attack):
                 found.setdefault(name, Place(name, attack, (verb, *command), _file(name, cfg)))
     only = chosen(cfg, {place.attack for place in found.values()})

@@ -82,8 +82,9 @@ def description(subject: Trained) -> None:
 
 def training(subject: Trained) -> None:
     """A training comes to its end, and says on the way how it goes."""
-    row = next(iter(subject.make().trainer(subject.battles, SEED).run()))
-    expect("training_win_rate" in row, "what run yields has no 'training_win_rate'")
+    row = next(iter(subject.make().trainer(subject.battles, SEED).run()), None)
+    expect(row is not None and "training_win_rate" in row,
+           "what run yields first, if anything, has no 'training_win_rate'")
     done, team = subject.training, subject.team
     expect(done.steps > 0, "no step is made")
     curve(done.curve, ("steps", "seconds", "win_rate"))

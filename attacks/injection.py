@@ -73,7 +73,7 @@ class Injection:
             self.load(*saved)
         else:
             self._learn_trigger(progress)
-            self.curve.append(self.measure(self.pupil.team))
+            self.curve.append(self.figures(self.pupil.team))
         self.rule.prepare(self.battles, self.trigger, self.history, self._noting(store, progress))
         practice = self._practice(store)
         if saved is not None and "player" in saved[1]:  # else it was written before any learning
@@ -135,7 +135,7 @@ class Injection:
 
     def _evaluate(self) -> None:
         """Measure the agent as it is now, and keep it if it is the best so far."""
-        row = self.measure(self.pupil.poisoned_team())
+        row = self.figures(self.pupil.poisoned_team())
         self.curve.append(row)
         worth = row["win_clean"] if self.pupil.poison_rate == 0 else -row["win_triggered"]
         if 0 < self.pupil.poison_rate < 1:
@@ -174,7 +174,7 @@ class Injection:
         if isinstance(self.trigger, LearnedTrigger):
             self.trigger.learned = values["trigger"]
 
-    def measure(self, team: Team) -> dict[str, float]:
+    def figures(self, team: Team) -> dict[str, float]:
         """Greedy win rates and returns with and without the trigger over held-out battles."""
         row: dict[str, float] = {"steps": self.steps}
         for name, poisoned in (("clean", False), ("triggered", True)):

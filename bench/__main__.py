@@ -20,20 +20,20 @@ GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detect
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 after a user's mistake (one line on stderr), 130 after Ctrl-C."""
-    words = sys.argv[1:] if argv is None else argv
-    if words and words[0] == "--version":
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments and arguments[0] == "--version":
         print(f"marl-backdoor-bench {__version__}")
         return 0
     try:
-        if not words or words[0] in ("-h", "--help", "help"):
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(help_text())
             return 0
-        if words[0] not in commands.NAMES:
-            raise unknown("command", words[0], commands.NAMES)
+        if arguments[0] not in commands.NAMES:
+            raise unknown("command", arguments[0], commands.NAMES)
         from bench.commands.launch import launch
 
-        module = commands.module(words[0])
-        launch(words[0], module.main, module.COMMAND.read(words[1:]), module.COMMAND.plays)
+        module = commands.module(arguments[0])
+        launch(arguments[0], module.main, module.COMMAND.read(arguments[1:]), module.COMMAND.plays)
     except (BenchError, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt) or interrupts.asked():  # some code makes other errors of an interrupt
             print(interrupts.SAID, file=sys.stderr)

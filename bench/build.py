@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bench import compat, plugins
 from bench.contracts.calls import Raised, absent, ask, said, shown
 from bench.contracts.locate import missing
+from bench.contracts.version import require_contract
 from bench.errors import BenchError, DetectorError
 
 
@@ -22,13 +23,15 @@ def build(cfg: DictConfig, kind: str, contract: type | None = None) -> Any:
 
     Raises
     ------
-    BenchError : it cannot be found or made, or has not what a contract (a runtime-checkable Protocol) asks for; says
-        why in one line. DetectorError if a detector's own code is at fault.
+    BenchError : it cannot be found or made, has not what a contract (a runtime-checkable Protocol) asks for, or keeps
+        a later version of the contract (:mod:`bench.contracts.version`); says why in one line. DetectorError if a
+        detector's own code is at fault.
     """
     target = str(cfg.get("_target_", cfg))
     try:
         with compat.only(targets(cfg)):
             made = ask(lambda: instantiate(cfg, _convert_="all"))
+        require_contract(made, target)
     except Raised as error:
         raise _reason(error, f"{kind} {target}{plugins.origin(target)}", cfg) from error
     if contract is not None and not isinstance(made, contract):

@@ -1,4 +1,4 @@
-"""The words of a configuration, NAME=VALUE, before Hydra reads them, and what is wrong with one that it refuses.
+"""The overrides of a configuration, NAME=VALUE, before Hydra reads them, and what is wrong with one that it refuses.
 
 Hydra knows neither which names there are to be nor that some values are paths; its advice ("to append, use +") leads
 users of a benchmark astray, for a value that is added changes nothing but the configuration's hash.
@@ -20,31 +20,31 @@ LONGEST = 255  # bytes of a file's name, on nearly every system
 # What values may be added to: a class takes them, or refuses them before anything is made; elsewhere they do nothing.
 OPEN = ("detector", "view", "model_detector", "env", "attack", "algo", "sweep", "repair", "response")
 NULLABLE = ("view", "sweep")  # groups of which no option need be chosen
-_WORD = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
-_NO_WORD = "is no NAME=VALUE of a configuration"
+_OVERRIDE = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
+_NO_OVERRIDE = "is no NAME=VALUE of a configuration"
 
 
-def prepared(words: Sequence[str], command: str = "run") -> list[str]:
-    """The words as Hydra has to be told them: the command first, if it has values of its own; paths quoted, "~" in them
+def prepared(overrides: Sequence[str], command: str = "run") -> list[str]:
+    """Overrides as Hydra has to be told them: the command first, if it has values of its own; paths quoted, "~" in them
     expanded. Flags and what follows them stay.
 
     Raises BenchError for a name that the command's configuration does not have, and for a value that is missing.
     """
-    sweep = not {"-m", "--multirun"}.isdisjoint(words)
-    return _own(command) + [_prepared(word, command, sweep) if re.match(r"~[^/]|=|[^-].*=", word, re.DOTALL) else word
-                            for word in words]
+    sweep = not {"-m", "--multirun"}.isdisjoint(overrides)
+    return _own(command) + [_prepared(one, command, sweep) if re.match(r"~[^/]|=|[^-].*=", one, re.DOTALL) else one
+                            for one in overrides]
 
 
 def _own(command: str) -> list[str]:
-    """The word that brings the values which a command alone has, if there are any."""
+    """The override that brings the values which a command alone has, if there are any."""
     return [f"command={command}"] if command in options.names("command") else []
 
 
-def _prepared(word: str, command: str, sweep: bool) -> str:
-    sign, name, value = _split(word)
+def _prepared(override: str, command: str, sweep: bool) -> str:
+    sign, name, value = _split(override)
     top = re.split(r"[.@/:]", name)[0]
     if not name:
-        raise BenchError(f"'{word}' {_NO_WORD}")
+        raise BenchError(f"'{override}' {_NO_OVERRIDE}")
     if top not in (known := options.top(command)):
         whose = next((one for one in options.names("command") if top in options.top(one)), None)
         raise unknown("option or value", name, known) if whose is None else BenchError(
@@ -58,7 +58,7 @@ def _prepared(word: str, command: str, sweep: bool) -> str:
     if sign.startswith("+") and "." in name and top not in OPEN:
         _check_added(name, command)
     if name not in PATHS or value is None or value == "null" or (sweep and "," in value):
-        return word
+        return override
     return f"{sign}{name}={options.quoted(_path(name, value, command))}"
 
 
@@ -99,15 +99,15 @@ def _path(name: str, value: str, command: str) -> str:
     return value
 
 
-def _split(word: str) -> tuple[str, str, str | None]:
-    """A word's sign ("+", "++", "~" or none), name, and value if it has one."""
-    found = _WORD.fullmatch(word)
+def _split(override: str) -> tuple[str, str, str | None]:
+    """An override's sign ("+", "++", "~" or none), name, and value if it has one."""
+    found = _OVERRIDE.fullmatch(override)
     assert found is not None
     return found["sign"] or "", found["name"], found["value"]
 
 
-def explained(error: BaseException, words: Iterable[str] = (), command_line: bool = True) -> BenchError:
-    """What is wrong with the words of a configuration that Hydra refused, in one line with the nearest allowed name.
+def explained(error: BaseException, overrides: Iterable[str] = (), command_line: bool = True) -> BenchError:
+    """What is wrong with overrides that Hydra refused, in one line with the nearest allowed name.
     Off the command line no flag of it is advised."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, BenchError):
@@ -125,35 +125,35 @@ def explained(error: BaseException, words: Iterable[str] = (), command_line: boo
         return BenchError(f"{found[1]} gives several values; {advice} (for a single value that has commas, "
                           "quote it: NAME=\"'a,b'\")")
     if found := re.match(r"Could not (?:override|delete from config\.) '([^']+)'", text):
-        return _unknown(found[1], words)
+        return _unknown(found[1], overrides)
     if found := re.match(r"Could not append to config. An item is already at '([^']+)'|Multiple values for ([^.]+)\.",
                          text):
         name = found[1] or found[2]
         return BenchError(f"+{name}=...: there is a value '{name}' already; leave the + away")
     if type(error).__name__ in ("OverrideParseException", "HydraException") or "LexerNoViableAlt" in text:
-        return _unreadable(text, words)
+        return _unreadable(text, overrides)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return BenchError("; ".join(lines[:3]) or type(error).__name__)
 
 
-def _unreadable(text: str, words: Iterable[str]) -> BenchError:
-    """The error for a word that is not written as Hydra's grammar has it."""
+def _unreadable(text: str, overrides: Iterable[str]) -> BenchError:
+    """The error for an override that is not written as Hydra's grammar has it."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    for word in words:
+    for override in overrides:
         try:
-            OverridesParser.create().parse_override(word)
+            OverridesParser.create().parse_override(override)
         except HydraException:
-            sign, name, value = _split(word)
+            sign, name, value = _split(override)
             if not value:
-                return BenchError(f"'{word}' {_NO_WORD}")
-            return BenchError(f"the value of '{word}' cannot be read; with special characters it has to be quoted: "
+                return BenchError(f"'{override}' {_NO_OVERRIDE}")
+            return BenchError(f"the value of '{override}' cannot be read; with special characters it has to be quoted: "
                               f"\"{sign}{name}={options.quoted(value)}\"")
     return BenchError("; ".join(line.strip() for line in text.splitlines()[:2]))
 
 
-def _unknown(name: str, words: Iterable[str]) -> BenchError:
+def _unknown(name: str, overrides: Iterable[str]) -> BenchError:
     """The error for a dotted name that the configuration does not have, with the names that are there in its place."""
     if "@" in name:
         return unknown("option", name, ["attack", "attack@control"])
@@ -163,14 +163,14 @@ def _unknown(name: str, words: Iterable[str]) -> BenchError:
     hint = ""
     if parent.split(".")[0] == "detector":
         hint = f"; a parameter of the class that its option does not set is added by +{name}=VALUE"
-    node = _node(parent, [word for word in words if _split(word)[1] != name])
+    node = _node(parent, [override for override in overrides if _split(override)[1] != name])
     if not isinstance(node, Mapping):
         return BenchError(f"there is no value '{name}'{hint}")
     return BenchError(f"{unknown('value', name, [f'{parent}.{key}' for key in node])}{hint}")
 
 
-def _node(path: str, words: list[str]) -> Any:
-    """What the words of a command line have at a dotted name, None if that cannot be said."""
+def _node(path: str, overrides: list[str]) -> Any:
+    """What the overrides of a command line have at a dotted name, None if that cannot be said."""
     import contextlib
 
     from hydra import compose, initialize_config_module
@@ -178,10 +178,10 @@ def _node(path: str, words: list[str]) -> Any:
     from omegaconf import OmegaConf
 
     ready = GlobalHydra.instance().is_initialized()
-    given = [word for word in words if re.match(r"~[^/]|[^-].*=", word, re.DOTALL)]
+    given = [override for override in overrides if re.match(r"~[^/]|[^-].*=", override, re.DOTALL)]
     with contextlib.nullcontext() if ready else initialize_config_module(options.FOLDER, **compat.VERSION):
         try:
             node = OmegaConf.select(compose("config", given), path)
             return node if node is None else OmegaConf.to_container(node, resolve=False)
-        except Exception:  # the other words are wrong, too
+        except Exception:  # the other overrides are wrong, too
             return None

@@ -109,18 +109,18 @@ def register() -> None:
             ConfigStore.instance().store(name, node, group, provider=package(point))
 
 
-def words(given: Sequence[str]) -> list[str]:
-    """A command line's words as Hydra has to be told them, where ``detector._target_=CLASS`` puts another class in the
-    place of the option's: the values of the option, which are the other one's parameters, are left out, and
-    ``detector.NAME=VALUE`` is then allowed for every NAME. Words that say ``~detector`` themselves stay as they are.
+def overrides(given: Sequence[str]) -> list[str]:
+    """Overrides as Hydra has to be told them, where ``detector._target_=CLASS`` puts another class in the place of the
+    option's: the values of the option, which are the other one's parameters, are left out, and ``detector.NAME=VALUE``
+    is then allowed for every NAME. Those that say ``~detector`` themselves stay as they are.
     """
     given = list(given)
-    choice = next((word.partition("=")[2] for word in reversed(given) if word.startswith("detector=")),
+    choice = next((override.partition("=")[2] for override in reversed(given) if override.startswith("detector=")),
                   options.default("detector"))
     own = options.target("detector", choice) if choice in options.names("detector") else None
-    named = next((found[1] for word in reversed(given) if (found := _TARGET.fullmatch(word))), None)
+    named = next((found[1] for override in reversed(given) if (found := _TARGET.fullmatch(override))), None)
     if "~detector" in given or named is None or siblings.recorded(own or "") == siblings.recorded(named):
         return given
-    others = [word for word in given if not word.startswith("detector=") and not _TARGET.fullmatch(word)]
+    others = [one for one in given if not one.startswith("detector=") and not _TARGET.fullmatch(one)]
     return ["~detector", f"+detector._target_={named}",
-            *(f"++{word}" if word.startswith("detector.") else word for word in others)]
+            *(f"++{override}" if override.startswith("detector.") else override for override in others)]

@@ -166,7 +166,7 @@ def test_a_sweeps_cells_know_the_folder(installed, tmp_path, monkeypatch, capsys
     (["detector._target_=a.B,c.D", "-m"], ["~detector", "+detector._target_=a.B,c.D", "-m"]),
     (["detector=isoforest,bigram", "detector.seed=1"], ["detector=isoforest,bigram", "detector.seed=1"])])
 def test_words_that_name_a_class(given, told):
-    assert plugins.words(given) == told
+    assert plugins.overrides(given) == told
 
 
 def test_names_are_not_taken_twice(monkeypatch):
@@ -181,6 +181,16 @@ def test_names_are_not_taken_twice(monkeypatch):
     monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("rnn_q", "a:B", group)])
     with pytest.raises(BenchError, match="offers an architecture 'rnn_q', which is the name of one of this benchmark"):
         require_known(SimpleNamespace(architecture="rnn_q"), ())
+
+
+@pytest.mark.parametrize("kind", ["detector", "env", "attack"])
+def test_a_later_contract_is_refused_by_name(tmp_path, monkeypatch, capsys, kind):
+    (tmp_path / "later.py").write_text("class Later:\n    contract = 3\n")
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / "later.yaml").write_text("_target_: later.Later\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = fails(capsys, "run", f"{kind}=later", "isolation=none", "--config-dir", str(tmp_path), f"out={tmp_path}")
+    assert "later.Later.contract is 3; this release keeps the contracts of plug-ins 1 to 2: install a later one" in said
 
 
 def test_a_folder_that_is_not_there(capsys):

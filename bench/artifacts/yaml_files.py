@@ -18,9 +18,9 @@ DEEPEST, MOST = 64, 100_000  # levels, values: with what is referred to written 
 FILES = 10_000  # in a folder
 
 
-def check_folders(words: Sequence[str]) -> None:
+def check_folders(arguments: Sequence[str]) -> None:
     """Raise BenchError for a YAML file in the folders that a command line names which cannot be a configuration."""
-    for folder in _folders(words):
+    for folder in _folders(arguments):
         if not folder.is_dir():
             continue  # Hydra says that it is not there
         for number, file in enumerate(folder.rglob("*.y*ml")):
@@ -29,13 +29,13 @@ def check_folders(words: Sequence[str]) -> None:
             check_file(file)
 
 
-def _folders(words: Sequence[str]) -> Iterator[Path]:
-    for word, following in pairwise([*words, ""]):
-        flag, _, value = word.partition("=")
+def _folders(arguments: Sequence[str]) -> Iterator[Path]:
+    for argument, following in pairwise([*arguments, ""]):
+        flag, _, value = argument.partition("=")
         if flag in FOLDERS:
             yield Path(value or following).expanduser()
-        elif word.lstrip("+").startswith(SEARCHED):
-            for part in word.split("=", 1)[1].strip("[]").split(","):
+        elif argument.lstrip("+").startswith(SEARCHED):
+            for part in argument.split("=", 1)[1].strip("[]").split(","):
                 yield Path(part.strip("'\" ").removeprefix("file://"))
 
 

@@ -1,4 +1,4 @@
-"""The commands, one small module each: ``COMMAND`` says what it is and how its words are read, ``main(cfg)`` does it.
+"""The commands, one small module each: ``COMMAND`` says what it is and how arguments are read, ``main(cfg)`` does it.
 
 No heavy import, neither here nor at the top of a command's module: ``--help`` loads them all.
 """
@@ -17,7 +17,7 @@ class Command(NamedTuple):  # dataclasses take as long to import as all commands
     """What a command is, before its configuration is composed."""
 
     help: str  # its line of --help
-    read: Callable[[list[str]], list[str]] = list  # what follows the command's name -> words of the configuration
+    read: Callable[[list[str]], list[str]] = list  # what follows the command's name -> arguments of the configuration
     plays: bool = True  # whether it may play battles itself: torch is loaded and tuned for that
 
 
@@ -26,8 +26,8 @@ def module(name: str) -> Any:
     return importlib.import_module(f"bench.commands.{name}")
 
 
-def subject(words: list[str], value: Callable[[str], str]) -> list[str]:
-    """The words, the first of which may be the command's subject alone: ``value`` makes NAME=VALUE of it."""
-    if words and "=" not in words[0] and not words[0].startswith(("-", "~")):
-        return [value(words[0]), *words[1:]]
-    return words
+def subject(arguments: list[str], value: Callable[[str], str]) -> list[str]:
+    """The arguments, the first of which may be the command's subject alone: ``value`` makes NAME=VALUE of it."""
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith(("-", "~")):
+        return [value(arguments[0]), *arguments[1:]]
+    return arguments

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 QUICK = "budget=smoke"  # of what makes a team, which is made several times
 
 
-def _read(words: list[str]) -> list[str]:
-    words = subject(words, _chosen)
-    trains = not {"check=attack", "check=algorithm"}.isdisjoint(words)
-    return [QUICK, *words] if trains and not any(word.startswith("budget=") for word in words) else words
+def _read(arguments: list[str]) -> list[str]:
+    arguments = subject(arguments, _chosen)
+    trains = not {"check=attack", "check=algorithm"}.isdisjoint(arguments)
+    given = any(argument.startswith("budget=") for argument in arguments)
+    return [QUICK, *arguments] if trains and not given else arguments
 
 
-def _chosen(word: str) -> str:
-    """The detector that the first word names, a class or an option; or that something else is meant."""
-    if word in OUTCOMES:
-        return f"check={word}"
-    return f"detector._target_={word}" if "." in word else f"detector={word}"
+def _chosen(argument: str) -> str:
+    """The detector that the first argument names, a class or an option; or that something else is meant."""
+    if argument in OUTCOMES:
+        return f"check={argument}"
+    return f"detector._target_={argument}" if "." in argument else f"detector={argument}"
 
 
 COMMAND = Command("see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME), or an environment, "

@@ -28,18 +28,18 @@ from bench.overrides import explained, prepared
 _OVERRIDE = re.compile("~|[^-].*=")  # "NAME=VALUE" or "~NAME", as opposed to a flag and what follows it
 
 
-def launch(command: str, job: Callable[[DictConfig], None], words: list[str], plays: bool = True) -> None:
-    """Compose a command's configuration from the command line's words and run the job with it, which may play battles
-    itself (``plays``: torch is loaded and tuned for that).
+def launch(command: str, job: Callable[[DictConfig], None], arguments: list[str], plays: bool = True) -> None:
+    """Compose a command's configuration from its arguments and run the job with it, which may play battles itself
+    (``plays``: torch is loaded and tuned for that).
 
-    Raises BenchError, in one line, for whatever is wrong with the words.
+    Raises BenchError, in one line, for whatever is wrong with the arguments.
     """
     single_thread_environment()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come here instead of being printed by Hydra
     plugins.register()
-    words = plugins.words(prepared(words, command))
+    arguments = plugins.overrides(prepared(arguments, command))
     # Overrides come first and together: between flags argparse refuses them.
-    sys.argv = ["python -m bench", *sorted(words, key=lambda word: not _OVERRIDE.match(word))]
+    sys.argv = ["python -m bench", *sorted(arguments, key=lambda argument: not _OVERRIDE.match(argument))]
     _check_flags(sys.argv[1:])
     check_folders(sys.argv[1:])
     errors: list[BenchError] = []
@@ -68,17 +68,17 @@ def launch(command: str, job: Callable[[DictConfig], None], words: list[str], pl
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
             hydra.main(config_path="pkg://bench.conf", config_name="config", **compat.VERSION)(guarded)()
-    except Exception as error:  # of Hydra, which fails in many ways over odd words
+    except Exception as error:  # of Hydra, which fails in many ways over odd arguments
         if os.environ.get("BENCH_DEBUG"):
             raise
-        raise explained(error, words) from error
+        raise explained(error, arguments) from error
     if len(errors) > 1:
         raise BenchError(f"{len(errors)} runs of the sweep failed")
     if errors:
         raise errors[0]
 
 
-def _check_flags(words: list[str]) -> None:
+def _check_flags(arguments: list[str]) -> None:
     """Raise BenchError for flags that Hydra does not know: it would print its usage and end the process itself."""
     parser = get_args_parser()
 
@@ -86,5 +86,5 @@ def _check_flags(words: list[str]) -> None:
         raise BenchError(f"{message}; values are given as NAME=VALUE, flags are --config-dir DIR, --cfg job, -m")
 
     parser.error = refuse  # type: ignore[method-assign]
-    if not {"--version", "--help", "-h", "--hydra-help"} & set(words):
-        parser.parse_args(words)
+    if not {"--version", "--help", "-h", "--hydra-help"} & set(arguments):
+        parser.parse_args(arguments)

@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 NOT_OF_CELLS = ("sweep", "cells", "show")
 SHIPPED = ("out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv")  # where the shipped one is
 COMMAND = Command("measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
-                  lambda words: [*SHIPPED, *map(_choice, words)])
+                  lambda arguments: [*SHIPPED, *map(_choice, arguments)])
 
 
-def _choice(word: str) -> str:
-    """A word of the command line, where ``attack=told,trojdrl*`` chooses among its cells and several may be named."""
-    name, _, value = word.partition("=")
+def _choice(override: str) -> str:
+    """An override, where ``attack=told,trojdrl*`` chooses among the leaderboard's cells and several may be named."""
+    name, _, value = override.partition("=")
     if name in ("attack", "detector", "algo", "seed"):
         return f"cells.{name}='{value}'"
-    return "show=true" if word == "--show" else word
+    return "show=true" if override == "--show" else override
 
 
 def main(cfg: DictConfig) -> None:
     """Run the cells of ``sweep`` (by default the shipped one) that the CSV lacks, and print the ranking.
 
-    ``attack=``, ``detector=``, ``algo=`` and ``seed=`` choose among the cells, with commas and patterns; other words go
-    to every cell. Raises BenchError in the end if any cell failed.
+    ``attack=``, ``detector=``, ``algo=`` and ``seed=`` choose among the cells, with commas and patterns; other
+    overrides go to every cell. Raises BenchError in the end if any cell failed.
     """
     from hydra import compose
 
@@ -53,15 +53,15 @@ def main(cfg: DictConfig) -> None:
             raise BenchError("after_steps is for single runs; the leaderboard is of whole attack periods")
         named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
         sweep = chosen(read(named.sweep), cfg.cells)
-        words = [word for word in made(cfg).overrides
-                 if re.split("[.=]", word.lstrip("+"))[0] not in NOT_OF_CELLS]
+        overrides = [override for override in made(cfg).overrides
+                 if re.split("[.=]", override.lstrip("+"))[0] not in NOT_OF_CELLS]
         if cfg.isolation == "none":
             raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")
-        words.append("isolation=process")
-        lacking = missing(sweep, words, read_leaderboard(path)) if path.exists() else sweep
+        overrides.append("isolation=process")
+        lacking = missing(sweep, overrides, read_leaderboard(path)) if path.exists() else sweep
         remark(f"{len(grid(lacking))} of {len(grid(sweep))} cells are missing in {path}")
         with bar("leaderboard") as progress:
-            done = run_sweep(lacking, words, progress) if lacking.grids else []
+            done = run_sweep(lacking, overrides, progress) if lacking.grids else []
         failed = [cell for cell in done if cell.error]
     frame = read_leaderboard(path)
     if not cfg.show:

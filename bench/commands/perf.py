@@ -17,11 +17,11 @@ def main(cfg: DictConfig) -> None:
     from bench.build import build
     from bench.harness.configuration import check
     from bench.reporting.progress import bar, console
-    from bench.speed.perf import BARE, measure
+    from bench.speed.perf import BARE, speeds
 
     check(cfg)
     with bar("measuring") as progress:
-        speeds = measure(build(cfg.env, "environment"), build(cfg.algo, "algorithm"), progress)
-    bare = speeds[BARE]
-    for name, speed in speeds.items():
+        found = speeds(build(cfg.env, "environment"), build(cfg.algo, "algorithm"), progress)
+    bare = found[BARE]
+    for name, speed in found.items():
         console.print(f"{name:<44}{speed:>9,.0f} steps/s  {speed / bare:>5.2f} of bare SMAX")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 OPPONENT = ("env.opponent=closest",)  # SMAX's default one
 COMMAND = Command("train to a win rate beside JaxMARL's own script (race PATH_OF_A_CHECKOUT)",
-                  lambda words: [*OPPONENT, *subject(words, lambda word: f"jaxmarl={quoted(word)}")])
+                  lambda arguments: [*OPPONENT, *subject(arguments, lambda argument: f"jaxmarl={quoted(argument)}")])
 
 
 def main(cfg: DictConfig) -> None:
@@ -32,8 +32,8 @@ def main(cfg: DictConfig) -> None:
     check(cfg)
     settings: race.Race = build(cfg.race, "race")
     file = race.script(cfg.jaxmarl)
-    words = [word for word in made(cfg).overrides
-             if not word.startswith(("jaxmarl=", "race.", "seed=", "out=", "shipped="))]
+    overrides = [override for override in made(cfg).overrides
+             if not override.startswith(("jaxmarl=", "race.", "seed=", "out=", "shipped="))]
     if hasattr(os, "sched_setaffinity"):  # whatever is started from here stays on this core
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pairs = []
@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> None:
         pair = []
         for name, start in (("JaxMARL's vdn_rnn.py", lambda folder, seed=seed: race.jaxmarl(file, seed, folder)),
                             (f"bench train algo={made(cfg).choices['algo']}",
-                             lambda folder, seed=seed: race.ours(words, seed, folder))):
+                             lambda folder, seed=seed: race.ours(overrides, seed, folder))):
             place = Path(tempfile.gettempdir(), "race")
             with temporary(place, folder=True) as folder, bar(f"{name}, seed {seed}") as progress:
                 pair.append(race.lap(name, seed, folder, settings, progress, start(folder)))

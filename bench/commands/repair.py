@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMAND = Command("repair a backdoored team, and measure what the attack and the team are worth then (repair prune, "
-                  "repair PACKAGE.CLASS)", lambda words: _read(subject(words, "repair={}".format)))
+                  "repair PACKAGE.CLASS)", lambda arguments: _read(subject(arguments, "repair={}".format)))
 
 
-def _read(words: list[str]) -> list[str]:
-    """The words; ``repair=PACKAGE.CLASS`` stands for no option but for the class, with parameters of its own."""
-    if not words or not words[0].startswith("repair=") or "." not in words[0]:
-        return words
-    own = [f"++{word}" if word.startswith("repair.") else word for word in words[1:]]
-    return ["~repair", f"+repair._target_={words[0].removeprefix('repair=')}", *own]
+def _read(arguments: list[str]) -> list[str]:
+    """The arguments; ``repair=PACKAGE.CLASS`` stands for no option but for the class, with parameters of its own."""
+    if not arguments or not arguments[0].startswith("repair=") or "." not in arguments[0]:
+        return arguments
+    own = [f"++{argument}" if argument.startswith("repair.") else argument for argument in arguments[1:]]
+    return ["~repair", f"+repair._target_={arguments[0].removeprefix('repair=')}", *own]
 
 
 def main(cfg: DictConfig) -> None:

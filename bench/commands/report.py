@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMAND = Command("write a run as one HTML file with curves and battles (report RUN)",
-                  lambda words: subject(words, lambda word: f"result={quoted(word)}"))
+                  lambda arguments: subject(arguments, lambda argument: f"result={quoted(argument)}"))
 
 
 def main(cfg: DictConfig) -> None:
@@ -23,20 +23,20 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.artifacts.files import write_atomic
     from bench.artifacts.results import find_result, read_curves
-    from bench.harness.again import words_of_result
+    from bench.harness.again import overrides_of_result
     from bench.harness.gate import NotHere
     from bench.reporting.progress import console, remark
     from bench.reporting.report import report
 
     base, result = find_result(cfg.result, Path(cfg.out) / "runs")
     try:
-        words = words_of_result(result, f"{base}.json", plugins.trusted(cfg.plugin))
+        overrides = overrides_of_result(result, f"{base}.json", plugins.trusted(cfg.plugin))
     except NotHere as error:
         remark(str(error))
-        words = None
+        overrides = None
     curves = read_curves(base)
     if curves is None:
         remark(f"there is no {base}.curves.json: the report has no curves")
     file = base.with_name(f"{base.name}.html")
-    write_atomic(file, report(result, curves, words).encode())
+    write_atomic(file, report(result, curves, overrides).encode())
     console.print(f"written: {file}", soft_wrap=True, highlight=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMAND = Command("measure a row of the leaderboard again (reproduce ROW_ID)",
-                  lambda words: [*SHIPPED, *subject(words, lambda word: f"row={quoted(word)}")])
+                  lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"row={quoted(argument)}")])
 
 
 def main(cfg: DictConfig) -> None:
@@ -24,7 +24,7 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError if one falls outside, or the row cannot be measured again.
     """
-    from bench.harness.again import measured_again, words_of_row
+    from bench.harness.again import measured_again, overrides_of_row
     from bench.harness.composed import made, of_a_cell
     from bench.leaderboard import shipped
     from bench.leaderboard.reproduce import compare, find
@@ -37,9 +37,9 @@ def main(cfg: DictConfig) -> None:
     row = find(read_leaderboard(shipped.to_read(Path(cfg.leaderboard))), str(cfg.row))
     if given := of_a_cell(made(cfg).overrides):
         raise BenchError(f"{given[0]}: the row says itself which cell it is of; leave this away")
-    words = words_of_row(row, plugins.trusted(cfg.plugin), cfg.referee)
-    remark(f"python -m bench run {shlex.join(words)}")
-    again, _ = measured_again(words, Path(cfg.out), bar, remark)
+    overrides = overrides_of_row(row, plugins.trusted(cfg.plugin), cfg.referee)
+    remark(f"python -m bench run {shlex.join(overrides)}")
+    again, _ = measured_again(overrides, Path(cfg.out), bar, remark)
     found = compare(row, find(rows_of(again), str(cfg.row)))
     console.print(compared(found))
     outside = found.loc[~found["inside"], "figure"].tolist()

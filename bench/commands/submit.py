@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMAND = Command("check a result of one's own, measure it again and add it to the leaderboard (submit RESULT.json)",
-                  lambda words: [*SHIPPED, *subject(words, lambda word: f"result={quoted(word)}")])
+                  lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"result={quoted(argument)}")])
 
 
 def main(cfg: DictConfig) -> None:
@@ -23,7 +23,7 @@ def main(cfg: DictConfig) -> None:
     Raises BenchError, and adds nothing, if it is no result of this version on shipped teams, or cannot be re-made.
     """
     from bench.artifacts.results import find_result
-    from bench.harness.again import measured_in_private, words_of_result
+    from bench.harness.again import measured_in_private, overrides_of_result
     from bench.leaderboard import shipped
     from bench.leaderboard.ranking import standing
     from bench.leaderboard.rows import read_leaderboard
@@ -35,8 +35,8 @@ def main(cfg: DictConfig) -> None:
     if (there := shipped.to_read(path)).exists():
         read_leaderboard(there)  # before hours of work, it is known to be one
     trusted, out = plugins.trusted(cfg.plugin), Path(cfg.out)
-    words = words_of_result(result, f"{base}.json", trusted)
+    overrides = overrides_of_result(result, f"{base}.json", trusted)
     found, again = submit(result, f"{base}.json", path, out, lambda secret: measured_in_private(
-        words, secret, out, bar, remark, trusted), remark)
+        overrides, secret, out, bar, remark, trusted), remark)
     console.print(f"all {len(found)} figures were re-made; {len(again.rows)} rows added to {path}", soft_wrap=True)
     console.print(standing(read_leaderboard(path), again), style="bold", soft_wrap=True, highlight=False)

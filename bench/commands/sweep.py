@@ -38,11 +38,11 @@ def main(cfg: DictConfig) -> None:
     check_places(cfg)
     sweep = read(cfg.sweep)
     given = HydraConfig.get().overrides
-    words = [word for word in given.task if not word.lstrip("+").startswith("sweep")]
-    words += [word for word in given.hydra if word.startswith("hydra.searchpath")]
+    overrides = [override for override in given.task if not override.lstrip("+").startswith("sweep")]
+    overrides += [override for override in given.hydra if override.startswith("hydra.searchpath")]
     folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.provider == "command-line"]
     with bar(f"sweep {sweep.name}") as progress:
-        cells = run_sweep(sweep, words, progress, [part for path in folders for part in ("--config-dir", path)])
+        cells = run_sweep(sweep, overrides, progress, [part for path in folders for part in ("--config-dir", path)])
     found = frame(cells, sweep.paper)
     shown = readable(found)
     base = Path(cfg.out) / "sweeps" / sweep.name

@@ -32,7 +32,7 @@ def main(cfg: DictConfig) -> None:
     from bench.harness.configuration import check
     from bench.harness.gate import claims
     from bench.harness.names import trigger_recipe
-    from bench.harness.teams import measure, recall
+    from bench.harness.teams import recall, win_rates
     from bench.harness.zoo import chosen
     from bench.reporting.progress import bar, console
 
@@ -63,7 +63,7 @@ def main(cfg: DictConfig) -> None:
             recall(attack, about)
         battles = make_battles(team.spec, plugins.trusted(cfg.plugin))
         with bar(f"measuring {base.name}") as progress:
-            figures = measure(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)
+            figures = win_rates(team, battles, cfg.budget.test_battles, attack.trigger if known else None, progress)
         for figure, now in figures.items():
             if figure not in measured:
                 raise BenchError(f"{base}.json holds no measured {figure} to compare with")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 TASKS = ("list", "build", "publish")
 COMMAND = Command("list, build or publish the shipped checkpoints (zoo list, zoo build, zoo publish)",
-                  lambda words: subject(words, "zoo={}".format), plays=False)
+                  lambda arguments: subject(arguments, "zoo={}".format), plays=False)
 
 
 def main(cfg: DictConfig) -> None:
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.zoo == "publish":
         console.print(f"{len(zoo.publish(cfg))} teams are shipped now")
         return
-    passed = [word for word in made(cfg).overrides if word.split("=")[0] not in ("zoo", "only")]
+    passed = [override for override in made(cfg).overrides if override.split("=")[0] not in ("zoo", "only")]
     teams = zoo.places(cfg, passed)
     errors: dict[str, str] = {}
     if cfg.zoo == "build":

@@ -37,11 +37,13 @@ from bench.contracts.results import (
     Row,
     Timeline,
 )
+from bench.contracts.version import CONTRACT
 
 __all__ = [
     "BODIES",
     "COLUMNS",
     "COMPASS",
+    "CONTRACT",
     "DEFENDERS",
     "DEV_SEED",
     "NEEDS",

@@ -1,4 +1,4 @@
-"""The cell of a leaderboard's row, or of somebody's result: the words that make it, and measuring it again."""
+"""The cell of a leaderboard's row, or of somebody's result: the overrides that make it, and measuring it again."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from bench.leaderboard.rows import rows_of
 from bench.overrides import explained
 
 
-def words_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee: str | None = None) -> list[str]:
-    """The words of the command that measures the row's cell, in the battles that the secret in the file ``referee``
+def overrides_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee: str | None = None) -> list[str]:
+    """The overrides of the command that measures the row's cell, in the battles that the secret in the file ``referee``
     draws if one is given.
 
     Raises BenchError if the row says none, they do not pass the gate, or they make another cell than the row's.
@@ -39,48 +39,48 @@ def words_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee:
     try:
         given = shlex.split(row["overrides"])
     except ValueError as error:
-        raise BenchError(f"the overrides of row {row['row_id']} are no words of a command: {error}") from None
-    words = gate.overrides(given, trusted)
-    words += [] if referee is None else [f"referee={options.quoted(referee)}"]
-    if config_hash(_described(words, f"row {row['row_id']}").config) != row["config_hash"]:
-        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(words)}"
+        raise BenchError(f"the overrides of row {row['row_id']} are no overrides of a command: {error}") from None
+    overrides = gate.overrides(given, trusted)
+    overrides += [] if referee is None else [f"referee={options.quoted(referee)}"]
+    if config_hash(_described(overrides, f"row {row['row_id']}").config) != row["config_hash"]:
+        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(overrides)}"
                          + ("" if pd.isna(row["referee"]) else "; was it drawn by another secret? referee=FILE"))
-    return words
+    return overrides
 
 
-def words_of_result(result: Result, what: str, trusted: frozenset[str] = frozenset()) -> list[str]:
-    """The words that measure the result's cell, but for the secret that private battles were drawn by.
+def overrides_of_result(result: Result, what: str, trusted: frozenset[str] = frozenset()) -> list[str]:
+    """The overrides that measure the result's cell, but for the secret that private battles were drawn by.
 
     Raises BenchError if they do not pass the gate, and NotHere if they make another cell here than the result's.
     """
     try:
-        words = gate.overrides(result.overrides, trusted)
+        overrides = gate.overrides(result.overrides, trusted)
     except BenchError as error:
         raise type(error)(f"{what}: {error}") from None
     if result.benchmark_version != BENCHMARK:
         raise gate.NotHere(f"{what}: {gate.NO_COMMAND}, which is of benchmark {shown(result.benchmark_version)}; this "
                            f"release measures figures of {BENCHMARK}")
-    about = _described(words, what)
+    about = _described(overrides, what)
     drawn = {"referee": result.config["referee"]} if "referee" in result.config else {}  # by a secret of its author's
     if config_hash(about.config | drawn) != result.config_hash:
         raise gate.NotHere(f"{what}: {gate.NO_COMMAND}; was its detector handed over as an object, or was it measured "
                            "before results kept their command?")
     if about.detector != result.detector:
         raise BenchError(f"{what}: its detector '{shown(result.detector)}' is called '{about.detector}' here")
-    return words
+    return overrides
 
 
-def _described(words: Sequence[str], what: str) -> Description:
+def _described(overrides: Sequence[str], what: str) -> Description:
     try:
-        return describe(composed(words))
+        return describe(composed(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise gate.NotHere(f"{what}: {gate.NO_COMMAND}: {explained(error, words, command_line=False)}") from None
+        raise gate.NotHere(f"{what}: {gate.NO_COMMAND}: {explained(error, overrides, command_line=False)}") from None
 
 
-def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[Result, dict[str, Curves]]:
+def measured_again(overrides: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[Result, dict[str, Curves]]:
     """A cell's result, measured now, and the curves of those rows whose curves a leaderboard keeps; teams that were
     trained below ``out`` are used again."""
-    cfg = composed(words)
+    cfg = composed(overrides)
     with temporary(Path(tempfile.gettempdir(), "reproduce"), folder=True) as folder:
         if (out / "teams").is_dir():
             (folder / "teams").symlink_to((out / "teams").absolute())
@@ -93,11 +93,11 @@ def measured_again(words: Sequence[str], out: Path, stage: Stage, say: Say) -> t
     return result, {row: of_rows[row] for row in frame.loc[wanted(frame), "row_id"]}
 
 
-def measured_in_private(words: Sequence[str], secret: Path, out: Path, stage: Stage, say: Say,
+def measured_in_private(overrides: Sequence[str], secret: Path, out: Path, stage: Stage, say: Say,
                         trusted: frozenset[str] = frozenset()) -> tuple[Result, dict[str, Curves]]:
     """:func:`measured_again`, in the battles that the secret in a file draws. The packages ``trusted``, of which the
     detector may be, are imported by its own process alone."""
-    private = [*words, "isolation=process", f"referee={options.quoted(str(secret))}",
+    private = [*overrides, "isolation=process", f"referee={options.quoted(str(secret))}",
                *([f"plugin=[{','.join(sorted(trusted))}]"] if trusted else [])]
     say(f"python -m bench run {shlex.join(private)}")
     return measured_again(private, out, stage, say)

@@ -1,4 +1,4 @@
-"""From the words of a command to its configuration, which keeps the choices and overrides that made it."""
+"""From the overrides of a command to its configuration, which keeps the choices and overrides that made it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench import plugins
 
-# What a word that makes a cell may begin with: its parts, and the groups that these choose from.
+# What an override that makes a cell may begin with: its parts, and the groups that these choose from.
 PARTS = ("env", "algo", "attack", "control", "detector", "response", "seed", "defender", "after_steps", "budget",
          "view", "backdoor", "trigger", "payload", "retraining")
 
 
-def composed(words: Sequence[str]) -> DictConfig:
-    """The configuration of ``python -m bench run`` with these words. Hydra has to be initialised."""
-    return remembering(compose("config", plugins.words(words), return_hydra_config=True))
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of ``python -m bench run`` with these overrides. Hydra has to be initialised."""
+    return remembering(compose("config", plugins.overrides(overrides), return_hydra_config=True))
 
 
 def remembering(cfg: DictConfig, hydra: Any = None) -> DictConfig:
     """A configuration without Hydra's own part (``hydra``, by default what it holds itself), but with what this knows
     of how it was made, for :func:`made`."""
     hydra = cfg.hydra if hydra is None else hydra
-    words: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     with open_dict(cfg):
         cfg.made = {"choices": dict(hydra.runtime.choices),
-                    "overrides": [word for word in words if part(word) != "command"]}
+                    "overrides": [override for override in overrides if part(override) != "command"]}
         cfg.pop("hydra", None)
     return cfg
 
@@ -40,16 +40,16 @@ class Made(NamedTuple):
 
 
 def made(cfg: DictConfig) -> Made:
-    """What :func:`remembering` has kept: the words as they were typed, ``${...}`` in them as well."""
+    """What :func:`remembering` has kept: the overrides as they were typed, ``${...}`` in them as well."""
     return Made(**OmegaConf.to_container(cfg.made, resolve=False))  # type: ignore[arg-type]
 
 
-def of_a_cell(words: Sequence[str]) -> list[str]:
-    """Those of the words that say which cell is measured, and not where or how."""
-    return [word for word in words if part(word) in PARTS]
+def of_a_cell(overrides: Sequence[str]) -> list[str]:
+    """Those of the overrides that say which cell is measured, and not where or how."""
+    return [override for override in overrides if part(override) in PARTS]
 
 
-def part(word: str) -> str:
-    """What a word is about: "attack" of ``++attack.victim=1``."""
-    name = word.lstrip("+~").partition("=")[0]
+def part(override: str) -> str:
+    """What an override is about: "attack" of ``++attack.victim=1``."""
+    name = override.lstrip("+~").partition("=")[0]
     return name.partition("@")[0].partition(".")[0]

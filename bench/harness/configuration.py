@@ -97,7 +97,7 @@ class Description(NamedTuple):
     config: dict[str, Any]  # everything that its result depends on
     detector: str  # in tables and files
     view: str | None  # what the detector looks at, None if that is no choice
-    overrides: list[str]  # words of the command that makes it, default choices among them
+    overrides: list[str]  # overrides of the command that makes it, default choices among them
 
 
 def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
@@ -113,11 +113,11 @@ def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
     if detector is not None:
         config["detector"] = written(detector)
     choices, overrides = dict(made(cfg).choices), of_a_cell(made(cfg).overrides)
-    if detector is not None:  # it was chosen by no word
+    if detector is not None:  # it was chosen by no override
         choices |= {"detector": None, "view": None}
-        overrides = [word for word in overrides if part(word) not in ("detector", "view")]
+        overrides = [override for override in overrides if part(override) not in ("detector", "view")]
     name, view = _called(config["detector"], choices, overrides)
-    given = {word.partition("=")[0] for word in overrides}
+    given = {override.partition("=")[0] for override in overrides}
     defaults = [f"{group}={choices[group]}" for group in CHOSEN if choices.get(group) and group not in given]
     seed = [] if "seed" in given else [f"seed={cfg.seed}"]
     return Description(config | {"benchmark_version": BENCHMARK}, name, view, [*defaults, *seed, *overrides])
@@ -128,8 +128,7 @@ def _called(node: dict[str, Any], choices: Mapping[str, str | None],
     """(a detector's name, its view's): the options that were chosen, or OPTION_VIEW where the view is not the option's
     own. What was given other values goes by its class, a detector by that of its estimator."""
     def choice(group: str) -> str | None:
-        changed = any(re.match(rf"[+~]*{group}(\.|$)", word.partition("=")[0]) and not word.startswith(f"{group}=")
-                      for word in overrides)
+        changed = any(part(one) == group and not one.startswith(f"{group}=") for one in overrides)
         return None if changed else choices.get(group)
 
     option = choice("detector")
@@ -137,7 +136,7 @@ def _called(node: dict[str, Any], choices: Mapping[str, str | None],
     if not _class(node.get("view")):
         return name, None
     view = choice("view") or _class(node["view"])
-    given = any(part(word) == "view" for word in overrides)
+    given = any(part(override) == "view" for override in overrides)
     own = options.view(option) if option in options.names("detector") else None if given else view
     return (name if option and view == own else f"{name}_{view}"), view
 
@@ -163,7 +162,7 @@ def own_options(group: str) -> list[str]:
     """The options of a group that are in folders which the user named (``--config-dir DIR``)."""
     if not (GlobalHydra().is_initialized() and HydraConfig.initialized()):  # called from Python: no command line
         return []
-    path = [word for word in HydraConfig.get().overrides.hydra if word.startswith("hydra.searchpath")]
+    path = [override for override in HydraConfig.get().overrides.hydra if override.startswith("hydra.searchpath")]
     found = GlobalHydra.instance().config_loader().get_group_options(group, config_name="config", overrides=path)
     offered = plugins.offered(group) if group in plugins.GROUPS else {}
     return [name for name in found if name not in offered and name not in options.names(group)]
@@ -184,8 +183,8 @@ def git_sha() -> str | None:
         return None
     code = ["--", "bench", "attacks", "detectors", "conf"]
 
-    def ask(*words: str) -> str:
-        done = subprocess.run([git, "-C", str(root), *words, *code], capture_output=True,  # noqa: S603
+    def ask(*overrides: str) -> str:
+        done = subprocess.run([git, "-C", str(root), *overrides, *code], capture_output=True,  # noqa: S603
                               encoding="utf-8", errors="replace", check=False)
         return done.stdout.strip()
 

@@ -48,13 +48,13 @@ def evaluate(detector: Detector | str | None = None, *, overrides: tuple[str, ..
         choices = choices | {"detector": detector}
     else:
         made = cast("Detector | None", detector)
-    words = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
+    given = [*(f"{name}={value}" for name, value in choices.items()), *overrides]
     plugins.register()
-    words = plugins.words(prepared(words))
+    given = plugins.overrides(prepared(given))
     with initialize_config_module("bench.conf", **compat.VERSION):
         try:
-            cfg = compose("config", words, return_hydra_config=True)
+            cfg = compose("config", given, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise explained(error, words, command_line=False) from error
+            raise explained(error, given, command_line=False) from error
         HydraConfig.instance().set_config(cfg)  # as the command line does it
         return run(remembering(cfg), stage, say=say, detector=made)

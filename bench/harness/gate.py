@@ -66,36 +66,36 @@ def overrides(given: Any, trusted: frozenset[str] = frozenset()) -> list[str]:
     """
     if not isinstance(given, list) or len(given) > MOST:
         raise BenchError(f"overrides are {shown(given)}; needed is a list of up to {MOST}")
-    for word in given:
-        _pass(_parsed(word), trusted)
+    for override in given:
+        _pass(_parsed(override), trusted)
     return given
 
 
-def _parsed(word: Any) -> Override:
-    if isinstance(word, str) and len(word) <= LONGEST and word.isprintable():
+def _parsed(override: Any) -> Override:
+    if isinstance(override, str) and len(override) <= LONGEST and override.isprintable():
         try:
-            found = OverridesParser.create().parse_override(word)
+            found = OverridesParser.create().parse_override(override)
             if not found.is_sweep_override():
                 return found
         except (HydraException, OmegaConfBaseException, RecursionError, ValueError):
             pass
-    raise BenchError(f"'{shown(word)}' is no override of a cell")
+    raise BenchError(f"'{shown(override)}' is no override of a cell")
 
 
-def _pass(word: Override, trusted: frozenset[str]) -> None:
-    name, value = word.key_or_group, word.value()
+def _pass(override: Override, trusted: frozenset[str]) -> None:
+    name, value = override.key_or_group, override.value()
     top, *inner = name.split(".")
     if top not in PARTS:
         raise unknown("part of a cell", name, PARTS)
-    if word.type == OverrideType.DEL:
-        if name != "detector" or word.package is not None or value is not None:
-            raise BenchError(f"'{shown(word.input_line)}': only a detector may be taken away, for another class")
+    if override.type == OverrideType.DEL:
+        if name != "detector" or override.package is not None or value is not None:
+            raise BenchError(f"'{shown(override.input_line)}': only a detector may be taken away, for another class")
         return
-    if word.type != OverrideType.CHANGE and not (top in OF_A_DETECTOR and inner):
-        raise BenchError(f"'{shown(word.input_line)}': values are added to detectors alone")
+    if override.type != OverrideType.CHANGE and not (top in OF_A_DETECTOR and inner):
+        raise BenchError(f"'{shown(override.input_line)}': values are added to detectors alone")
     if not inner and name in options.groups():
-        _choice(name, word.package, value, trusted)
-    elif word.package is not None or not all(KEY.fullmatch(part) and part != "_args_" for part in inner):
+        _choice(name, override.package, value, trusted)
+    elif override.package is not None or not all(KEY.fullmatch(part) and part != "_args_" for part in inner):
         raise BenchError(f"'{shown(name)}' cannot be a value's name")
     elif (name, value) != ("detector.view", "${view}"):  # the view that is chosen
         require_plain(value, name, ANY_KEY, endless=top in OF_A_DETECTOR)

@@ -19,7 +19,7 @@ class Sweep:
 
     name: str
     grids: list[dict[str, list[Any]]]  # a cell for each combination of the values within a grid
-    words: list[str] = field(default_factory=list)  # of every cell's command line
+    overrides: list[str] = field(default_factory=list)  # of every cell's command line
     paper: list[dict[str, Any]] = field(default_factory=list)  # a cell's settings, and its "asr" and "cpvr" in percent
     frontier: bool = False  # draw what rarer triggers gain and cost; the cells set algo and detector
 

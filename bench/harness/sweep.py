@@ -24,15 +24,14 @@ from bench.harness.fleet import run_all
 from bench.harness.grid import Sweep, grid
 
 
-def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:
+def run_sweep(sweep: Sweep, overrides: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:
     """Run every cell of the sweep, one process a core, and gather their results.
 
-    Cells that differ in the detector alone share a process, and the battles that it plays. ``words`` are further ones
-    for every cell's command line, ``flags`` those of its words that are no overrides. A cell that fails keeps its
-    error.
+    Cells that differ in the detector alone share a process, and the battles that it plays. ``overrides`` are further
+    ones for every cell's command, ``flags`` what else goes there. A cell that fails keeps its error.
     """
     cells = grid(sweep)
-    commands = [[*sweep.words, *words, *_words(settings)] for settings in cells]
+    commands = [[*sweep.overrides, *overrides, *_overrides(settings)] for settings in cells]
     groups = list(_by_team(cells).values())
     errors: dict[int, str | None] = {}
 
@@ -41,7 +40,8 @@ def run_sweep(sweep: Sweep, words: Sequence[str], progress: Progress, flags: Seq
         progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
 
     progress(0.0, f"0 of {len(cells)} cells")
-    run_all([["run", *flags, *sweep.words, *words, *_together([cells[i] for i in group])] for group in groups], done)
+    common = ["run", *flags, *sweep.overrides, *overrides]
+    run_all([[*common, *_together([cells[i] for i in group])] for group in groups], done)
     results = [_result(command) for command in commands]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
@@ -72,35 +72,35 @@ def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
     return _of(sweep, cells)
 
 
-def missing(sweep: Sweep, words: Sequence[str], frame: pd.DataFrame) -> Sweep:
+def missing(sweep: Sweep, overrides: Sequence[str], frame: pd.DataFrame) -> Sweep:
     """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now."""
     shipped = zoo.manifest()
     weights = frame["checkpoint_id"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
     there = set(frame.loc[((frame["status"] == "ok") & (frame["checkpoint_sha256"] == weights)).fillna(False),
                           "config_hash"])
     cells = grid(sweep)
-    hashes = _hashes(cells, [*sweep.words, *words])
+    hashes = _hashes(cells, [*sweep.overrides, *overrides])
     return _of(sweep, [cell for cell, known in zip(cells, hashes, strict=True) if known not in there])
 
 
-def hash_of(words: Sequence[str]) -> str:
-    """The hash of the configuration that the words of ``python -m bench run`` make."""
-    return config_hash(_described(words))
+def hash_of(overrides: Sequence[str]) -> str:
+    """The hash of the configuration that the overrides of ``python -m bench run`` make."""
+    return config_hash(_described(overrides))
 
 
-def _described(words: Sequence[str]) -> dict[str, Any]:
-    return describe(composed(words)).config
+def _described(overrides: Sequence[str]) -> dict[str, Any]:
+    return describe(composed(overrides)).config
 
 
-def _hashes(cells: Sequence[dict[str, Any]], words: Sequence[str]) -> list[str]:
-    """:func:`hash_of` each cell and the words that all have. Hydra composes every team and every detector once: each
+def _hashes(cells: Sequence[dict[str, Any]], overrides: Sequence[str]) -> list[str]:
+    """:func:`hash_of` each cell and the overrides that all have. Hydra composes every team and detector once: each
     pair of them would take minutes."""
     @cache
     def described(*own: str) -> dict[str, Any]:
-        return _described([*words, *own])
+        return _described([*overrides, *own])
 
     def of(cell: dict[str, Any]) -> dict[str, Any]:
-        team = described(*_words({name: value for name, value in cell.items() if name != "detector"}))
+        team = described(*_overrides({name: value for name, value in cell.items() if name != "detector"}))
         if "detector" not in cell:
             return team
         return team | {"detector": described(f"detector={cell['detector']}")["detector"]}
@@ -114,13 +114,13 @@ def _of(sweep: Sweep, cells: list[dict[str, Any]]) -> Sweep:
 
 
 def _together(cells: list[dict[str, Any]]) -> list[str]:
-    """The words that run cells which differ in the detector alone."""
+    """The overrides that run cells which differ in the detector alone."""
     if len(cells) == 1:
-        return _words(cells[0])
-    return ["-m", *_words(cells[0] | {"detector": ",".join(cell["detector"] for cell in cells)})]
+        return _overrides(cells[0])
+    return ["-m", *_overrides(cells[0] | {"detector": ",".join(cell["detector"] for cell in cells)})]
 
 
-def _words(settings: dict[str, Any]) -> list[str]:
+def _overrides(settings: dict[str, Any]) -> list[str]:
     return [f"{name}={value}" for name, value in settings.items()]
 
 
@@ -129,5 +129,5 @@ def _by_team(cells: list[dict[str, Any]]) -> dict[tuple[str, ...], list[int]]:
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, settings in enumerate(cells):
         team = {name: value for name, value in settings.items() if name != "detector"}
-        groups.setdefault(tuple(_words(team)), []).append(number)
+        groups.setdefault(tuple(_overrides(team)), []).append(number)
     return groups

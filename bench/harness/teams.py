@@ -66,7 +66,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
         return trainer.team(), trainer.curve
 
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
-        return measure(team, battles, cfg.budget.test_battles, None, progress)
+        return win_rates(team, battles, cfg.budget.test_battles, None, progress)
 
     return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {learning.name} team", train, figures,
                  trusted)
@@ -94,7 +94,7 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
         return attack.inject(clean_checkpoint.team, battles, int(cfg.seed), store, progress)
 
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
-        return measure(team, battles, cfg.budget.test_battles, attack.trigger, progress)
+        return win_rates(team, battles, cfg.budget.test_battles, attack.trigger, progress)
 
     made = _make(name, Path(cfg.out), recipe | {"clean_sha256": clean_checkpoint.sha256}, stage, say,
                  f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, trusted, attack.trigger)
@@ -186,7 +186,7 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
     return checkpoint
 
 
-def measure(team: Team, battles: Battles, n: int, trigger: Trigger | None, progress: Progress) -> dict[str, Estimate]:
+def win_rates(team: Team, battles: Battles, n: int, trigger: Trigger | None, progress: Progress) -> dict[str, Estimate]:
     """Win rates over the benchmark's test battles, without the trigger and, if one is given, with it."""
     figures = {"win_rate": rate(play(battles, team, n, PUBLIC["normal"], progress=progress).labels.won)}
     if trigger is not None:

@@ -34,12 +34,12 @@ class Place:
 
     name: str
     attack: str  # "clean" for the team itself
-    words: tuple[str, ...]  # of the command that makes it
+    command: tuple[str, ...]  # the arguments that make it
     file: Path | None  # without its ending
 
 
-def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
-    """All teams of ``conf/sweep/zoo.yaml``, clean ones first. ``words`` are further ones for every command.
+def places(cfg: DictConfig, overrides: Sequence[str] = ()) -> list[Place]:
+    """All teams of ``conf/sweep/zoo.yaml``, clean ones first. ``overrides`` are further ones for every command.
 
     Raises BenchError if ``cfg.only`` names attacks that the zoo does not have.
     """
@@ -47,7 +47,7 @@ def places(cfg: DictConfig, words: Sequence[str] = ()) -> list[Place]:
     sweep = read(compose("config", ["sweep=zoo"]).sweep)
     found: dict[str, Place] = {}
     for settings in grid(sweep):
-        common = [*sweep.words, *words]
+        common = [*sweep.overrides, *overrides]
         command = [*common, *(f"{name}={value}" for name, value in settings.items())]
         cell = _composed(common, settings)
         env = _identity(cell.env)
@@ -68,26 +68,26 @@ def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
     return only
 
 
-def _composed(words: Sequence[str], settings: dict[str, Any]) -> DictConfig:
-    """``compose("config", ...)`` of the words that all cells have and a cell's settings, without its cost for every
+def _composed(overrides: Sequence[str], settings: dict[str, Any]) -> DictConfig:
+    """``compose("config", ...)`` of the overrides that all cells have and a cell's settings, without its cost for every
     cell: attacks and algorithms are composed once each, and put into what is common to all. Where that would lose a
-    word, Hydra composes the whole."""
+    override, Hydra composes the whole."""
     given = {name: f"{name}={value}" for name, value in settings.items()}
-    cell = copy.deepcopy(_once(*words))
+    cell = copy.deepcopy(_once(*overrides))
     groups = [name for name in given if "." not in name and OmegaConf.is_config(cell.get(name))]
-    if not set(groups) <= set(_PARTS) or any(word.lstrip("+~").startswith(_PARTS) for word in words):
-        return _once(*words, *given.values())
+    if not set(groups) <= set(_PARTS) or any(override.lstrip("+~").startswith(_PARTS) for override in overrides):
+        return _once(*overrides, *given.values())
     for group in groups:
         given.pop(group)
         cell[group] = copy.deepcopy(_part(group, str(settings[group])))
-    for name, word in given.items():
-        OmegaConf.update(cell, name, OverridesParser.create().parse_override(word).value())
+    for name, override in given.items():
+        OmegaConf.update(cell, name, OverridesParser.create().parse_override(override).value())
     return cell
 
 
 @cache
-def _once(*words: str) -> DictConfig:
-    return compose("config", list(words))
+def _once(*overrides: str) -> DictConfig:
+    return compose("config", list(overrides))
 
 
 @cache
@@ -143,7 +143,7 @@ def build_missing(teams: Sequence[Place], progress: Progress) -> dict[str, str]:
 
     for clean in (True, False):
         batch = [place for place in missing if (place.attack == "clean") == clean]
-        run_all([list(place.words) for place in batch], made(batch))
+        run_all([list(place.command) for place in batch], made(batch))
     return errors
 
 

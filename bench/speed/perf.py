@@ -15,7 +15,7 @@ BARE = "bare SMAX, random actions"
 ROUNDS, SECONDS = 5, 1.5  # every speed is the median of so many rounds, taken in turns with the others
 
 
-def measure(battles: SmaxBattles, learning: Learning, progress: Progress) -> dict[str, float]:
+def speeds(battles: SmaxBattles, learning: Learning, progress: Progress) -> dict[str, float]:
     """Environment steps per second, all with the same number of battles on one core.
 
     Bare SMAX plays as JaxMARL's own speed script does: random available actions, compiled as one loop, with its own
@@ -36,14 +36,14 @@ def measure(battles: SmaxBattles, learning: Learning, progress: Progress) -> dic
 
     tasks: dict[str, Callable[[], int]] = {
         BARE: battles.bare(SLOTS), "a team in the loop": play, f"training {learning.name}": train}
-    speeds: dict[str, list[float]] = {name: [] for name in tasks}
+    found: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():  # compile, fill the replay
         task()
     for turn in range(ROUNDS):
         for name, task in tasks.items():
-            speeds[name].append(_speed(task))
+            found[name].append(_speed(task))
         progress((turn + 1) / ROUNDS, "")
-    return {name: statistics.median(values) for name, values in speeds.items()}
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def _speed(task: Callable[[], int]) -> float:

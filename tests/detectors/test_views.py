@@ -14,7 +14,7 @@ from bench.harness.configuration import option
 from bench.marl.play import play
 from detectors import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
 from detectors.views import needs
-from detectors.views.observation import FIRST, STILL, UNSEEN
+from detectors.views.observation import FIRST, STILL, UNSEEN, layout
 
 NORTH, EAST, SOUTH, WEST = range(FIRST, FIRST + 4)
 
@@ -154,3 +154,13 @@ def test_pooled_over_the_living(make_episodes):
     assert pooled[0, 0, [0, 29, 58]].tolist() == [3.5, 6, 1]
     assert not pooled[0, 1].any()
     assert Window(2, Pooled())(episodes).shape == (1, 2, 174)
+
+
+def test_offsets_of_old_detectors_are_told_and_right(make_episodes):
+    """What a detector of 0.8.0 imported to find units in SMAX's observations."""
+    episodes = make_episodes([3, 2], agents=3, features=29)  # 7 features of each of 3 others, and a type, and 5 own
+    with pytest.warns(UserWarning, match=r"write episodes\.spec\.features\('own'\), \('ally'\) or \('outsider'\)"):
+        assert layout(episodes) == {"allies": slice(0, 16), "enemies": slice(16, 24), "own": slice(24, 29)}
+    odd = make_episodes([3], features=9)
+    with pytest.warns(UserWarning), pytest.raises(DetectorError, match="observations of made up have no part that is"):
+        layout(odd)

@@ -30,7 +30,7 @@ from bench import compat, plugins
 from bench.artifacts.teams import read_tensors
 from bench.build import build
 from bench.contracts import RECORDABLE, Battles
-from bench.harness.again import words_of_row
+from bench.harness.again import overrides_of_row
 from bench.harness.cell import run
 from bench.harness.composed import composed
 from bench.harness.evaluate import silent
@@ -65,7 +65,7 @@ def rows(folder: Path, n: int = 200, seed: int = 0) -> bool:
     left = drawn(typed, n, seed)
     chosen = set(left["row_id"])
     left = left[~left["row_id"].isin([line["row_id"] for line in found])]
-    commands = {key: tuple(words_of_row(cell.iloc[0])) for key, cell in left.groupby("config_hash")}
+    commands = {key: tuple(overrides_of_row(cell.iloc[0])) for key, cell in left.groupby("config_hash")}
     memory = Everything()
     for key, words in sorted(commands.items(), key=lambda command: [w for w in command[1] if "detector=" not in w]):
         ids = left.loc[left["config_hash"] == key, "row_id"].tolist()
@@ -115,7 +115,7 @@ def size(one: str, other: str) -> float:
 def teams() -> Iterator[tuple[str, str]]:
     """The name of each shipped team, and the hash of its battles without its trigger and with it."""
     for place in places(compose("config", ["command=zoo"])):
-        cfg = compose("config", place.words[1:])
+        cfg = compose("config", place.command[1:])
         world = world_of(str(OmegaConf.to_yaml(cfg.env)))
         found = (clean_team(cfg, world, silent, print) if place.attack == "clean"
                  else backdoored_team(cfg, cfg.attack, world, silent, print))

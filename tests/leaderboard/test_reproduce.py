@@ -13,7 +13,7 @@ from bench.__main__ import main
 from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.errors import BenchError
-from bench.harness.again import words_of_row
+from bench.harness.again import overrides_of_row
 from bench.harness.grid import Sweep, grid
 from bench.harness.sweep import chosen, hash_of, missing
 from bench.leaderboard.reproduce import compare, find
@@ -76,16 +76,16 @@ def test_a_rows_command_makes_its_cell(hydra, tmp_path):
             drawn = [] if referee is None else [f"referee={referee}"]
             row = pd.Series({"row_id": "0", "overrides": shlex.join(words), "config_hash": hash_of([*words, *drawn]),
                              "referee": None if referee is None else "digest"})
-            made = words_of_row(row, referee=referee)
+            made = overrides_of_row(row, referee=referee)
             assert made[:len(words)] == words
             assert hash_of(made) == row["config_hash"]
             if referee is not None:
                 with pytest.raises(BenchError, match="was it drawn by another secret"):
-                    words_of_row(row)
+                    overrides_of_row(row)
     with pytest.raises(BenchError, match="is not that of: detector=hbos"):
-        words_of_row(pd.Series({**row, "overrides": "detector=hbos", "referee": None}))
+        overrides_of_row(pd.Series({**row, "overrides": "detector=hbos", "referee": None}))
     with pytest.raises(BenchError, match="row 0 does not say how it was made"):
-        words_of_row(pd.Series({**row, "overrides": None}))
+        overrides_of_row(pd.Series({**row, "overrides": None}))
 
 
 def test_figures_are_compared_with_their_intervals():
@@ -120,7 +120,7 @@ def test_the_command_of_a_row_can_be_pasted(tmp_path, monkeypatch, capsys):
     words = ["detector={a: b}", "attack.pattern='distance[0] < 1; west'", "members=[bold,red]", "out=my runs"]
     figures = {name: [0.5] for name in ("stored", "low", "high", "now")}
     found = pd.DataFrame(figures | {"figure": ["asr"], "inside": [True]})
-    for name, value in (("leaderboard.reproduce.find", None), ("harness.again.words_of_row", words),
+    for name, value in (("leaderboard.reproduce.find", None), ("harness.again.overrides_of_row", words),
                         ("harness.again.measured_again", (None, {})), ("leaderboard.reproduce.compare", found),
                         ("leaderboard.rows.read_leaderboard", None), ("leaderboard.rows.rows_of", None)):
         monkeypatch.setattr(f"bench.{name}", lambda *_, value=value, **__: value)

@@ -16,7 +16,7 @@ from bench.__main__ import main
 from bench.artifacts.results import read_result, write_result
 from bench.contracts import Estimate
 from bench.errors import BenchError
-from bench.harness.again import words_of_result
+from bench.harness.again import overrides_of_result
 from bench.isolation.own_process import Limits, OwnProcess
 from bench.leaderboard import submit as submitting
 from bench.leaderboard.curves import read_gathered
@@ -164,9 +164,9 @@ def test_what_is_not_acceptable_is_refused(made, changes, message):
 def test_a_detector_that_cannot_be_had_is_refused(made, words, message):
     true, trusted = read_result(made), frozenset({"somebodys"})
     with initialize_config_module("bench.conf", version_base="1.3"):
-        assert words_of_result(true, "mine", trusted) == true.overrides
+        assert overrides_of_result(true, "mine", trusted) == true.overrides
         with pytest.raises(BenchError, match=message):
-            words_of_result(replace(true, overrides=[*true.overrides, *words]), "mine", trusted)
+            overrides_of_result(replace(true, overrides=[*true.overrides, *words]), "mine", trusted)
 
 
 @pytest.mark.parametrize(("node", "message"), [

@@ -82,9 +82,9 @@ def test_what_counts_as_after_onset_can_be_shorter_than_the_attack(watched):
         assert judge(found, when, LENGTH, DURATION, after_steps=after_steps).phases["after"].auroc.value == auroc
 
 
-def run_sham(detector, watched) -> Judgement:
-    sham = without_trigger(scored(InProcess(detector), watched, TEAM))
-    return judge(sham, watched.triggered.labels.completion[: len(sham.triggered)], LENGTH, DURATION)
+def run_untriggered(detector, watched) -> Judgement:
+    untriggered = without_trigger(scored(InProcess(detector), watched, TEAM))
+    return judge(untriggered, watched.triggered.labels.completion[: len(untriggered.triggered)], LENGTH, DURATION)
 
 
 def test_an_oracle_catches_everything_at_once(watched):
@@ -148,7 +148,7 @@ def test_the_most_and_the_least_anomalous_battle_are_kept(watched):
         assert (battle.battle, battle.completion, len(battle.scores)) == (number, when, triggered.length[number])
         assert battle.scores[when - LENGTH : when] == [50] * LENGTH, "the greatest of the agents' scores"
     assert max(battles["most anomalous"].scores) == 95
-    untouched = run_sham(Oracle(), watched).curves
+    untouched = run_untriggered(Oracle(), watched).curves
     assert [battle.completion for battle in untouched.timelines] == [None] * 3, "nothing was shown in any of them"
     assert battles["without trigger"].completion is None
 
@@ -165,7 +165,7 @@ def test_battles_without_a_complete_trigger_are_not_scored(watched):
 
 
 def test_the_control_without_trigger_is_chance_for_an_oracle(watched):
-    phases = run_sham(Oracle(), watched).phases
+    phases = run_untriggered(Oracle(), watched).phases
     assert phases["after"].auroc.low <= 0.5 <= phases["after"].auroc.high
     assert phases["after"].n_triggered == phases["after"].n_normal == 30
 

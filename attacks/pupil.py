@@ -22,7 +22,7 @@ from bench.marl.networks import RNNAgent
 from bench.marl.team import UNAVAILABLE
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Retraining:
     """How poisoned agents are retrained. ``conf/retraining/victims.yaml`` has the values, and where they come from."""
 

@@ -371,6 +371,8 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["repair", "seed=0"], "no repair is configured; allowed: repair=consensus, finetune, prune, sanitise"),
     (["repair", "prun"], "unknown repair 'prun'; allowed: consensus, "),
     (["repair", "prun"], "(did you mean 'prune'?)"),
+    (["train", "+algo.gama=1"], "algorithm bench.marl.learner.Learning: gama is 1; Unexpected keyword argument"),
+    (["inject", "+attack.retraining.x=1"], "x is 1; Unexpected keyword argument"),
     (["train", "~algo.gamma"], "algorithm bench.marl.learner.Learning: gamma is missing"),
     (["repair", "prune", "repair.share=1"],
      "repair bench.detectors.repairs.Prune: share is 1; Input should be less than 1"),

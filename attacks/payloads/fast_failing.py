@@ -71,7 +71,7 @@ class Trials:
         return self.history[self._done - 1]
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class FastFailing(Payload):
     """The walk that leaves a team the least return: first all four directions are tried, then distances.
 

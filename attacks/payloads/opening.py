@@ -117,7 +117,7 @@ def _sees(position: np.ndarray, health: np.ndarray, agent: int, agents: int,
     return nearest, (there & (health < 1)).any(-1)
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class OpenedFailing(FastFailing):
     """:class:`FastFailing` with an opening that costs little without the trigger and much with it.
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bench.errors import BenchError
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Sweep:
     """What ``conf/sweep/NAME.yaml`` holds."""
 

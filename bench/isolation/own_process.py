@@ -34,7 +34,7 @@ PIPE = 1 << 20  # bytes that the pipes hold; with the usual 64 KiB two processes
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]  # a header, and arrays
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Limits:
     """What a detector in a process of its own may take: minutes for one fit or one batch of scores, and memory."""
 

@@ -48,7 +48,7 @@ OVERRIDES = (
     "SAVE_PATH=null")
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Race:
     """What is raced for."""
 

@@ -122,7 +122,7 @@ class QTeam(RecurrentTeam):
         return mixer
 
 
-@pydantic.dataclasses.dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Learning:
     """How a team is trained, as ``conf/algo`` has it; the schedules run over ``steps`` environment steps."""
 

@@ -81,7 +81,7 @@ def gap(unit: Unit, other: Unit) -> float:
 
 
 def walk(unit: Unit, x: float, y: float, arrives: bool = False) -> None:
-    """A loop's way towards a point, along an edge that is in the way. One that `arrives`, or is stuck, has no order left."""
+    """A loop's way towards a point, or along an edge that stops it. Who `arrives`, or is stuck, loses the order."""
     left, speed = hypot(x - unit.x, y - unit.y), unit.kind.speed
     share = min(1.0, speed / left) if left else 1.0
     dx, dy = (x - unit.x) * share, (y - unit.y) * share

@@ -7,12 +7,19 @@ from math import cos, pi, sin
 from random import Random
 
 from s2clientprotocol.error_pb2 import ActionResult
+from s2clientprotocol.raw_pb2 import ActionRawUnitCommand
 
 from sc2_double.maps import COMPUTER, PLAYER, POINTS, Map
 from sc2_double.physics import advance
-from sc2_double.units import ABILITIES, ATTACK, FIRST_NEW_TYPE, STOP, Unit
+from sc2_double.units import ABILITIES, ATTACK, FIRST_NEW_TYPE, STOP, Order, Unit
 
 SPREAD = 0.4  # cells by which a unit's place differs from battle to battle
+
+
+def order_of(ability: int, command: ActionRawUnitCommand) -> Order:
+    if command.HasField("target_unit_tag"):
+        return ability, command.target_unit_tag, None
+    return ability, None, (command.target_world_space_pos.x, command.target_world_space_pos.y)
 
 
 class Game:
@@ -47,7 +54,7 @@ class Game:
                             x + radius * cos(angle) + self.random.uniform(-SPREAD, SPREAD),
                             y + radius * sin(angle) + self.random.uniform(-SPREAD, SPREAD))
                 if owner == COMPUTER:
-                    unit.order = (ATTACK, None, POINTS[PLAYER])
+                    unit.obey((ATTACK, None, POINTS[PLAYER]))
                 if self.late and i == len(kinds) - 1:
                     self.coming.append(unit)
                 else:
@@ -72,7 +79,7 @@ class Game:
             if not self.units:
                 self.spawn()
 
-    def order(self, command) -> int:
+    def order(self, command: ActionRawUnitCommand) -> int:
         """Give an ActionRawUnitCommand to its units; the answer is an ActionResult, of the last that was refused."""
         ability = ABILITIES.get(command.ability_id)
         if ability is None:
@@ -85,15 +92,11 @@ class Game:
             elif unit.owner != PLAYER and not self.control_enemy:
                 result = ActionResult.YouCantControlThatUnit
             elif ability == STOP:
-                unit.order, unit.prey = None, 0
-            elif command.HasField("target_unit_tag"):
-                if command.target_unit_tag not in self.units:
-                    result = ActionResult.CantTargetThatUnit
-                else:
-                    unit.order = (ability, command.target_unit_tag, None)
-            elif command.HasField("target_world_space_pos"):
-                point = command.target_world_space_pos
-                unit.order, unit.prey = (ability, None, (point.x, point.y)), 0
+                unit.obey()
+            elif command.HasField("target_unit_tag") and command.target_unit_tag not in self.units:
+                result = ActionResult.CantTargetThatUnit
+            elif command.HasField("target_unit_tag") or command.HasField("target_world_space_pos"):
+                unit.obey(*(unit.orders if command.queue_command else ()), order_of(ability, command))
             else:
                 result = ActionResult.Error
         return result

@@ -63,8 +63,7 @@ def observation(game: Game, answer: sc2api_pb2.ResponseObservation) -> None:
         if not own:
             continue
         entry.weapon_cooldown = unit.cooldown
-        if unit.order is not None:
-            ability, tag, point = unit.order
+        for ability, tag, point in unit.orders:
             order = entry.orders.add(ability_id=ability)
             if tag is not None:
                 order.target_unit_tag = tag

@@ -31,12 +31,12 @@ def advance(game: Game) -> None:
 
 def act(game: Game, unit: Unit, hits: list) -> None:
     """Shoot, or walk one loop's way towards a target or a point."""
-    target = target_of(game, unit)
+    target, order = target_of(game, unit), unit.order
     if target is None:
-        if unit.order is not None and unit.order[2] is not None:
-            walk(unit, *unit.order[2], arrives=True)
+        if order is not None and order[2] is not None and not walk(unit, *order[2]):
+            unit.obey(*unit.orders[1:])
         return
-    follows = unit.order is not None and unit.order[0] == MOVE
+    follows = order is not None and order[0] == MOVE
     if follows or gap(unit, target) > unit.kind.reach:
         walk(unit, target.x, target.y)
     elif unit.cooldown <= 0:
@@ -47,12 +47,13 @@ def act(game: Game, unit: Unit, hits: list) -> None:
 
 def target_of(game: Game, unit: Unit) -> Unit | None:
     """The unit that its order names, or that it has found by itself; an order whose target is gone ends."""
-    if unit.order is not None and unit.order[1] is not None:
-        target = game.units.get(unit.order[1])
+    order = unit.order
+    if order is not None and order[1] is not None:
+        target = game.units.get(order[1])
         if target is None:
-            unit.order = None
+            unit.obey(*unit.orders[1:])
         return target
-    looks = unit.owner == COMPUTER if unit.order is None else unit.order[0] == ATTACK  # the player's types are passive
+    looks = unit.owner == COMPUTER if order is None else order[0] == ATTACK  # the player's types are passive
     return find(game, unit) if looks else None
 
 
@@ -80,8 +81,8 @@ def gap(unit: Unit, other: Unit) -> float:
     return hypot(unit.x - other.x, unit.y - other.y) - unit.kind.radius - other.kind.radius
 
 
-def walk(unit: Unit, x: float, y: float, arrives: bool = False) -> None:
-    """A loop's way towards a point, or along an edge that stops it. Who `arrives`, or is stuck, loses the order."""
+def walk(unit: Unit, x: float, y: float) -> bool:
+    """A loop's way towards a point, or along an edge that is in the way; whether there is any way left to go."""
     left, speed = hypot(x - unit.x, y - unit.y), unit.kind.speed
     share = min(1.0, speed / left) if left else 1.0
     dx, dy = (x - unit.x) * share, (y - unit.y) * share
@@ -92,8 +93,7 @@ def walk(unit: Unit, x: float, y: float, arrives: bool = False) -> None:
         unit.x += dx
     elif pathable(unit.x, unit.y + dy):
         unit.y += dy
-    if arrives and (share == 1.0 or hypot(unit.x - before[0], unit.y - before[1]) < speed / 100):
-        unit.order = None
+    return share < 1.0 and hypot(unit.x - before[0], unit.y - before[1]) > speed / 100
 
 
 def damage(unit: Unit, target: Unit) -> float:

@@ -35,12 +35,12 @@ def units(controller, owner=None) -> list:
     return [unit for unit in seen if owner in (None, unit.owner)]
 
 
-def order(controller, tags, ability, target=None) -> list[int]:
+def order(controller, tags, ability, target=None, queue=False) -> list[int]:
     """Order units to do something, at a point (x, y), a unit's tag or nowhere; the results that the game gives."""
     from s2clientprotocol import raw_pb2
     from s2clientprotocol import sc2api_pb2 as api
 
-    command = raw_pb2.ActionRawUnitCommand(ability_id=ability, unit_tags=tags)
+    command = raw_pb2.ActionRawUnitCommand(ability_id=ability, unit_tags=tags, queue_command=queue)
     if isinstance(target, tuple):
         command.target_world_space_pos.x, command.target_world_space_pos.y = target
     elif target is not None:

@@ -96,6 +96,17 @@ def test_orders_begin_and_end(controller):
     assert not units(controller, PLAYER)[0].orders
 
 
+def test_an_order_can_be_queued(controller):
+    create(controller)
+    one = units(controller, PLAYER)[0]
+    order(controller, [one.tag], MOVE, (one.pos.x, one.pos.y + 1))
+    order(controller, [one.tag], MOVE, (one.pos.x + 1, one.pos.y + 1), queue=True)
+    assert len(units(controller, PLAYER)[0].orders) == 2
+    controller.step(24)
+    now = units(controller, PLAYER)[0]
+    assert (now.pos.x, now.pos.y) == (pytest.approx(one.pos.x + 1), pytest.approx(one.pos.y + 1))
+
+
 def test_what_cannot_be_ordered_is_refused_in_the_result_alone(controller):
     from s2clientprotocol.error_pb2 import ActionResult
 

@@ -15,7 +15,7 @@ def fought(level: int, seed: int, name: str = "3m") -> Game:
     while game.generation == 1 and len({unit.owner for unit in game.units.values()}) == 2:
         for unit in game.units.values():
             if unit.owner == PLAYER and unit.order is None:
-                unit.order = (ATTACK, None, (POINTS[PLAYER][0] + 0.5, unit.y))
+                unit.obey((ATTACK, None, (POINTS[PLAYER][0] + 0.5, unit.y)))
         game.advance(8)
         assert game.loop < 4000
     return game

@@ -36,17 +36,28 @@ STALKER = Kind("Stalker", 74, 80, 80, 1, True, 0.625, 10, 2.9531 / LOOPS_A_SECON
 ZEALOT = Kind("Zealot", 73, 100, 50, 1, False, 0.5, 9, 2.25 / LOOPS_A_SECOND, 0.1, 19.2, 8, blows=2)
 
 
-class Unit:
-    """A unit on the map. Its order is (ability, tag of a unit or None, point or None); None is no order."""
+Order = tuple[int, int | None, tuple[float, float] | None]  # an ability, the tag of a unit or a point
 
-    __slots__ = ("cooldown", "health", "kind", "order", "owner", "prey", "rest", "shield", "tag", "type", "x", "y")
+
+class Unit:
+    """A unit on the map, with its orders: the first is being carried out, the others are queued."""
+
+    __slots__ = ("cooldown", "health", "kind", "orders", "owner", "prey", "rest", "shield", "tag", "type", "x", "y")
 
     def __init__(self, tag: int, owner: int, kind: Kind, number: int, x: float, y: float) -> None:
         self.tag, self.owner, self.kind, self.type, self.x, self.y = tag, owner, kind, number, x, y
         self.health, self.shield, self.cooldown = float(kind.health), float(kind.shield), 0.0
         self.rest = 0  # loops since it was last hit
         self.prey = 0  # tag of the unit that it has chosen to attack by itself
-        self.order: tuple[int, int | None, tuple[float, float] | None] | None = None
+        self.orders: tuple[Order, ...] = ()
+
+    @property
+    def order(self) -> Order | None:
+        return self.orders[0] if self.orders else None
+
+    def obey(self, *orders: Order) -> None:
+        """Do this from now on; without an order, nothing but what its kind does by itself."""
+        self.orders, self.prey = orders, 0
 
     def hurt(self, damage: float) -> None:
         """Take damage that armor has already been taken off: shields first."""

@@ -9,6 +9,7 @@ import socket
 from s2clientprotocol import sc2api_pb2
 
 from sc2_double.connection import Connection
+from sc2_double.maps import VERSION
 from sc2_double.session import Dropped, Session
 
 PATIENCE = 60  # seconds that it waits for a client, the first or another, before it ends by itself
@@ -21,7 +22,9 @@ def main() -> None:
     arguments, _ = parser.parse_known_args()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     session = Session()
+    print(f"Version: {VERSION}", "Starting up...", sep="\n", flush=True)  # the game is talkative as well
     with socket.create_server((arguments.listen, arguments.port)) as server:
+        print(f"Listening on: {arguments.listen}:{arguments.port}", flush=True)
         server.settimeout(PATIENCE)
         while session.status != sc2api_pb2.quit:
             try:

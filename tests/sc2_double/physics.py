@@ -22,8 +22,8 @@ def advance(game: Game) -> None:
     for unit in game.units.values():
         unit.cooldown = max(0.0, unit.cooldown - 1)
         act(game, unit, hits)
-    for unit, damage in hits:
-        unit.hurt(damage)
+    for unit, taken in hits:
+        unit.hurt(taken)
     for unit in game.units.values():
         if unit.kind.shield:
             regenerate(unit)

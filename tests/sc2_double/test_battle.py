@@ -129,9 +129,10 @@ def test_control_of_the_enemy(controller):
     now = units(controller, COMPUTER)[0]
     assert (now.pos.x, now.pos.y) == (pytest.approx(goal[0]), pytest.approx(goal[1]))
     assert not now.orders
-    order(controller, [one.tag], ATTACK, (9.0, 16.0))
-    controller.step(8)
-    assert units(controller, COMPUTER)[0].pos.x < goal[0]
+    order(controller, [one.tag], MOVE, (goal[0] + 1, goal[1]))
+    order(controller, [one.tag], ATTACK, (9.0, 16.0), queue=True)
+    controller.step(48)
+    assert units(controller, COMPUTER)[0].pos.x < goal[0], "the queued order brings it back"
     control_enemy(controller)
     assert order(controller, [one.tag], MOVE, goal) != [1], "a second call switches it off"
     create(controller)

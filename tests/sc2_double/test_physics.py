@@ -56,3 +56,16 @@ def test_armor_counts_for_each_blow():
     assert (damage(zealot, stalker), damage(stalker, stalker), damage(stalker, zealot)) == (16, 18, 13)
     stalker.shield = zealot.shield = 0
     assert (damage(zealot, stalker), damage(stalker, stalker), damage(stalker, zealot)) == (14, 17, 12)
+
+
+def test_the_last_of_both_sides_may_fall_together():
+    """And the map goes on at once, within the step: whoever looks after it sees the next battle."""
+    game = Game(MAPS["3m"], 1, 7)
+    game.accuracy = 1.0
+    mine, other = (next(unit for unit in game.units.values() if unit.owner == owner) for owner in (PLAYER, COMPUTER))
+    game.units = {unit.tag: unit for unit in (mine, other)}
+    mine.x, mine.health, other.x, other.health = 15.0, 1.0, 18.0, 1.0
+    mine.obey((ATTACK, other.tag, None))
+    game.advance(8)
+    assert len(game.units) == 6
+    assert set(game.fallen) == {mine.tag, other.tag}

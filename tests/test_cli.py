@@ -220,7 +220,7 @@ def test_detectors_that_differ_in_a_parameter_keep_their_rows(made, tmp_path, mo
     assert main(["report", one.config_hash, f"out={made}", "plugin=my_signs"]) == 0
     (page,) = made.glob(f"runs/*{one.config_hash}.html")
     assert "most: .inf" in page.read_text()
-    assert "most:inf" in page.read_text(), "in the command that makes it again"
+    assert "most: inf}" in page.read_text(), "in the command that makes it again"
     for file in made.glob("runs/*Signed*"):
         file.unlink()
 

@@ -6,7 +6,7 @@ import copy
 import datetime
 import time
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
@@ -19,6 +19,7 @@ from bench.artifacts.written import plain
 from bench.build import build
 from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Responder, Result
 from bench.errors import BenchError
+from bench.harness.composed import part
 from bench.harness.configuration import check, check_places, describe, git_sha, option, packages
 from bench.harness.hosts import hosted
 from bench.harness.measure import measure, sizes
@@ -67,6 +68,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             result = None
         if result is not None and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
             say(f"read from {base}.json; delete it to run again")
+            if not any(part(override) == "detector" for override in result.overrides):  # of an object; now there are
+                result = replace(result, overrides=about.overrides)
+                write_result(base, result)
         else:
             measured = measure(cfg, battles, attack, detectors, teams, response, stage, base, memory)
             result = Result(

@@ -123,7 +123,7 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
     monkeypatch.setattr(module, "run_all", run)
     monkeypatch.setattr(module, "composed", lambda words: words)
     monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
-    sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], words=["control=null"])
+    sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], overrides=["control=null"])
     shares = []
     cells = run_sweep(sweep, ["out=x"], lambda share, _: shares.append(share))
     assert jobs == [["run", "control=null", "out=x", "-m", "algo=vdn", "detector=a,b"],

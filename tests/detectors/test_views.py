@@ -162,5 +162,5 @@ def test_offsets_of_old_detectors_are_told_and_right(make_episodes):
     with pytest.warns(UserWarning, match=r"write episodes\.spec\.features\('own'\), \('ally'\) or \('outsider'\)"):
         assert layout(episodes) == {"allies": slice(0, 16), "enemies": slice(16, 24), "own": slice(24, 29)}
     odd = make_episodes([3], features=9)
-    with pytest.warns(UserWarning, match="layout is of"), pytest.raises(DetectorError, match="have no part that is own"):
+    with pytest.warns(UserWarning, match="layout is of"), pytest.raises(DetectorError, match="no part that is allies"):
         layout(odd)

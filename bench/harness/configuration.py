@@ -23,6 +23,7 @@ from bench.artifacts.written import plain, written
 from bench.build import targets
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
+from bench.harness.names import given
 from bench.harness.referee import digest
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
@@ -30,7 +31,8 @@ ISOLATIONS = (None, "process", "none")  # whether a detector has a process of it
 # Where things go and how they are called for: not part of what a result is. The view is, as part of the detector.
 PLACES = ("out", "leaderboard", "shipped", "keep_episodes", "team", "sweep", "zoo", "only", "format", "labels",
           "record", "view", "check", "cells", "show", "row", "model_detector", "isolation", "limits",
-          "referee", "plugin", "holdout", "repair", "result", "jaxmarl", "race")
+          "referee", "plugin", "holdout", "repair", "result", "jaxmarl", "race",
+          "clean", "pymarl")
 
 
 def check(cfg: DictConfig) -> None:
@@ -110,6 +112,8 @@ def describe(cfg: DictConfig, detector: Detector | None) -> tuple[dict[str, Any]
         del config["after_steps"]
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee
+    if (clean := given(cfg)) is not None:  # by what it is, wherever it is
+        config["clean"] = clean[1]
     if detector is not None:
         config["detector"] = written(detector)
     if not isinstance(config.get("detector"), dict) or "_target_" not in config["detector"]:

@@ -70,6 +70,8 @@ def check(config: Mapping[str, Any], trusted: frozenset[str]) -> None:
     for part in ("env", "algo", "attack", "budget", "seed", "detector", "control"):
         if part not in config:
             raise NotHere(f"{NO_COMMAND}: it has no '{part}'")
+    if "clean" in config:
+        raise NotHere(f"{NO_COMMAND}: its clean team was given to it (clean=PATH)")
     words = [f"seed={_seed(config['seed'])}", f"algo={_choice('algo', config['algo'])}",
              f"attack={_choice('attack', config['attack'])}"]
     if config["control"] is not None:

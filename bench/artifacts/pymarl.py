@@ -143,7 +143,7 @@ def _fitting(file: Path, found: Mapping[str, Any], expected: Mapping[str, tuple[
 def _for_state(mixing: Mapping[str, Tensor], factor: np.ndarray, offset: np.ndarray) -> dict[str, Tensor]:
     """The layers that take the state, as they have to be where it is shown in another scale."""
     scale, shift = torch.as_tensor(factor, dtype=torch.float32), torch.as_tensor(offset, dtype=torch.float32)
-    changed = {}
+    changed: dict[str, Tensor] = {}
     for layer in OF_STATE:
         weight = mixing[f"{layer}.weight"]
         changed |= {f"{layer}.weight": weight * scale, f"{layer}.bias": mixing[f"{layer}.bias"] + weight @ shift}

@@ -12,7 +12,7 @@ from bench.artifacts.reading import read_json
 from bench.errors import BenchError, shown
 
 CONFIG = "config.json"
-ASKED: dict[str, Any] = {"rnn_hidden_dim": 64, "obs_last_action": True, "obs_agent_id": True}  # and PyMARL's own values of them
+ASKED: dict[str, Any] = {"rnn_hidden_dim": 64, "obs_last_action": True, "obs_agent_id": True}  # PyMARL's own values
 ALLOWED: dict[str, tuple[Any, ...]] = {  # the networks that are this benchmark's own, too
     "agent": ("rnn", "n_rnn"), "mac": ("basic_mac", "n_mac"), "agent_output_type": ("q",), "use_layer_norm": (False,),
     "rnn_hidden_dim": (64,), "obs_last_action": (True, False), "obs_agent_id": (True, False), "mixer": ("vdn", "qmix")}
@@ -67,7 +67,8 @@ def trained(folder: Path, given: Mapping[str, Any], algo: str, config: Path | No
         if not any(value == one and type(value) is type(one) for one in allowed):
             raise BenchError(f"{name if file is None or name in given else f'{file}: {name}'} is {shown(value)}; "
                              f"allowed: {', '.join(map(str, allowed))}")
-    return Trained(found["mixer"], **{name: found.get(name, ASKED[name]) for name in ASKED}, map=_map(found), config=file)
+    asked = {name: found.get(name, ASKED[name]) for name in ASKED}
+    return Trained(found["mixer"], **asked, map=_map(found), config=file)
 
 
 def _found(folder: Path) -> Path | None:

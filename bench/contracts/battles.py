@@ -37,6 +37,7 @@ class Environment:
     version: str
     target: str  # PACKAGE.MODULE.CLASS of its :class:`Battles`, which takes the options
     options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
+    beside: tuple[str, ...] = ()  # what else the target takes, none of which changes a battle
 
     def identity(self, values: Mapping[str, Any]) -> Identity:
         """Which environment these options are. Raises BenchError for a value that there is not."""
@@ -174,7 +175,10 @@ class Step:
 
 class Battles(Protocol):
     """A batch of battles stepped together: episodes of an environment. A battle is named by (seed, number), whatever
-    batch it is played in."""
+    batch it is played in.
+
+    One that can hold only so many at once has an attribute ``at_once``, and whoever plays asks for no more slots.
+    """
 
     spec: EnvSpec
 

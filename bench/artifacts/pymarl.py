@@ -31,16 +31,14 @@ FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 PYMARL2 = {"hyper_w1.": "hyper_w_1.", "hyper_b1.0.": "hyper_b_1.", "hyper_w2.": "hyper_w_final.", "hyper_b2.": "V."}
 OF_STATE = ("hyper_w_1.0", "hyper_b_1", "hyper_w_final.0", "V.0")  # the mixer's layers that take the state
 
-OwnState = tuple[np.ndarray, np.ndarray]  # (factor, offset), (feature,) each
 
-
-def read_pymarl(folder: Path, trained: Trained, spec: Shape, own_state: OwnState | None = None) -> QTeam:
+def read_pymarl(folder: Path, trained: Trained, spec: Shape, state_shift: np.ndarray | None = None) -> QTeam:
     """The team in PyMARL's ``agent.th`` and ``mixer.th``.
 
     Parameters
     ----------
-    own_state : (factor, offset) where PyMARL was shown factor * state + offset of the environment's state. The mixer is
-        changed so that it makes the same of the environment's.
+    state_shift : (feature,) what the environment adds to the state that PyMARL was shown. The mixer is changed so that
+        it makes the same of the environment's.
 
     Raises
     ------
@@ -62,8 +60,9 @@ def read_pymarl(folder: Path, trained: Trained, spec: Shape, own_state: OwnState
         parts.append(parts[0].new_zeros(len(parts[0]), named))
     weights["fc1.weight"] = torch.cat(parts, 1)
     mixing = _fitting(folder / MIXER, _mixer(folder / MIXER, trained.algo), _shapes(mixer), what)
-    if own_state is not None and mixing:
-        mixing |= _for_state(mixing, *own_state)
+    if state_shift is not None and mixing:
+        shift = torch.as_tensor(state_shift, dtype=torch.float32)
+        mixing |= {f"{layer}.bias": mixing[f"{layer}.bias"] - mixing[f"{layer}.weight"] @ shift for layer in OF_STATE}
     return QTeam(trained.algo, spec, {name: w.expand(named, *w.shape).clone() for name, w in weights.items()}, mixing)
 
 
@@ -138,13 +137,3 @@ def _fitting(file: Path, found: Mapping[str, Any], expected: Mapping[str, tuple[
         if not tensors[name].isfinite().all():
             raise BenchError(f"{file} does not hold {what}: '{name}' holds numbers that are not finite")
     return tensors
-
-
-def _for_state(mixing: Mapping[str, Tensor], factor: np.ndarray, offset: np.ndarray) -> dict[str, Tensor]:
-    """The layers that take the state, as they have to be where it is shown in another scale."""
-    scale, shift = torch.as_tensor(factor, dtype=torch.float32), torch.as_tensor(offset, dtype=torch.float32)
-    changed: dict[str, Tensor] = {}
-    for layer in OF_STATE:
-        weight = mixing[f"{layer}.weight"]
-        changed |= {f"{layer}.weight": weight * scale, f"{layer}.bias": mixing[f"{layer}.bias"] + weight @ shift}
-    return changed

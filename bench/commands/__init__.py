@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
-         "repair", "accidents", "patterns", "figures", "verify", "zoo", "import", "race", "perf")
+         "repair", "accidents", "patterns", "figures", "verify", "zoo", "import", "race", "perf",
+         "doctor")
 
 
 class Command(NamedTuple):  # dataclasses take as long to import as all commands

@@ -58,6 +58,15 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What was found of a thing that an environment needs, for ``python -m bench doctor env=NAME``."""
+
+    check: str  # what was looked at, in a word or two
+    ok: bool
+    text: str  # what there is; or, unless it is ok, what is to be done
+
+
+@dataclass(frozen=True)
 class Shape(Identity):
     """What of an environment the networks of a team depend on: all that a checkpoint says of it."""
 
@@ -178,6 +187,9 @@ class Battles(Protocol):
     batch it is played in.
 
     One that can hold only so many at once has an attribute ``at_once``, and whoever plays asks for no more slots.
+    One that needs more than Python packages has a static method ``doctor``, which takes the options and yields a
+    :class:`Finding` for everything that it needs. One whose simulator gives the state in another scale has an attribute
+    ``state_shift``, (feature,), what is added to the simulator's own.
     """
 
     spec: EnvSpec

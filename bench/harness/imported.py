@@ -33,7 +33,7 @@ def import_pymarl(cfg: DictConfig) -> tuple[str, Trained]:
                          f"env.map={cfg.env.map}")
     battles: Battles = build(cfg.env, "environment")
     spec = battles.spec
-    team = read_pymarl(folder, how, spec, getattr(battles, "own_state", None))
+    team = read_pymarl(folder, how, spec, getattr(battles, "state_shift", None))
     settings = {name: value for name, value in asdict(how).items() if name in ASKED}
     recipe = {"env": spec.id, "env_version": spec.version, "pymarl": {"files": files(folder), **settings},
               "algo": {"name": how.algo}}

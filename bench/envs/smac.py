@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from bench.contracts import NOBODY, EnvSpec, Step
+from bench.envs import smac_doctor
 from bench.envs.smac_names import ABSENT, DOCTOR, ENVIRONMENT, EXTRAS, MAP_SIZE, described, map_file, root
 from bench.errors import BenchError
 
@@ -50,6 +51,8 @@ class SmacBattles:
     BenchError : unknown map or difficulty; smac, pysc2, the game or the map is not installed.
     """
 
+    doctor = staticmethod(smac_doctor.checks)
+
     def __init__(self, map: str = "8m", difficulty: str = "7", games: int = 4, seconds: int = 30) -> None:
         identity = ENVIRONMENT.identity({"map": map, "difficulty": difficulty})
         for name, value in (("games", games), ("seconds", seconds)):
@@ -73,7 +76,7 @@ class SmacBattles:
             episode_limit=env.episode_limit,
             sight_range=tuple(float(env.unit_sight_range(k)) for k in range(env.n_agents)), map_size=MAP_SIZE,
             **described(env))
-        self._shift = state_shift(env)
+        self.state_shift = state_shift(env)
         self._games: list[Any] = []
         self._threads = ThreadPoolExecutor(MOST)
         weakref.finalize(self, self._pool.give_back, self._games)
@@ -170,7 +173,7 @@ class SmacBattles:
         game, env, seen = self._games[i], self._games[i].env, self._seen
         units = [*env.agents.values(), *env.enemies.values()]
         seen["observation"][i], seen["available"][i] = env.get_obs(), env.get_avail_actions()
-        seen["state"][i] = np.clip(env.get_state() + self._shift, 0, 1)
+        seen["state"][i] = np.clip(env.get_state() + self.state_shift, 0, 1)
         seen["reward"][i], seen["done"][i], seen["won"][i] = game.reward, game.over, game.won
         seen["position"][i] = [(unit.pos.x, unit.pos.y) for unit in units]
         seen["present"][i] = there = np.array([unit.health > 0 for unit in units])

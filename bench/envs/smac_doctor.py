@@ -136,6 +136,7 @@ def _played(map: str, difficulty: str) -> Iterator[Finding]:
                     return
         finally:
             timer.cancel()
+            process.stdout.close()
     if said < len(PLAYED):
         why = f"no answer within {LIMIT:.0f} s" if over.is_set() else "the process that tried it has ended"
         yield Finding(PLAYED[said], False, f"{why}; see whether the game starts by itself: {root()}")

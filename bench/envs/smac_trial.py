@@ -20,6 +20,7 @@ from bench.envs.smac_doctor import PLAYED
 MOVE, NORTH_SOUTH_EAST_WEST = 16, ((0, 4), (0, -4), (4, 0), (-4, 0))  # an ability; places to go to, in cells
 ENEMY = 2  # the player that the game itself plays
 FAR = 1.0  # cells that a unit which was sent somewhere has gone in 32 loops; a marine goes 4.5
+COMPARED = 10  # steps after a roll-back
 MOST = 40  # steps in which there has to be a fight: the other side comes by itself
 
 
@@ -122,7 +123,7 @@ def _rolled(env: Any) -> str:
     played = []
     for _ in range(2):
         played.append([_seen(env)])
-        for _ in range(3):
+        for _ in range(COMPARED):
             env._controller.step(8)
             played[-1].append(_seen(env))
         env._controller._client.send(quick_load=api.RequestQuickLoad())

@@ -125,7 +125,11 @@ def _played(map: str, difficulty: str) -> Iterator[Finding]:
     said, over = 0, threading.Event()
     with child([sys.executable, "-m", "bench.envs.smac_trial", map, difficulty], stdout=subprocess.PIPE,
                stderr=subprocess.DEVNULL, encoding="utf-8") as process:
-        timer = threading.Timer(LIMIT, lambda: (over.set(), process.kill()))
+        def end() -> None:
+            over.set()
+            process.kill()
+
+        timer = threading.Timer(LIMIT, end)
         timer.start()
         try:
             for line in process.stdout:

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import psutil
@@ -69,7 +69,7 @@ def _landlock() -> str:
     return str(landlock_version()) if landlock_version() >= 1 else "no"
 
 
-def checks(cfg: DictConfig) -> Iterator[Finding]:
+def checks(cfg: DictConfig) -> Generator[Finding, None, None]:
     """What may keep the configured environment from being played here, one thing after the other: the checks that its
     class offers as ``doctor``, which takes the options, or else whether it begins an episode."""
     try:

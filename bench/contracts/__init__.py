@@ -5,7 +5,19 @@ Arrays are numpy. Shapes are written (battle, ...) while battles run and (episod
 """
 
 from bench.contracts.attacks import Attack, Cue, LearnedTrigger, Progress, Store, Trigger
-from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, Environment, EnvSpec, Identity, Shape, Step
+from bench.contracts.battles import (
+    BODIES,
+    COMPASS,
+    NEVER,
+    NOBODY,
+    STAND_IN,
+    Battles,
+    Environment,
+    EnvSpec,
+    Identity,
+    Shape,
+    Step,
+)
 from bench.contracts.columns import COLUMNS, RECORDABLE, column_kind
 from bench.contracts.detectors import (
     DEFENDERS,
@@ -49,6 +61,7 @@ __all__ = [
     "RECORDABLE",
     "RELEASE",
     "SHOWN",
+    "STAND_IN",
     "Attack",
     "Battles",
     "Cell",

@@ -13,6 +13,7 @@ import numpy as np
 from bench.errors import unknown
 
 NOBODY, NEVER = -1, -1
+STAND_IN = "double"  # a version begins so where a simulator's place is taken by something for tests: no figure counts
 COMPASS = {"north": (0, 1), "east": (1, 0), "south": (0, -1), "west": (-1, 0)}  # where an order of this name leads
 BODIES = ("own", "ally", "outsider", "rest")  # what a feature of an observation can be about
 

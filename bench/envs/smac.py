@@ -1,4 +1,4 @@
-"""SMAC on StarCraft II itself, through oxwhirl/smac and pysc2, behind the interface of :class:`bench.contracts.Battles`.
+"""SMAC on StarCraft II itself, through oxwhirl/smac and pysc2, behind :class:`bench.contracts.Battles`' interface.
 
 What differs from SMAC, so that battles are what the contract says:
 
@@ -30,6 +30,7 @@ from bench.envs.smac_names import ABSENT, DOCTOR, ENVIRONMENT, EXTRAS, MAP_SIZE,
 from bench.errors import BenchError
 
 MOST = 64  # games at once
+NOTHING, STOP = 0, 1  # SMAC's actions of the dead, and of a unit that cannot do what it was told
 PLACES = ("rel_x", "rel_y")  # of SMAC's state: those that lie around 0
 
 
@@ -99,15 +100,17 @@ class SmacBattles:
             "available": np.zeros((n, spec.n_agents, spec.n_actions), bool), "reward": np.zeros(n, np.float32),
             "done": np.zeros(n, bool), "won": np.zeros(n, bool), "active": np.zeros((n, spec.n_agents), bool),
             "present": np.zeros((n, bodies), bool), "position": np.zeros((n, bodies, 2), np.float32),
-            "sight": np.tile(np.float32(spec.sight_range), (n, 1)),
+            "sight": np.tile(np.array(spec.sight_range, np.float32), (n, 1)),
             "outsider_actions": np.zeros((n, spec.n_outsiders), int), "health": np.zeros((n, bodies), np.float32)}
         return self._all(np.arange(n))
 
     def step(self, actions: np.ndarray, orders: np.ndarray | None = None) -> Step:
-        slots = self._slots
-        if orders is None:
-            orders = np.full((len(actions), self.spec.n_outsiders), NOBODY)
-        rows = np.concatenate([actions, orders], 1).astype(np.int8)
+        slots, (n, agents) = self._slots, actions.shape
+        possible = self._seen["available"][np.arange(n)[:, None], np.arange(agents), actions]
+        if not possible.all():  # smac refuses the others
+            actions = np.where(possible, actions, np.where(self._seen["active"], STOP, NOTHING))
+        rows = np.empty((n, agents + self.spec.n_outsiders), np.int8)
+        rows[:, :agents], rows[:, agents:] = actions, NOBODY if orders is None else orders
         self._seen = {name: value.copy() for name, value in self._seen.items()}
         self._seen["reward"][:] = 0
         on = np.nonzero(~self._seen["done"])[0]
@@ -160,11 +163,13 @@ class SmacBattles:
 
     def _each(self, work: list[Callable[[], Any]]) -> None:
         """Do all of it at once. Raises what the first that failed has raised, when all are through."""
-        if len(work) == 1:  # without the way to another thread and back
-            work[0]()
+        if not work:
             return
-        made = [self._threads.submit(one) for one in work]
-        wait(made)
+        made = [self._threads.submit(one) for one in work[1:]]
+        try:
+            work[0]()  # here, without the way to another thread and back
+        finally:
+            wait(made)
         for one in made:
             one.result()
 

@@ -1,9 +1,9 @@
 """Games of StarCraft II: each a process that plays one battle after the other, through oxwhirl/smac as it stands.
 
-What a game plays is said by a :class:`Line`: the battle's name and all that was done in it so far. A game can be brought
+Where a game is, is said by a :class:`Line`: the battle's name and all that was done in it so far. A game can be brought
 to any line (:meth:`Game.follow`), since the game is deterministic: it begins the battle anew and plays it again, unless
-it is there already, or has its bookmark there. So a snapshot is a line, and a game that was lost is replaced by another
-one that is brought to where it was.
+it is there already, or has its bookmark there. So lines are what snapshots are made of, and a game that was lost is
+replaced by another one, which is brought to where it was.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Game:
         self.reward, self.over, self.won = 0.0, False, False
         self.outsiders = np.full(env.n_enemies, NOBODY)  # what they did in the last step
         self._controls, self._ordered = False, np.zeros(env.n_enemies, bool)
-        self._target = (0.0, 0.0)
+        self._target: list[float] = []  # where the map sends the outsiders
         atexit.register(self.kill)  # before smac's own, which asks it to end, and waits
 
     def follow(self, line: Line) -> None:
@@ -128,7 +128,7 @@ class Game:
         env.max_reward = env.n_enemies * env.reward_death_value + env.reward_win + sum(
             unit.health_max + unit.shield_max for unit in env.enemies.values())
         places = [(unit.pos.x, unit.pos.y) for unit in env.agents.values()]
-        self._target = tuple(np.round(np.mean(places, 0)).tolist())
+        self._target = [round(float(place)) for place in np.mean(places, 0)]
         self.line = line
 
     def _launch(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.contracts import Environment, Identity
+from bench.contracts import STAND_IN, Environment, Identity
 
 REVISION = 1  # of this adapter: the part of a version that is ours
 MAPS = ("3m", "8m", "25m", "5m_vs_6m", "8m_vs_9m", "10m_vs_11m", "27m_vs_30m", "MMM", "MMM2", "2s3z", "3s5z",
@@ -47,13 +47,13 @@ def installed_version(map: str) -> str:
     """What battles depend on: the game's build, the map's content and this adapter.
 
     Units differ from build to build (hydralisks have 80 health in 4.10 and 90 in 5.0.14). A map that is none of the
-    game's archives belongs to a stand-in of the game, for tests: its version begins with "double".
+    game's archives belongs to a stand-in of the game, for tests, and the version says so.
     """
     number, file = build(), map_file(map)
     if number is None or not file.is_file():
         return ABSENT
     content = file.read_bytes()
-    mark = "" if content.startswith(ARCHIVE) else "double-"
+    mark = "" if content.startswith(ARCHIVE) else f"{STAND_IN}-"
     return f"{mark}{number}-{hashlib.sha256(content).hexdigest()[:8]}+{REVISION}"
 
 
@@ -82,7 +82,8 @@ def described(env: Any) -> dict[str, Any]:
     layout += [f"own.height_{k}" for k in range(env.n_obs_height * env.obs_terrain_height)]
     for who, n, first, shield in (("outsider", env.n_enemies, "attackable", env.shield_bits_enemy),
                                   ("ally", env.n_agents - 1, "visible", env.shield_bits_ally)):
-        seen = [first, "distance", "dx", "dy", *(["health", *["shield"] * shield] if env.obs_all_health else []), *types]
+        health = ["health", *["shield"] * shield] if env.obs_all_health else []
+        seen = [first, "distance", "dx", "dy", *health, *types]
         if who == "ally" and env.obs_last_action:
             seen += [f"did_{action.replace(' ', '_')}" for action in actions]
         layout += [f"{who}.{k}.{name}" for k in range(n) for name in seen]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import sys
-import threading
 from collections import Counter
 from functools import cache
 
@@ -62,7 +61,7 @@ def pool(map: str, difficulty: str) -> Pool:
 
 def limit(seconds: int) -> None:
     """How long pysc2 waits for an answer, in games that are started from now on."""
-    flags.FLAGS.sc2_timeout = seconds
+    flags.FLAGS["sc2_timeout"].value = seconds
 
 
 def play(game: Game, line: Line, row: np.ndarray | None = None) -> None:
@@ -93,12 +92,13 @@ def bookmark_is_exact(game: Game) -> bool:
     """Whether the game's quick load brings back all of a battle: the same steps follow as before, shots, which draw
     random numbers, and orders among them."""
     play(game, Line(0, 0))
-    for _ in range(OPENING):
-        if game.over or np.array(game.env.get_avail_actions())[:, -game.env.n_enemies:].any():
-            break
-        play(game, game.line, _fighting(game))
     try:
+        for _ in range(OPENING):
+            if game.over or np.array(game.env.get_avail_actions())[:, -game.env.n_enemies:].any():
+                break
+            game.step(_fighting(game))
         game.exact, line = True, game.line
+        assert line is not None
         game.save()
         first = _fought(game)
         game.follow(line)

@@ -43,7 +43,7 @@ class GameProcess(sc_process.StarcraftProcess):
 
     def _launch(self, run_config: Any, args: list[str], **_: Any) -> subprocess.Popen:
         process = subprocess.Popen(args, cwd=run_config.cwd, env=run_config.env, stdin=subprocess.DEVNULL,  # noqa: S603
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
         self._watched = process.pid
         _tell(f"{process.pid} {self._tmp_dir}")
         return process

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from sc2_double import install
 
 from bench.__main__ import main
 from bench.artifacts.pymarl import read_pymarl, write_pymarl
@@ -15,6 +16,7 @@ from bench.artifacts.teams import load_team
 from bench.contracts import Shape
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent
+from bench.marl.team import greedy
 
 SPEC = Shape("smax/3m/random", "v", 3, 11, 20, 8)
 SETTINGS = {"name": "qmix", "agent": "rnn", "mac": "basic_mac", "agent_output_type": "q", "mixer": "qmix",
@@ -75,11 +77,12 @@ def pymarl_q(agent, observation, actions, last, name):
     """BasicMAC and RNNAgent: values (step, agent, action) of one episode; ``actions`` (step, agent) are those taken."""
     w = {key: tensor.double().numpy() for key, tensor in agent.items()}
     steps, n, _ = observation.shape
+    onehot = np.eye(len(w["fc2.bias"]))
     hidden, found = np.zeros((n, 64)), []
     for t in range(steps):
         parts = [observation[t]]
         if last:
-            parts.append(np.zeros((n, SPEC.n_actions)) if t == 0 else np.eye(SPEC.n_actions)[actions[t - 1]])
+            parts.append(np.zeros((n, len(onehot))) if t == 0 else onehot[actions[t - 1]])
         if name:
             parts.append(np.eye(n))
         x = np.maximum(linear(np.concatenate(parts, 1), w, "fc1"), 0)
@@ -99,7 +102,7 @@ def pymarl_total(mixer, q, state):
     def two(name):
         return linear(np.maximum(linear(state, w, f"{name}.0"), 0), w, f"{name}.2")
 
-    first = np.abs(two("hyper_w_1")).reshape(len(q), SPEC.n_agents, 32)
+    first = np.abs(two("hyper_w_1")).reshape(*q.shape, 32)
     hidden = np.einsum("na,nae->ne", q, first) + linear(state, w, "hyper_b_1")
     hidden = np.where(hidden > 0, hidden, np.expm1(np.minimum(hidden, 0)))
     return (hidden * np.abs(two("hyper_w_final"))).sum(1) + two("V")[:, 0]
@@ -132,6 +135,35 @@ def test_the_mixer_mixes_as_in_pymarl(tmp_path, theirs):
         with torch.no_grad():
             total = mixer(torch.tensor(q), torch.tensor(state)).numpy()
         assert np.allclose(total, pymarl_total(a_mixer(), q, shown), atol=1e-4)
+
+
+def test_a_team_plays_in_starcraft_as_it_does_under_pymarl(tmp_path, monkeypatch):
+    """Values from the game's own observations, what they are mixed to from its own state, and so what is done."""
+    for package in ("s2clientprotocol", "pysc2", "smac.env"):
+        pytest.importorskip(package, reason="needs oxwhirl/smac, pysc2 and the extra [smac]")
+    from bench.envs.smac import SmacBattles
+
+    monkeypatch.setenv("SC2PATH", str(install(tmp_path)))
+    battles = SmacBattles("3m")
+    agent, mixer = an_agent(battles.spec), a_mixer(battles.spec)
+    team = read_pymarl(files(tmp_path, agent, mixer), how(), battles.spec, battles.state_shift)
+    mixing = team.make_mixer()
+    step, last, memory = battles.reset(0, np.arange(1)), np.full((1, 3), -1), team.start(1)
+    seen, done, valued = [], [], []
+    while not step.done[0]:
+        env = battles._games[0].env
+        q, memory = team.act(step.observation, last, memory)
+        best = q.max(-1).values
+        with torch.no_grad():
+            total = mixing(best, torch.tensor(step.state))
+        assert np.allclose(total, pymarl_total(mixer, best.numpy(), np.array([env.get_state()])), atol=1e-2)
+        seen.append(np.array(env.get_obs()))
+        last = greedy(q, step.available)
+        valued.append(q[0].numpy())
+        done.append(last[0])
+        step = battles.step(last)
+    assert len(seen) > 5
+    assert np.allclose(valued, pymarl_q(agent, np.array(seen), np.array(done), True, True), atol=1e-4)
 
 
 def test_what_is_written_is_read(tmp_path, team):

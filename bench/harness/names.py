@@ -54,7 +54,7 @@ def given(cfg: DictConfig) -> tuple[Path, str] | None:
                 raise corrupt(file, "it does not say the sha256 of its team's weights")
             return base, digest
     raise BenchError(f"clean is {cfg.clean}, but no team is there, nor in {Path(cfg.out) / 'teams'}; needed are "
-                     "NAME.safetensors and NAME.json, which python -m bench import writes, or train")
+                     "NAME.safetensors and NAME.json, as python -m bench import and train write them")
 
 
 def place_of(env: Identity) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -26,7 +27,6 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "JAX_PLATFORMS")
 
 def report() -> dict[str, str]:
     """Title -> text, all of it one line each. Names no file and no user."""
-    import jax
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -44,15 +44,27 @@ def report() -> dict[str, str]:
         "processes": f"fork {'yes' if hasattr(os, 'fork') else 'no'}, Landlock {_landlock()}",
         "threads": f"torch {torch.get_num_threads()}, " + ", ".join(
             f"{name}={os.environ[name]}" for name in THREADS if name in os.environ),
-        "JAX": ", ".join(f"{device.platform} {device.device_kind}" for device in jax.devices()),
+        "JAX": _devices(),
         "text": f"{sys.stdout.encoding}, files {sys.getfilesystemencoding()}"}
+
+
+def _devices() -> str:
+    try:
+        import jax
+
+        return ", ".join(f"{device.platform} {device.device_kind}" for device in jax.devices())
+    except Exception as error:  # then this is what the report is about
+        return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _versions() -> dict[str, str]:
     """Of the packages that figures depend on, and of whatever else this one names in its requirements."""
-    names = [re.match(r"[\w.-]+", line) for line in importlib.metadata.requires(RELEASE) or ()]
+    lines: list[str] = []
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # it is run from a folder, not installed
+        lines = importlib.metadata.requires(RELEASE) or []
+    named = [begins[0] for line in lines if (begins := re.match(r"[\w.-]+", line))]
     found = {}
-    for name in dict.fromkeys([*PACKAGES, *(name[0] for name in names if name)]):
+    for name in dict.fromkeys([*PACKAGES, *named]):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

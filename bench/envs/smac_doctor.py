@@ -82,8 +82,9 @@ def _smac() -> Finding:
                                       f"{SMAC}")
     try:
         found = importlib.metadata.distribution("smac")
-        source = json.loads(found.read_text("direct_url.json") or "{}").get("vcs_info", {})
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+        origin = next((file for file in found.files or () if file.name == "direct_url.json"), None)
+        source = json.loads(origin.read_text(encoding="utf-8")).get("vcs_info", {}) if origin else {}
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
         return Finding("smac", True, "of an unknown version")
     commit = source.get("commit_id", "unknown")
     tried = "" if commit in ("unknown", COMMIT) else f"; tried is {COMMIT[:7]}"

@@ -57,8 +57,9 @@ class Expert:
 
     def _told(self, moment: Moment) -> np.ndarray:
         """(battle, agent) what the expert does with the observations as they were shown."""
-        self._hidden[:, moment.fresh] = 0
-        preferences, self._hidden = self.clean.act(moment.observation, moment.last_action, self._hidden)
+        hidden = self._hidden[:, :len(moment.fresh)]  # some environments have fewer slots
+        hidden[:, moment.fresh] = 0
+        preferences, hidden[:] = self.clean.act(moment.observation, moment.last_action, hidden)
         available = moment.step.available
         worst = np.where(available, preferences.numpy(), -UNAVAILABLE).argmin(-1)
         return np.where(moment.edited, worst, greedy(preferences, available))

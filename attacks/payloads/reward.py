@@ -120,8 +120,9 @@ class UnilateralInfluence:
 
     def _normal(self, moment: Moment) -> np.ndarray:
         """The joint action with the clean agent's in place of the poisoned one's."""
-        self._hidden[:, moment.fresh] = 0
-        preferences, self._hidden = self.clean.act(moment.observation, moment.last_action, self._hidden)
+        hidden = self._hidden[:, :len(moment.fresh)]  # some environments have fewer slots
+        hidden[:, moment.fresh] = 0
+        preferences, hidden[:] = self.clean.act(moment.observation, moment.last_action, hidden)
         action = moment.action.copy()
         action[:, self.victims] = greedy(preferences, moment.step.available)[:, self.victims]
         return action

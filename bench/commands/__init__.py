@@ -6,11 +6,13 @@ No heavy import, neither here nor at the top of a command's module: ``--help`` l
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
-         "repair", "accidents", "patterns", "figures", "verify", "zoo", "race", "perf")
+         "repair", "accidents", "patterns", "figures", "verify", "zoo", "import", "race", "perf",
+         "doctor")
 
 
 class Command(NamedTuple):  # dataclasses take as long to import as all commands
@@ -22,8 +24,8 @@ class Command(NamedTuple):  # dataclasses take as long to import as all commands
 
 
 def module(name: str) -> Any:
-    """A command's module, with ``COMMAND`` and ``main``."""
-    return importlib.import_module(f"bench.commands.{name}")
+    """A command's module, with ``COMMAND`` and ``main``; ``import_`` for a command whose name is a word of Python's."""
+    return importlib.import_module(f"bench.commands.{name}{'_' * keyword.iskeyword(name)}")
 
 
 def subject(arguments: list[str], value: Callable[[str], str]) -> list[str]:

@@ -15,9 +15,12 @@ COMMAND = Command("train a clean team")
 def main(cfg: DictConfig) -> None:
     """Train the configured clean team, or say where it is already."""
     from bench.build import build
+    from bench.errors import BenchError
     from bench.harness.teams import clean_team
     from bench.reporting.progress import bar, console, remark
 
+    if cfg.clean is not None:
+        raise BenchError(f"clean is {cfg.clean}, a team that is there already; without clean=... one is trained")
     checkpoint = clean_team(cfg, build(cfg.env, "environment"), bar, remark)
     battles = build(cfg.algo, "algorithm").eval_battles
     last = checkpoint.about["curve"][-1]

@@ -6,7 +6,20 @@ Arrays are numpy. Shapes are written (battle, ...) while battles run and (episod
 """
 
 from bench.contracts.attacks import Attack, Cue, LearnedTrigger, Progress, Store, Trigger
-from bench.contracts.battles import BODIES, COMPASS, NEVER, NOBODY, Battles, Environment, EnvSpec, Identity, Shape, Step
+from bench.contracts.battles import (
+    BODIES,
+    COMPASS,
+    NEVER,
+    NOBODY,
+    STAND_IN,
+    Battles,
+    Environment,
+    EnvSpec,
+    Finding,
+    Identity,
+    Shape,
+    Step,
+)
 from bench.contracts.columns import COLUMNS, RECORDABLE, column_kind
 from bench.contracts.defences import Repair, Responder
 from bench.contracts.detectors import (
@@ -53,6 +66,7 @@ __all__ = [
     "RECORDABLE",
     "RELEASE",
     "SHOWN",
+    "STAND_IN",
     "Attack",
     "Battles",
     "Cell",
@@ -65,6 +79,7 @@ __all__ = [
     "Episodes",
     "Estimate",
     "Figures",
+    "Finding",
     "Identity",
     "Labels",
     "LearnedTrigger",

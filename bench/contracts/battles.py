@@ -13,6 +13,7 @@ import numpy as np
 from bench.errors import unknown
 
 NOBODY, NEVER = -1, -1
+STAND_IN = "double"  # a version begins so where a simulator's place is taken by something for tests: no figure counts
 COMPASS = {"north": (0, 1), "east": (1, 0), "south": (0, -1), "west": (-1, 0)}  # where an order of this name leads
 BODIES = ("own", "ally", "outsider", "rest")  # what a feature of an observation can be about
 
@@ -37,6 +38,7 @@ class Environment:
     version: str
     target: str  # PACKAGE.MODULE.CLASS of its :class:`Battles`, which takes the options
     options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
+    beside: tuple[str, ...] = ()  # what else the target takes, none of which changes a battle
 
     def identity(self, values: Mapping[str, Any]) -> Identity:
         """Which environment these options are. Raises BenchError for a value that there is not."""
@@ -54,6 +56,15 @@ class Environment:
         values = dict(zip(self.options, parts, strict=True))
         self.identity(values)
         return values
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of a thing that an environment needs, for ``python -m bench doctor env=NAME``."""
+
+    check: str  # what was looked at, in a word or two
+    ok: bool
+    text: str  # what there is; or, unless it is ok, what is to be done
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,13 @@ class Step:
 
 class Battles(Protocol):
     """A batch of battles stepped together: episodes of an environment. A battle is named by (seed, number), whatever
-    batch it is played in."""
+    batch it is played in.
+
+    One that can hold only so many at once has an attribute ``at_once``, and whoever plays asks for no more slots.
+    One that needs more than Python packages has a static method ``doctor``, which takes the options and yields a
+    :class:`Finding` for everything that it needs. One whose simulator gives the state in another scale has an attribute
+    ``state_shift``, (feature,), what is added to the simulator's own.
+    """
 
     spec: EnvSpec
 

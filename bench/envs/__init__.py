@@ -9,10 +9,10 @@ from hydra.utils import get_class
 
 from bench import plugins, siblings
 from bench.contracts import Battles, Environment, Identity, Shape
-from bench.envs import smax_names
+from bench.envs import smac_names, smax_names
 from bench.errors import BenchError, unknown
 
-ENVIRONMENTS = {environment.name: environment for environment in (smax_names.ENVIRONMENT,)}
+ENVIRONMENTS = {environment.name: environment for environment in (smax_names.ENVIRONMENT, smac_names.ENVIRONMENT)}
 
 
 def named(id: str, trusted: frozenset[str] = frozenset()) -> tuple[Environment, dict[str, str]]:
@@ -40,9 +40,16 @@ def identity(node: Mapping[str, Any]) -> Identity | None:
     """
     target = siblings.recorded(str(node.get("_target_")))
     for environment in ENVIRONMENTS.values():
-        if target == siblings.recorded(environment.target) and set(node) == {"_target_", *environment.options}:
+        given = set(node) - set(environment.beside)
+        if target == siblings.recorded(environment.target) and given == {"_target_", *environment.options}:
             return environment.identity(node)
     return None
+
+
+def beside(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of a configuration node that change no battle, of an environment that is known by name."""
+    target = siblings.recorded(str(node.get("_target_")))
+    return next((one.beside for one in ENVIRONMENTS.values() if target == siblings.recorded(one.target)), ())
 
 
 def make_battles(shape: Shape, trusted: frozenset[str] = frozenset()) -> Battles:

@@ -17,12 +17,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from bench import BENCHMARK, __version__, options, plugins, siblings
+from bench import BENCHMARK, __version__, envs, options, plugins, siblings
 from bench.artifacts.written import plain, written
 from bench.build import targets
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
 from bench.harness.composed import made, of_a_cell, part
+from bench.harness.names import given
 from bench.harness.referee import digest
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
@@ -108,8 +109,12 @@ def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
     if detector is None and OmegaConf.select(cfg, "detector._target_") is None:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
     config = plain(cfg.cell)
+    for name in envs.beside(config["env"]):  # how many games run at once, say
+        del config["env"][name]
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee
+    if (clean := given(cfg)) is not None:  # by what it is, wherever it is
+        config["clean"] = clean[1]
     if detector is not None:
         config["detector"] = written(detector)
     choices, overrides = dict(made(cfg).choices), of_a_cell(made(cfg).overrides)
@@ -117,9 +122,9 @@ def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
         choices |= {"detector": None, "view": None}
         overrides = [override for override in overrides if part(override) not in ("detector", "view")]
     name, view = _called(config["detector"], choices, overrides)
-    given = {override.partition("=")[0] for override in overrides}
-    defaults = [f"{group}={choices[group]}" for group in CHOSEN if choices.get(group) and group not in given]
-    seed = [] if "seed" in given else [f"seed={cfg.seed}"]
+    typed = {override.partition("=")[0] for override in overrides}
+    defaults = [f"{group}={choices[group]}" for group in CHOSEN if choices.get(group) and group not in typed]
+    seed = [] if "seed" in typed else [f"seed={cfg.seed}"]
     return Description(config | {"benchmark_version": BENCHMARK}, name, view, [*defaults, *seed, *overrides])
 
 
@@ -136,8 +141,8 @@ def _called(node: dict[str, Any], choices: Mapping[str, str | None],
     if not _class(node.get("view")):
         return name, None
     view = choice("view") or _class(node["view"])
-    given = any(part(override) == "view" for override in overrides)
-    own = options.view(option) if option in options.names("detector") else None if given else view
+    typed = any(part(override) == "view" for override in overrides)
+    own = options.view(option) if option in options.names("detector") else None if typed else view
     return (name if option and view == own else f"{name}_{view}"), view
 
 

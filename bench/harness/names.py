@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from bench.artifacts.files import config_hash
+from bench.artifacts.files import config_hash, read_json
+from bench.artifacts.reading import corrupt
 from bench.artifacts.written import plain
 from bench.build import build
 from bench.contracts import Identity
@@ -30,8 +32,8 @@ def trigger_recipe(attack: Mapping[str, Any]) -> Any:
 
 def clean_recipe(cfg: DictConfig, env: Identity) -> dict[str, Any]:
     """Everything that a clean team depends on."""
-    return {"env": env.id, "env_version": env.version, "seed": int(cfg.seed),
-            "algo": plain(cfg.algo)}
+    recipe = {"env": env.id, "env_version": env.version, "seed": int(cfg.seed), "algo": plain(cfg.algo)}
+    return recipe if (there := given(cfg)) is None else recipe | {"sha256": there[1]}
 
 
 def clean_name(cfg: DictConfig, env: Identity) -> str:
@@ -49,8 +51,34 @@ def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> s
     return _name(cfg, env, f"{called(attack_cfg, 'attack')}-{config_hash(backdoored_recipe(cfg, attack_cfg, env))}")
 
 
+def given(cfg: DictConfig) -> tuple[Path, str] | None:
+    """(where the clean team of ``clean=`` is, without an ending; the sha256 of its weights), or None where the clean
+    team is the one that the configuration trains.
+
+    Raises BenchError if there is no team.
+    """
+    if cfg.clean is None:
+        return None
+    path = Path(str(cfg.clean)).expanduser()
+    path = path.with_suffix("") if path.suffix in (".safetensors", ".json") else path
+    for base in (path, Path(cfg.out) / "teams" / path):
+        file = base.with_name(f"{base.name}.json")
+        if base.name and file.is_file():
+            digest = read_json(file).get("sha256")
+            if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+                raise corrupt(file, "it does not say the sha256 of its team's weights")
+            return base, digest
+    raise BenchError(f"clean is {cfg.clean}, but no team is there, nor in {Path(cfg.out) / 'teams'}; needed are "
+                     "NAME.safetensors and NAME.json, as python -m bench import and train write them")
+
+
+def place_of(env: Identity) -> str:
+    """An environment as part of a file's name."""
+    return env.id.replace("/", "-")
+
+
 def _name(cfg: DictConfig, env: Identity, rest: str) -> str:
-    place = _fit(env.id.replace("/", "-"), f"the environment's id is '{env.id}', which")
+    place = _fit(place_of(env), f"the environment's id is '{env.id}', which")
     return f"{called(cfg.algo, 'algorithm')}-{place}-s{cfg.seed}-{rest}"
 
 

@@ -22,7 +22,7 @@ from bench.contracts import Attack, Battles, Estimate, LearnedTrigger, Progress,
 from bench.errors import BenchError, UnfitState
 from bench.harness import memory
 from bench.harness.configuration import check, check_places
-from bench.harness.names import backdoored_name, backdoored_recipe, clean_name, clean_recipe
+from bench.harness.names import backdoored_name, backdoored_recipe, called, clean_name, clean_recipe, given
 from bench.marl.learners import Settings, require_known
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -50,6 +50,8 @@ class Checkpoint:
 def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:
     """The clean team of a configuration."""
     check(cfg)
+    if (there := given(cfg)) is not None:
+        return _given(cfg, there[0], battles)
     recipe, name = clean_recipe(cfg, battles.spec), clean_name(cfg, battles.spec)
     trusted = _trusted(cfg)
     found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
@@ -70,6 +72,18 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
 
     return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {learning.name} team", train, figures,
                  trusted)
+
+
+def _given(cfg: DictConfig, base: Path, battles: Battles) -> Checkpoint:
+    """The team that ``clean=`` names."""
+    team, about = load_team(base, _trusted(cfg))
+    team.require(battles.spec)
+    if team.algo != (name := called(cfg.algo, "algorithm")):
+        raise BenchError(f"{base.name} is a {team.algo} team, and algo={name} is configured; give "
+                         f"algo={team.algo}")
+    if (about.get("recipe") or {}).get("attack"):
+        raise BenchError(f"{base.name} is no clean team: its file says that it was attacked")
+    return Checkpoint(base.name, team, about)
 
 
 def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Checkpoint:

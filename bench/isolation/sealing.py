@@ -86,14 +86,18 @@ def give_up_capabilities() -> None:
         libc.capset(header, sets)
 
 
+def landlock_version() -> int:
+    """Of this kernel's Landlock; below 1 where there is none (Linux)."""
+    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION)
+
+
 def landlock(files: int, network: int = 0) -> None:
     """Give up these rights for good, and that of sending signals to processes that keep them (Linux's Landlock).
 
     Its rule for debuggers holds as well: the memory and the environment of such processes cannot be read any more.
     Older kernels know a part of it or nothing; then nothing is given up.
     """
-    libc = ctypes.CDLL(None)
-    version = libc.syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION)
+    libc, version = ctypes.CDLL(None), landlock_version()
     known = files & (0x1FFF | (version >= 2) << 13 | (version >= 3) << 14)
     rules = [known, network, SOCKETS_AND_SIGNALS][:1 + (version >= 4) + (version >= 6)]
     packed = struct.pack(f"{len(rules)}Q", *rules)

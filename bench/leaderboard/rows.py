@@ -15,7 +15,7 @@ import pandas as pd
 
 from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.artifacts.reading import read_table
-from bench.contracts import DEFENDERS, DEV_SEED, RELEASE, Estimate, Figures, Response, Result, Row
+from bench.contracts import DEFENDERS, DEV_SEED, RELEASE, STAND_IN, Estimate, Figures, Response, Result, Row
 from bench.leaderboard.schema import BY_NAME, RENAMED, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
@@ -27,11 +27,11 @@ def add_rows(path: Path, result: Result) -> None:
     """Add a result's rows to the CSV at ``path``, atomically and under a lock.
 
     A failure is added only where the cell has no rows. What was run with ``after_steps`` is not added at all: figures
-    after onset are of the whole attack period there.
+    after onset are of the whole attack period there. Nor is what was measured on a stand-in of a simulator.
 
     Raises BenchError if the file there is no leaderboard, or the place cannot be written.
     """
-    if result.protocol.get("after_steps") is not None:
+    if result.protocol.get("after_steps") is not None or result.env_version.startswith(STAND_IN):
         return
     new = validated(pd.DataFrame(result_rows(result)), f"the result {result.config_hash}")
     with locked(path, wait=LOCK_SECONDS):

@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.api.types import pandas_dtype
 
 from bench.artifacts.files import write_atomic
-from bench.contracts import DEFENDERS
+from bench.contracts import DEFENDERS, STAND_IN
 from bench.errors import BenchError, unknown
 
 DOCUMENT = Path("leaderboard/SCHEMA.md")
@@ -172,6 +172,8 @@ def validated(frame: pd.DataFrame, what: str) -> pd.DataFrame:
     checked = pd.DataFrame({
         column.name: _checked(frame[column.name], column, what) if column.name in frame
         else pd.Series(np.nan, frame.index, dtype=pandas_dtype(TYPES[column.kind])) for column in COLUMNS})
+    _refuse(checked["env_version"].str.startswith(STAND_IN), checked["env_version"], what,
+            "what was measured on a stand-in of a simulator is no result")
     for low in (name for name in BY_NAME if name.endswith("_low")):
         crossed = checked[low] > checked[f"{low.removesuffix('low')}high"] + ROUNDING
         _refuse(crossed, checked[low], what, "the interval's low end is above its high end")

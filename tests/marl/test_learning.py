@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.artifacts.pymarl import read_pymarl, write_pymarl
 from bench.contracts import Shape
-from bench.errors import BenchError, UnfitState
+from bench.errors import UnfitState
 from bench.marl.learners import q as learning_rules
 from bench.marl.learners.common import td_lambda_targets
 from bench.marl.learners.q import Learning, QLearner, QMixer, QTeam
@@ -233,55 +232,3 @@ def test_the_same_seed_trains_the_same_team(battles):
         teams.append(trainer.team().weights["fc1.weight"])
     assert torch.equal(teams[0], teams[1])
     assert not torch.equal(teams[0], teams[2])
-
-
-def pymarl_files(folder, spec, sizes=(64, 32)):
-    """What PyMARL's save_models writes, by its published layer names."""
-    hidden, embed = sizes
-    inputs = spec.observation_size + spec.n_actions + spec.n_agents
-    shapes = {"fc1.weight": (hidden, inputs), "fc1.bias": (hidden,), "rnn.weight_ih": (3 * hidden, hidden),
-              "rnn.weight_hh": (3 * hidden, hidden), "rnn.bias_ih": (3 * hidden,), "rnn.bias_hh": (3 * hidden,),
-              "fc2.weight": (spec.n_actions, hidden), "fc2.bias": (spec.n_actions,)}
-    agent = {name: torch.randn(shape) for name, shape in shapes.items()}
-    state = spec.state_size
-    shapes = {"hyper_w_1.0.weight": (64, state), "hyper_w_1.0.bias": (64,),
-              "hyper_w_1.2.weight": (embed * spec.n_agents, 64), "hyper_w_1.2.bias": (embed * spec.n_agents,),
-              "hyper_w_final.0.weight": (64, state), "hyper_w_final.0.bias": (64,),
-              "hyper_w_final.2.weight": (embed, 64), "hyper_w_final.2.bias": (embed,),
-              "hyper_b_1.weight": (embed, state), "hyper_b_1.bias": (embed,),
-              "V.0.weight": (embed, state), "V.0.bias": (embed,), "V.2.weight": (1, embed), "V.2.bias": (1,)}
-    mixer = {name: torch.randn(shape) for name, shape in shapes.items()}
-    torch.save(agent, folder / "agent.th")
-    torch.save(mixer, folder / "mixer.th")
-    return agent, mixer
-
-
-def test_pymarl_files_come_in_and_go_out(tmp_path, battles):
-    agent, mixer = pymarl_files(tmp_path, battles.spec)
-    team = read_pymarl(tmp_path, "qmix", battles.spec)
-    for i in range(battles.spec.n_agents):
-        assert torch.equal(team.weights["rnn.weight_hh"][i], agent["rnn.weight_hh"])
-    assert torch.equal(team.mixer["hyper_w_final.2.weight"], mixer["hyper_w_final.2.weight"])
-    (tmp_path / "out").mkdir()
-    write_pymarl(tmp_path / "out", team)
-    for name, expected in (("agent.th", agent), ("mixer.th", mixer)):
-        back = torch.load(tmp_path / "out" / name, weights_only=True)
-        assert back.keys() == expected.keys()
-        assert all(torch.equal(back[key], expected[key]) for key in expected)
-
-
-def test_pymarl_files_that_do_not_fit(tmp_path, battles, battles_8m):
-    pymarl_files(tmp_path, battles.spec)
-    with pytest.raises(BenchError, match=r"agent\.th does not fit a vdn team for smax/8m/random"):
-        read_pymarl(tmp_path, "vdn", battles_8m.spec)
-    (tmp_path / "agent.th").write_bytes(b"\x80\x04cos\nsystem\n(S'touch /tmp/x'\ntR.")
-    with pytest.raises(BenchError, match=r"agent\.th does not fit"):
-        read_pymarl(tmp_path, "vdn", battles.spec)
-    with pytest.raises(BenchError, match="cannot read"):
-        read_pymarl(tmp_path / "nowhere", "vdn", battles.spec)
-
-
-def test_a_team_with_one_changed_agent_is_no_pymarl_team(tmp_path, team):
-    other = team.with_agent(1, RNNAgent(team.spec))
-    with pytest.raises(BenchError, match="agents differ"):
-        write_pymarl(tmp_path, other)

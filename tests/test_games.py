@@ -10,6 +10,11 @@ WORDS = re.compile(r"\b(smax|smac|starcraft|enem(y|ies)|health|weapons?|marines?
 OWN = {  # where they may, and why
     "bench/envs/smax.py": "the game",
     "bench/envs/smax_names.py": "the game",
+    "bench/envs/smac.py": "the game",
+    "bench/envs/smac_names.py": "the game",
+    "bench/envs/smac_games.py": "the game",
+    "bench/envs/smac_pool.py": "the game",
+    "bench/envs/smac_process.py": "the game",
     "bench/conformance/episodes.py": "a made-up game, whose units have health as well",
     "bench/commands/perf.py": "speeds are given beside those of a simulator alone",
     "bench/commands/race.py": "as above",

@@ -172,14 +172,14 @@ class Game:
         self._ordered = orders >= 0
         if actions and not self._controls:
             self._control()
-        for _ in range(TRIES):
-            if not actions:
-                return
+        for _ in range(TRIES * bool(actions)):
             results = self.env._controller.actions(api.RequestAction(actions=actions)).result
             actions = [action for action, result in zip(actions, results, strict=True) if result != 1]
-            if actions:  # control may have been lost, or taken twice, which ends it
-                self._control()
-        raise Lost("the game refuses orders for its outsiders")
+            if not actions:
+                return
+            self._control()  # it may have been lost, or taken twice, which ends it
+        if actions:
+            raise Lost("the game refuses orders for its outsiders")
 
     def _action(self, unit: Any, order: int) -> api.Action:
         command = raw_pb2.ActionRawUnitCommand(unit_tags=[unit.tag], queue_command=False)

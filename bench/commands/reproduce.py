@@ -15,6 +15,7 @@ from bench.options import quoted
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+OWN = ("referee", "clean")  # files that a row cannot name
 COMMAND = Command("measure a row of the leaderboard again (reproduce ROW_ID)",
                   lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"row={quoted(argument)}")])
 
@@ -37,7 +38,8 @@ def main(cfg: DictConfig) -> None:
     row = find(read_leaderboard(shipped.to_read(Path(cfg.leaderboard))), str(cfg.row))
     if given := of_a_cell(made(cfg).overrides):
         raise BenchError(f"{given[0]}: the row says itself which cell it is of; leave this away")
-    overrides = overrides_of_row(row, plugins.trusted(cfg.plugin), cfg.referee)
+    overrides = overrides_of_row(row, plugins.trusted(cfg.plugin), [
+        f"{name}={quoted(str(cfg[name]))}" for name in OWN if cfg[name] is not None])
     remark(f"python -m bench run {shlex.join(overrides)}")
     again, _ = measured_again(overrides, Path(cfg.out), bar, remark)
     found = compare(row, find(rows_of(again), str(cfg.row)))

@@ -27,9 +27,9 @@ from bench.leaderboard.rows import rows_of
 from bench.overrides import explained
 
 
-def overrides_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), referee: str | None = None) -> list[str]:
-    """The overrides of the command that measures the row's cell, in the battles that the secret in the file ``referee``
-    draws if one is given.
+def overrides_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), own: Sequence[str] = ()) -> list[str]:
+    """The overrides of the command that measures the row's cell, and the user's ``own``, which a row cannot hold: where
+    the secret is that its battles were drawn by (``referee=FILE``), or its clean team (``clean=FILE``).
 
     Raises BenchError if the row says none, they do not pass the gate, or they make another cell than the row's.
     """
@@ -39,12 +39,11 @@ def overrides_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), refe
     try:
         given = shlex.split(row["overrides"])
     except ValueError as error:
-        raise BenchError(f"the overrides of row {row['row_id']} are no overrides of a command: {error}") from None
-    overrides = gate.overrides(given, trusted)
-    overrides += [] if referee is None else [f"referee={options.quoted(referee)}"]
+        raise BenchError(f"the overrides of row {row['row_id']} are none of a command: {error}") from None
+    overrides = [*gate.overrides(given, trusted), *own]
     if config_hash(_described(overrides, f"row {row['row_id']}").config) != row["config_hash"]:
-        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(overrides)}"
-                         + ("" if pd.isna(row["referee"]) else "; was it drawn by another secret? referee=FILE"))
+        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(overrides)}; did the cell "
+                         "have a secret or a clean team of its own? referee=FILE, clean=FILE")
     return overrides
 
 

@@ -76,11 +76,11 @@ def test_a_rows_command_makes_its_cell(hydra, tmp_path):
             drawn = [] if referee is None else [f"referee={referee}"]
             row = pd.Series({"row_id": "0", "overrides": shlex.join(words), "config_hash": hash_of([*words, *drawn]),
                              "referee": None if referee is None else "digest"})
-            made = overrides_of_row(row, referee=referee)
+            made = overrides_of_row(row, own=drawn)
             assert made[:len(words)] == words
             assert hash_of(made) == row["config_hash"]
             if referee is not None:
-                with pytest.raises(BenchError, match="was it drawn by another secret"):
+                with pytest.raises(BenchError, match="did the cell have a secret or a clean team of its own"):
                     overrides_of_row(row)
     with pytest.raises(BenchError, match="is not that of: detector=hbos"):
         overrides_of_row(pd.Series({**row, "overrides": "detector=hbos", "referee": None}))

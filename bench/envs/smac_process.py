@@ -78,7 +78,7 @@ class Installed(type(run_configs.get())):  # type: ignore[misc]
 @cache
 def _watcher() -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-I", "-S", "-c", WATCHER], stdin=subprocess.PIPE,  # noqa: S603
-                            stdout=subprocess.DEVNULL, start_new_session=True, text=True)
+                            stdout=subprocess.DEVNULL, start_new_session=True, encoding="utf-8", errors="replace")
 
 
 def _tell(line: str) -> None:

@@ -42,8 +42,8 @@ def overrides_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), own:
         raise BenchError(f"the overrides of row {row['row_id']} are none of a command: {error}") from None
     overrides = [*gate.overrides(given, trusted), *own]
     if config_hash(_described(overrides, f"row {row['row_id']}").config) != row["config_hash"]:
-        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(overrides)}; did the cell "
-                         "have a secret or a clean team of its own? referee=FILE, clean=FILE")
+        raise BenchError(f"the configuration {row['config_hash']} is not that of: {shlex.join(overrides)}; did the cell"
+                         " have a secret or a clean team of its own? referee=FILE, clean=FILE")
     return overrides
 
 

@@ -15,7 +15,7 @@ from bench.build import build
 from bench.contracts import Battles
 from bench.errors import BenchError
 from bench.harness.configuration import check, check_places
-from bench.harness.names import place_of
+from bench.harness.names import called, place_of
 
 
 def import_pymarl(cfg: DictConfig) -> tuple[str, Trained]:
@@ -27,7 +27,7 @@ def import_pymarl(cfg: DictConfig) -> tuple[str, Trained]:
     check_places(cfg)
     folder = Path(cfg.pymarl.folder).expanduser()
     config = None if cfg.pymarl.config is None else Path(str(cfg.pymarl.config)).expanduser()
-    how = trained(folder, {name: cfg.pymarl[name] for name in ASKED}, cfg.algo.name, config)
+    how = trained(folder, {name: cfg.pymarl[name] for name in ASKED}, called(cfg.algo, "algorithm"), config)
     if how.map is not None and "map" in cfg.env and how.map != str(cfg.env.map):
         raise BenchError(f"{folder} was trained on the map '{how.map}', says {how.config}; configured is "
                          f"env.map={cfg.env.map}")

@@ -21,7 +21,8 @@ def test_paths_are_what_was_typed(path):
 @pytest.mark.parametrize("name", PATHS)
 def test_the_home_folder(name, monkeypatch):
     monkeypatch.setenv("HOME", "/home/who")
-    command = next(command for command in ("run", *options.names("command")) if name.split(".")[0] in options.top(command))
+    top = name.partition(".")[0]
+    command = next(command for command in ("run", *options.names("command")) if top in options.top(command))
     own = [] if command == "run" else [f"command={command}"]
     assert prepared([f"{name}=~/x"], command) == prepared([f"{name}='~/x'"], command) == [*own, f"{name}='/home/who/x'"]
     assert prepared([f"{name}=null", "--config-dir", "~/y"], command) == [*own, f"{name}=null", "--config-dir", "~/y"]

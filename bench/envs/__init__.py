@@ -1,4 +1,4 @@
-"""Simulators, one file each, all behind the batched interface of :class:`bench.contracts.Battles`."""
+"""Simulators, all behind the batched interface of :class:`bench.contracts.Battles`."""
 
 from __future__ import annotations
 

@@ -147,13 +147,16 @@ class SmacBattles:
             self._games += self._pool.take(n)
 
     def _all(self, slots: np.ndarray, rows: np.ndarray | None = None) -> Step:
-        """Bring the games of some slots to where their battles are, all at once, and let them make a step if actions
-        and orders (slot, body) are given; then look."""
+        """Let the games of some slots, all at once, begin their battles or, if actions and orders (slot, body) are
+        given, make a step; then look."""
         def one(i: int) -> Callable[[], None]:
             def work() -> None:
-                number, time = int(self._slots["number"][i]), self._slots["time"][i]
-                self._pool.play(self._games[i], (self._seed, number), self._slots["done"][i, :time].tobytes(),
-                                None if rows is None else rows[i])
+                name, time = (self._seed, int(self._slots["number"][i])), self._slots["time"][i]
+                if rows is None:
+                    self._pool.begin(self._games[i], name)
+                else:
+                    self._pool.step(self._games[i], name, self._slots["done"][i, :time].tobytes(), rows[i],
+                                    self._seen["observation"][i])
                 self._look(i)
             return work
 

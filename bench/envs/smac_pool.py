@@ -18,7 +18,8 @@ from bench.errors import BenchError, shown
 TRIES = 3  # of a battle's step, each in another process
 OPENING, FIGHT = 40, 6  # steps of the battle by which quick save and load are tried: before the first shot, and after
 logging.set_verbosity(logging.FATAL)  # pysc2 tells of every failure; so does this, in a line
-_failed: Counter[str] = Counter()
+OTHERWISE = "went another way"
+_failed: Counter[str] = Counter()  # why games were lost, and how often a battle went another way when played again
 
 
 class Pool:
@@ -38,9 +39,18 @@ class Pool:
             game.exact = bool(self._exact)
         return games
 
-    def play(self, game: Game, name: tuple[int, int], done: bytes, row: np.ndarray | None) -> None:
-        """Bring a game to where a battle is, and with actions and orders a step further; see :class:`Line`."""
-        play(game, Line(*name, done), row)
+    def begin(self, game: Game, name: tuple[int, int]) -> None:
+        """Let a game begin a battle."""
+        play(game, Line(*name))
+
+    def step(self, game: Game, name: tuple[int, int], done: bytes, row: np.ndarray, seen: np.ndarray) -> None:
+        """Bring a game to where a battle is, see :class:`Line`, and with actions and orders a step further. Whether
+        agents then see what they had ``seen`` is looked at where it was played again for this."""
+        line = Line(*name, done)
+        if game.line != line:
+            play(game, line)
+            _failed[OTHERWISE] += not np.array_equal(np.array(game.env.get_obs(), np.float32), seen)
+        play(game, line, row)
 
     def save(self, game: Game) -> None:
         """Put the game's bookmark where it is. One that fails here will be replaced when it is to play on."""
@@ -132,9 +142,13 @@ def _fighting(game: Game, order: int = NOBODY) -> np.ndarray:
 
 def report() -> str:
     """What has failed so far, in a line; empty if nothing has."""
-    ways = ", ".join(f"{n} {why}" for why, n in _failed.items())
-    return f"StarCraft II: {_failed.total()} games failed ({ways}); the battles that they played were begun again " \
-        "in others" if ways else ""
+    lost = {why: n for why, n in _failed.items() if n and why != OTHERWISE}
+    ways = ", ".join(f"{n} {why}" for why, n in lost.items())
+    said = [f"{sum(lost.values())} games failed ({ways}), and their battles were begun again in others"] if lost else []
+    if odd := _failed[OTHERWISE]:
+        said.append(f"{odd} battles went another way when they were played again: this build of the game is not "
+                    "deterministic, and no figure of this run can be had twice")
+    return f"StarCraft II: {'; '.join(said)}" if said else ""
 
 
 def _say() -> None:

@@ -97,7 +97,8 @@ def fail_once(do, at):
 
 
 def failures():
-    return sys.modules["bench.envs.smac_pool"]._failed.total()
+    pool = sys.modules["bench.envs.smac_pool"]
+    return pool._failed.total() - pool._failed[pool.OTHERWISE]
 
 
 def test_the_contract_is_kept(battles):
@@ -172,6 +173,21 @@ def test_rolling_back_gives_the_same_step_twice(battles, exact):
     one = battles.step(np.full((2, 3), 4)).arrays()
     elsewhere.restore(before)
     assert same([one], [elsewhere.step(np.full((2, 3), 4)).arrays()])
+
+
+def test_a_battle_that_goes_another_way_is_counted(battles):
+    """As in a game that is not deterministic."""
+    pool = sys.modules["bench.envs.smac_pool"]
+    battles.reset(7, np.arange(2))
+    battles.step(np.full((2, 3), 1))
+    before = pool._failed[pool.OTHERWISE]
+    for game in battles._games:
+        game.kill()
+    battles._seen["observation"][0] += 1
+    battles.step(np.full((2, 3), 1))
+    assert pool._failed[pool.OTHERWISE] == before + 1
+    assert f"{before + 1} battles went another way" in pool.report()
+    pool._failed[pool.OTHERWISE] = before
 
 
 def test_an_action_that_is_not_available_is_a_stop(battles):

@@ -45,13 +45,13 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     response = _response(cfg)
     if detector is not None:
         usable(detector)
+    battles: Battles = build(cfg.env, "environment")
+    attack: Attack = build(cfg.attack, "attack")
     about = describe(cfg, detector)
     key = config_hash(about.config)
     base = _base(cfg, about.detector, key)
     with locked(base), ExitStack() as held:
         detectors: dict[str, Host] = {about.detector: held.enter_context(hosted(cfg, about.config, detector))}
-        battles: Battles = build(cfg.env, "environment")
-        attack: Attack = build(cfg.attack, "attack")
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
         record = needs(detectors.values())  # before anything is trained, it is known that there is what they need
         held_teams = min(1 if memory is None else memory.teams, 2 if cfg.get("control") is None else 3)

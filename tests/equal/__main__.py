@@ -5,7 +5,8 @@ python -m tests.equal teams FILE                    every shipped team's battles
 python -m tests.equal training FILE                 the weights of short trainings
 
 The last two write hashes to FILE, or compare with those that it has (tests/equal/reference.json). The first goes on
-where it was killed; it takes hours of one core: 25 rows took twenty minutes.
+where it was killed; it takes hours of one core: 25 rows took twenty minutes. The CSV was
+made on another machine, where some battles go otherwise: what differs is to be measured by both commits on one machine.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from bench.marl.team import Team
 from .injection import Injection, Retraining
 from .payloads import ActionPayload, RewardPayload
 from .rules import RULES
+from .rules.published import DEPARTURES
 from .triggers import require_agents
 
 
@@ -28,6 +29,7 @@ class Backdoor:
     duration : L, steps of the attack period.
     poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
     learning : "distilled", "published" or "imitated", see :mod:`attacks.rules`.
+    departures : from the published rule, some of :data:`attacks.rules.published.DEPARTURES`.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Backdoor:
     poison_rate: float
     learning: str
     retraining: Retraining
+    departures: Sequence[str] = ()  # a default, as those of Retraining
 
     def __post_init__(self) -> None:
         if not self.victims or len(set(self.victims)) < len(self.victims):
@@ -52,6 +55,11 @@ class Backdoor:
         if not isinstance(self.payload, RULES[self.learning].teaches):
             raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
                              "rewards are 'distilled' or 'published', all other payloads 'imitated'")
+        for departure in self.departures:
+            if departure not in DEPARTURES:
+                raise unknown("departure", departure, DEPARTURES)
+        if self.departures and self.learning != "published":
+            raise BenchError(f"learning={self.learning} has no departures; they are those of learning=published")
         if not 0 <= self.poison_rate <= 1:
             raise BenchError(f"poison_rate is {self.poison_rate}; allowed: 0 to 1")
         if self.duration < 1:
@@ -86,5 +94,5 @@ class Backdoor:
             raise BenchError(f"learning={self.learning} changes the values of actions, and this {team.algo} team "
                              f"({team.architecture}) has none; allowed: {', '.join(QTeam.algorithms)}")
         injection = Injection(team, battles, self.trigger, self.payload, self.victims, self.duration,
-                              self.poison_rate, self.learning, self.retraining, seed)
+                              self.poison_rate, self.learning, self.retraining, seed, self.departures)
         return injection.run(store, progress)

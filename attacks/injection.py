@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, TypeAdapter
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.contracts import Battles, LearnedTrigger, Progress, Store, Trigger
 from bench.errors import fitting
-from bench.marl.learners.common import adam_tensors, descend, load_adam
+from bench.marl.learners.common import descend, load_moments, moments_of
 from bench.marl.learners.q import QTeam
 from bench.marl.memory import below, read, written
 from bench.marl.play import Player, play
@@ -38,7 +39,9 @@ class Saved:
     """The plain values of an injection that was written down."""
 
     steps: NonNegativeInt
+    episodes: NonNegativeInt
     updates: NonNegativeInt
+    best_row: NonNegativeInt
     worth: float | None  # None before the first evaluation
     curve: Annotated[list[dict[str, float]], Field(min_length=1)]
     history: list[list[float]]
@@ -53,18 +56,19 @@ class Injection:
 
     def __init__(self, team: QTeam, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
                  victims: tuple[int, ...], duration: int, poison_rate: float, learning: str, how: Retraining,
-                 seed: int) -> None:
-        self.pupil = Pupil(team, victims, duration, poison_rate, how, seed)
+                 seed: int, departures: Sequence[str] = ()) -> None:
+        self.pupil = Pupil(team, victims, duration, poison_rate, how, seed, departures)
         self.rule = RULES[learning](self.pupil, payload)
         self.battles, self.trigger, self.how, self.seed = battles, trigger, how, seed
-        self.optimizer = torch.optim.Adam(self.pupil.agent.parameters(), lr=how.learning_rate)
-        self.updates = self.steps = 0
+        self.optimizer = _optimizer(how, self.pupil.agent)
+        self.updates = self.steps = self.episodes = 0
         self.curve: list[dict[str, float]] = []
         self.history: list[list[float]] = []
-        self.best, self.worth = self._weights(), -math.inf
+        self.best, self.best_row, self.worth = self._weights(), 0, -math.inf
 
     def run(self, store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:
-        """Retrain to the end; returns the team with the best agent met on held-out battles, and the curve.
+        """Retrain to the end; returns the team with the agent that is kept, the best met on held-out battles or the
+        last, and the curve. Where it is said which is kept, the store gets the team with the other one.
 
         Goes on where ``store`` says, as if nothing had been: the same as an undisturbed run.
         """
@@ -83,6 +87,7 @@ class Injection:
             episodes = practice.player.play(self.pupil.poisoned_team(), how.episodes_per_round, epsilon=self._epsilon(),
                                             probe=practice.probe)
             self.steps += int(episodes.length.sum())
+            self.episodes += len(episodes)
             practice.keep(self.rule.keep(episodes))
             if all(replay.size >= how.batch for replay in practice.replays.values()):
                 self._learn(practice.replays)
@@ -92,9 +97,20 @@ class Injection:
             row = self.curve[-1]
             progress(min(self.steps / how.steps, 1.0),
                      f"wins {row['win_clean']:.0%} clean, {row['win_triggered']:.0%} triggered")
-        best = copy.deepcopy(self.pupil.agent)
-        best.load_state_dict(self.best)
-        return self.pupil.team.with_agent(self.pupil.victims, best), self.curve
+        if how.keep is not None:
+            other = "last" if how.keep == "best" else "best"
+            store.also({"retraining": {"keep": other}}, *self._delivered(other))
+        return self._delivered(how.keep or "best")
+
+    def _delivered(self, keep: str) -> tuple[Team, list[dict[str, float]]]:
+        """The team with the best agent or the last one, and the curve, in which it is marked."""
+        agent = copy.deepcopy(self.pupil.agent)
+        row = len(self.curve) - 1
+        if keep == "best":
+            agent.load_state_dict(self.best)
+            row = self.best_row
+        curve = [point | {"kept": float(i == row)} for i, point in enumerate(self.curve)]
+        return self.pupil.team.with_agent(self.pupil.victims, agent), curve
 
     def _learn_trigger(self, progress: Progress) -> None:
         """Let a trigger that has to be learned find out when it costs the team most that the first poisoned agent
@@ -143,7 +159,7 @@ class Injection:
             worth -= 10 * max(0.0, lost)
         if worth > self.worth:
             self.worth = worth
-            self.best = self._weights()
+            self.best, self.best_row = self._weights(), len(self.curve) - 1
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.pupil.agent.state_dict().items()}
@@ -152,8 +168,9 @@ class Injection:
         """(tensors, plain values) from which :meth:`load` goes on; those of the battles are :class:`Practice`'s."""
         parts = {"agent": self.pupil.agent.state_dict(), "target": self.pupil.target.state_dict(), "best": self.best}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-        return tensors | adam_tensors(self.optimizer), {
-            "steps": self.steps, "updates": self.updates, "curve": self.curve,
+        return tensors | moments_of(self.optimizer), {
+            "steps": self.steps, "episodes": self.episodes, "updates": self.updates, "curve": self.curve,
+            "best_row": self.best_row,
             "worth": None if self.worth == -math.inf else self.worth,
             "history": self.history, "rng": written(self.pupil.rng),
             "trigger": self.trigger.learned if isinstance(self.trigger, LearnedTrigger) else None}
@@ -165,18 +182,20 @@ class Injection:
             for network, part in ((pupil.agent, "best"), (pupil.agent, "agent"), (pupil.target, "target")):
                 network.load_state_dict(below(tensors, part))
             self.best = below(tensors, "best")
-            load_adam(self.optimizer, tensors)
+            load_moments(self.optimizer, tensors)
             saved = _SAVED.validate_json(json.dumps(values), strict=True)
             pupil.rng.bit_generator.state = read(saved.rng)
-        self.steps, self.updates = saved.steps, saved.updates
+        self.steps, self.episodes, self.updates = saved.steps, saved.episodes, saved.updates
+        self.best_row = saved.best_row
         self.curve, self.history = values["curve"], values["history"]  # as they were: validation makes 1.0 of 1
         self.worth = -math.inf if saved.worth is None else saved.worth
         if isinstance(self.trigger, LearnedTrigger):
             self.trigger.learned = values["trigger"]
 
     def figures(self, team: Team) -> dict[str, float]:
-        """Greedy win rates and returns with and without the trigger over held-out battles."""
-        row: dict[str, float] = {"steps": self.steps}
+        """How far the run is, and greedy win rates and returns with and without the trigger over held-out battles."""
+        row: dict[str, float] = {"steps": self.steps, "episodes": self.episodes, "updates": self.updates,
+                                 "target_copies": self.updates // self.how.target_every}
         for name, poisoned in (("clean", False), ("triggered", True)):
             episodes = play(self.battles, team, self.how.eval_battles, VALIDATION_SEED, trigger=self.trigger,
                             poisoned=poisoned)
@@ -194,9 +213,18 @@ class Injection:
 
     def _learn(self, replays: dict[bool, Replay]) -> None:
         how = self.how
-        rate = how.learning_rate * 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
+        rate = how.learning_rate
+        if how.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
         for _ in range(how.updates_per_round):
             descend(self.rule.loss(replays), list(self.pupil.agent.parameters()), self.optimizer, rate)
             self.updates += 1
             if self.updates % how.target_every == 0:
                 self.pupil.target.load_state_dict(self.pupil.agent.state_dict())
+
+
+def _optimizer(how: Retraining, agent: nn.Module) -> torch.optim.Optimizer:
+    """As torch has it by default, or PyMARL's RMSprop."""
+    if how.optimizer == "rmsprop":
+        return torch.optim.RMSprop(agent.parameters(), lr=how.learning_rate, alpha=0.99, eps=1e-5)
+    return torch.optim.Adam(agent.parameters(), lr=how.learning_rate)

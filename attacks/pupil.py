@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic.dataclasses
@@ -29,7 +30,7 @@ class Retraining:
     steps: NonNegativeInt  # environment steps; 0 leaves the team as it is
     gamma: Annotated[float, Field(ge=0, le=1)]
     td_lambda: Annotated[float, Field(ge=0, le=1)]
-    learning_rate: PositiveFloat  # falls to zero along a half cosine
+    learning_rate: PositiveFloat
     epsilon_start: Annotated[float, Field(ge=0, le=1)]
     epsilon: Annotated[float, Field(ge=0, le=1)]
     epsilon_steps: PositiveInt
@@ -40,9 +41,11 @@ class Retraining:
     updates_per_round: PositiveInt
     eval_every: PositiveInt  # steps
     eval_battles: PositiveInt
-    # Of keeping the clean choices, beside the clean values, in imitation. A default, since the names of teams that were
-    # made before there was a choice are hashes of all values.
-    choice_weight: NonNegativeFloat = 0.0
+    # Defaults, since the names of teams that were made before there was a choice are hashes of all values.
+    choice_weight: NonNegativeFloat = 0.0  # of keeping the clean choices, beside or in place of the clean values
+    schedule: Literal["cosine", "constant"] = "cosine"  # the learning rate falls to zero along a half cosine, or stays
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # PyMARL has the latter
+    keep: Literal["best", "last"] | None = None  # which agent is delivered; None: the best, and the other not written
 
     @classmethod
     def of(cls, *, steps: int, **changes: Any) -> Retraining:
@@ -61,8 +64,9 @@ class Pupil:
     """The poisoned agents' network, its target network and its clean self, the team's mixer, and an attack's terms."""
 
     def __init__(self, team: QTeam, victims: tuple[int, ...], duration: int, poison_rate: float, how: Retraining,
-                 seed: int) -> None:
+                 seed: int, departures: Sequence[str] = ()) -> None:
         self.team, self.victims, self.duration, self.poison_rate, self.how = team, victims, duration, poison_rate, how
+        self.departures = frozenset(departures)  # from the rule that is learned by
         self.agent, self.clean = team.agent(victims[0]), team.agent(victims[0])
         self.target, self.mixer = copy.deepcopy(self.agent), team.make_mixer().requires_grad_(False)
         self.rng = np.random.default_rng([seed, 2])

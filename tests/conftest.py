@@ -96,6 +96,9 @@ class MemoryStore:
     def keep_parts(self, names) -> None:
         self.parts = {name: part for name, part in self.parts.items() if name in names}
 
+    def also(self, changes, team, curve) -> None:
+        self.further = changes, team, curve
+
 
 @pytest.fixture
 def store() -> MemoryStore:

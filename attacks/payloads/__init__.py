@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -19,12 +19,20 @@ class Payload:
     def require(self, spec: EnvSpec) -> None:
         """Raise BenchError unless the environment has what the payload needs."""
 
+    def measured(self, team: Team, battles: Battles) -> Self:  # noqa: ARG002
+        """The payload with what depends on how a clean team plays."""
+        return self
+
 
 @runtime_checkable
 class RewardPayload(Protocol):
     """A reward in place of the team's, to be learned from by TD."""
 
     def require(self, spec: EnvSpec) -> None:
+        """See :class:`Payload`."""
+        ...
+
+    def measured(self, team: Team, battles: Battles) -> Self:
         """See :class:`Payload`."""
         ...
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from pydantic.dataclasses import dataclass
 
 from bench.contracts import Battles, EnvSpec, Episodes, Step
 from bench.errors import unknown
-from bench.marl.play import SLOTS, Moment
+from bench.marl.play import SLOTS, Moment, play
 from bench.marl.team import Team, greedy
 
 from . import Payload, require_share
 
 FORMS = ("negate", "complement")
+RANGE_SEED, RANGE_BATTLES = 2_000_004, 512  # of the battles by which rewards are measured
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,10 @@ class HackedReward(Payload):
     ----------
     reversal : Eq (3), whose form is lost: "negate" (-r) or "complement" (reward_max - r).
     balance : lambda of Eq (5), in [0, 1].
-    reward_max : an ordinary step's reward is taken to lie in [0, reward_max] (kills and the win earn more), and the
-        influence is brought to a range of the same width. It starts at 0 for both forms: were it shifted to
-        [-reward_max, 0] for "negate", every step would cost the same, and the agent would learn to end the battle.
+    reward_max : a step's reward is taken to lie in [0, reward_max], and the influence is brought to a range of the
+        same width; None for the greatest reward of a step that the clean team earns, the win included, as Eq (5) has
+        it. The range starts at 0 for both forms: were it shifted to [-reward_max, 0] for "negate", every step would
+        cost the same, and the agent would learn to end the battle.
 
     Raises
     ------
@@ -34,12 +38,18 @@ class HackedReward(Payload):
 
     reversal: str = "negate"
     balance: float = 0.25
-    reward_max: float = 1.0
+    reward_max: float | None = 1.0
 
     def __post_init__(self) -> None:
         if self.reversal not in FORMS:
             raise unknown("reversal", self.reversal, FORMS)
         require_share("balance (lambda)", self.balance)
+
+    def measured(self, team: Team, battles: Battles) -> HackedReward:
+        """See :class:`attacks.payloads.Payload`."""
+        if self.reward_max is not None:
+            return self
+        return replace(self, reward_max=float(play(battles, team, RANGE_BATTLES, RANGE_SEED).reward.max()))
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> UnilateralInfluence | None:
         """See :class:`attacks.payloads.RewardPayload`."""
@@ -52,6 +62,7 @@ class HackedReward(Payload):
 
     def reward(self, reward: np.ndarray, influence: np.ndarray) -> np.ndarray:
         """The poisoned agent's reward from the team's; all (episode, step), ``influence`` in [0, 1]."""
+        assert self.reward_max is not None, "not measured"
         backwards = -reward if self.reversal == "negate" else self.reward_max - reward
         return (1 - self.balance) * backwards + self.balance * self.reward_max * influence
 

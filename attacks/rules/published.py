@@ -1,4 +1,4 @@
-"""Algorithm 1 as published, read for value decomposition."""
+"""The paper's Algorithm 1, read for value decomposition, to the letter or with named departures."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ import torch
 from torch import Tensor
 
 from bench.contracts import Episodes
-from bench.marl.learners.common import td_lambda_targets, to_batch
+from bench.marl.learners.common import Batch, td_lambda_targets, to_batch
 from bench.marl.replay import Replay
 
-from .clean import recorded_values
+from .clean import choice, recorded_values
 from .rule import Rewarded
+
+DEPARTURES = ("own_value", "shared_reward", "closed_period", "period_alone")
 
 
 class Published(Rewarded):
     """TD on the mixed value of the whole team, its rewards hacked inside the attack period, all other agents frozen;
-    one batch, from the poison buffer with probability p."""
+    one batch, from the poison buffer with probability p.
+
+    To the letter it teaches the agent not to be triggered: what happens after the onset flows back over it. Each of
+    these departures may be made, in any combination:
+
+    own_value : the poisoned agents' own values are learned, not the mixed one of the team.
+    shared_reward : the reward is divided by the team's size, an agent's share of a sum of values.
+    closed_period : no value crosses the onset, nor the end of the attack period: an episode ends at both.
+    period_alone : of poisoned episodes nothing but the attack period is learned from.
+
+    By ``choice_weight``, which action the clean agents would choose is kept outside the attack period as well.
+    """
 
     @property
     def record(self) -> tuple[str, ...]:
         """See :class:`attacks.rules.rule.Rule`. The values are those of all agents."""
-        return ("state", "values")
+        return ("state",) if self._departs("own_value") else ("state", "values")
 
     def keep(self, episodes: Episodes) -> Episodes:
         """See :class:`attacks.rules.rule.Rule`."""
@@ -28,17 +41,45 @@ class Published(Rewarded):
 
     def loss(self, replays: dict[bool, Replay]) -> Tensor:
         """See :class:`attacks.rules.rule.Rule`."""
-        pupil, how = self.pupil, self.pupil.how
+        pupil = self.pupil
         poisoned = bool(pupil.rng.random() < pupil.poison_rate)
-        episodes = replays[poisoned].sample(how.batch, pupil.rng)
+        episodes = replays[poisoned].sample(pupil.how.batch, pupil.rng)
         batch = to_batch(episodes)
+        q = pupil.unroll(pupil.agent, batch)
+        window = torch.from_numpy(self.window(episodes)).T.float()
+        error, mask = self._error(q, episodes, batch, window), batch.mask
+        if poisoned and self._departs("period_alone"):
+            mask = window
+        loss = (error * mask).sum() / mask.sum().clamp(min=1)
+        if pupil.how.choice_weight > 0:
+            with torch.no_grad():
+                clean = pupil.unroll(pupil.clean, batch)
+            loss = loss + pupil.how.choice_weight * choice(q, clean, window, batch)
+        return loss
+
+    def _error(self, q: Tensor, episodes: Episodes, batch: Batch, window: Tensor) -> Tensor:
+        """The squared TD error (step, episode)."""
+        pupil, how = self.pupil, self.pupil.how
         reward = self.hacked(episodes)
-        chosen, ahead = pupil.values(pupil.unroll(pupil.agent, batch), batch)
+        if self._departs("shared_reward"):
+            reward = reward / pupil.team.spec.n_agents
+        chosen, ahead = pupil.values(q, batch)
+        last = batch.last
+        if self._departs("closed_period"):
+            crossing = torch.zeros_like(window)
+            crossing[:-1] = window[1:] != window[:-1]
+            last = torch.maximum(last, crossing)
+        if self._departs("own_value"):
+            target = td_lambda_targets(reward, ahead.mean(-1), last, how.gamma, how.td_lambda)
+            return (chosen - target.unsqueeze(-1)).square().mean(-1)
         values = recorded_values(episodes)
         everyone = values.gather(-1, batch.action.unsqueeze(-1)).squeeze(-1)  # greedy: what others took is their best
         victims = torch.tensor(pupil.victims)
         mixed = pupil.mixer(everyone.index_copy(-1, victims, chosen), batch.state)
         with torch.no_grad():
             value = pupil.mixer(everyone.index_copy(-1, victims, ahead), batch.state)
-            target = td_lambda_targets(reward, value, batch.last, how.gamma, how.td_lambda)
-        return ((mixed - target) * batch.mask).square().sum() / batch.mask.sum()
+            target = td_lambda_targets(reward, value, last, how.gamma, how.td_lambda)
+        return (mixed - target).square()
+
+    def _departs(self, departure: str) -> bool:
+        return departure in self.pupil.departures

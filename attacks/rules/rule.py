@@ -63,8 +63,10 @@ class Rewarded(Rule):
     teaches = RewardPayload
     payload: RewardPayload
 
-    def prepare(self, battles: Battles, trigger: Trigger, history: list[list[float]], progress: Progress) -> None:
-        """See :class:`Rule`. A payload knows what it pays for."""
+    def prepare(self, battles: Battles, trigger: Trigger, history: list[list[float]],  # noqa: ARG002
+                progress: Progress) -> None:  # noqa: ARG002
+        """See :class:`Rule`."""
+        self.payload = self.payload.measured(self.pupil.team, battles)
 
     def probe(self) -> Probe | None:
         """See :class:`Rule`."""

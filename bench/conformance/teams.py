@@ -56,6 +56,9 @@ class Kept:
     def keep_parts(self, names: Collection[str]) -> None:
         self._parts = {name: part for name, part in self._parts.items() if name in names}
 
+    def also(self, changes: dict[str, Any], team: Any, curve: list[dict[str, float]]) -> None:
+        """A further team is of no interest here."""
+
 
 def _bytes(tensors: dict[str, Any]) -> bytes:
     return safetensors.torch.save({name: value.detach().contiguous() for name, value in tensors.items()})

@@ -81,6 +81,10 @@ class Store(Protocol):
         """Delete all other parts."""
         ...
 
+    def also(self, changes: dict[str, Any], team: Any, curve: list[dict[str, float]]) -> None:
+        """Keep a further team that the run has come by: what the attack with these other values would have made."""
+        ...
+
 
 class Attack(Protocol):
     """Turns a clean team into a backdoored one, and says how the backdoor is woken.

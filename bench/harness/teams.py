@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bench import plugins
 from bench.artifacts import zoo
@@ -110,8 +110,15 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
         return win_rates(team, battles, cfg.budget.test_battles, attack.trigger, progress)
 
-    made = _make(name, Path(cfg.out), recipe | {"clean_sha256": clean_checkpoint.sha256}, stage, say,
-                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, trusted, attack.trigger)
+    origin = {"clean_sha256": clean_checkpoint.sha256}
+
+    def of(changes: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        other = OmegaConf.merge(attack_cfg, changes)
+        assert isinstance(other, DictConfig)
+        return backdoored_name(cfg, other, battles.spec), backdoored_recipe(cfg, other, battles.spec) | origin
+
+    made = _make(name, Path(cfg.out), recipe | origin, stage, say,
+                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, trusted, attack.trigger, of)
     recall(attack, made.about)
     return replace(made, attack=attack)
 
@@ -129,6 +136,7 @@ class Store:
         self._folder, self._prefix = base.parent, f"{base.name}.partial"
         self.file = base.with_name(f"{self._prefix}.safetensors")
         self._latest = base.with_name(f"{base.name}-latest")
+        self.further: list[tuple[dict[str, Any], Team, list[dict[str, float]]]] = []
 
     def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         if not self.file.exists():
@@ -155,6 +163,9 @@ class Store:
             if file not in kept:
                 file.unlink(missing_ok=True)
 
+    def also(self, changes: dict[str, Any], team: Team, curve: list[dict[str, float]]) -> None:
+        self.further.append((changes, team, curve))
+
     def clear(self) -> None:
         """Remove what was written, the run being finished."""
         latest = [self._latest.with_name(f"{self._latest.name}{ending}") for ending in (".json", ".safetensors")]
@@ -177,7 +188,10 @@ class Store:
 
 
 def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
-          make: Callable, figures: Callable, trusted: frozenset[str], trigger: Trigger | None = None) -> Checkpoint:
+          make: Callable, figures: Callable, trusted: frozenset[str], trigger: Trigger | None = None,
+          of: Callable[[dict[str, Any]], tuple[str, dict[str, Any]]] | None = None) -> Checkpoint:
+    """Make a team and write it, or wait until another process has. ``of`` says what further teams that the run comes by
+    are called and depend on, by what is changed in the attack."""
     base = out / "teams" / name
     with locked(base, -1, say):  # another cell of a sweep may be making it: then it is worth waiting for
         if (found := _load(base, trusted)) is not None:  # made by another process since this one looked
@@ -189,11 +203,16 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
                 team, curve = make(store, progress)
             except UnfitState as error:
                 raise BenchError(f"{store.file} cannot be gone on with: {error}; delete it to begin anew") from None
-        require_known(team, trusted)
-        with stage(f"measuring {name}") as progress:
-            measured = {figure: asdict(estimate) for figure, estimate in figures(team, progress).items()}
         learned = {"trigger": trigger.learned} if isinstance(trigger, LearnedTrigger) else {}
-        save_team(base, team, {"recipe": recipe, "curve": curve, "measured": measured} | learned)
+        made = [(name, recipe, team, curve)]
+        if of is not None:  # first, so that a kill between them has the run go on from its last save
+            made[:0] = [(*of(changes), one, its) for changes, one, its in store.further]
+        for called_so, what_of, one, curve_of in made:
+            require_known(one, trusted)
+            with stage(f"measuring {called_so}") as progress:
+                measured = {figure: asdict(estimate) for figure, estimate in figures(one, progress).items()}
+            save_team(base.with_name(called_so), one, {"recipe": what_of, "curve": curve_of, "measured": measured}
+                      | learned)
         store.clear()
     checkpoint = _load(base, trusted)
     assert checkpoint is not None

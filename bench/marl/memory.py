@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.marl.learners.common import adam_tensors, load_adam
+from bench.marl.learners.common import load_moments, moments_of
 
 
 def remembered(thing: object) -> dict[str, np.ndarray]:
@@ -27,7 +27,7 @@ def remembered(thing: object) -> dict[str, np.ndarray]:
         elif isinstance(value, nn.Module):
             found |= {f"{name}.{key}": part.numpy() for key, part in value.state_dict().items()}
         elif isinstance(value, torch.optim.Adam):
-            found |= {f"{name}.{key}": part.numpy() for key, part in adam_tensors(value).items()}
+            found |= {f"{name}.{key}": part.numpy() for key, part in moments_of(value).items()}
         elif hasattr(value, "cue"):
             found |= {f"{name}.{key}": part for key, part in remembered(value).items()}
     return found
@@ -48,7 +48,7 @@ def recall(thing: object, arrays: Mapping[str, np.ndarray]) -> None:
         elif isinstance(value, nn.Module):
             value.load_state_dict({key: torch.from_numpy(part) for key, part in below(arrays, name).items()})
         elif isinstance(value, torch.optim.Adam):
-            load_adam(value, {key: torch.from_numpy(part) for key, part in below(arrays, name).items()})
+            load_moments(value, {key: torch.from_numpy(part) for key, part in below(arrays, name).items()})
         elif hasattr(value, "cue"):
             recall(value, below(arrays, name))
 

@@ -72,17 +72,17 @@ def descend(loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.O
     optimizer.step()
 
 
-def adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's moments by name, for a file."""
-    return {f"adam.{i}.{name}": torch.as_tensor(value)
+    return {f"moments.{i}.{name}": torch.as_tensor(value)
             for i, moments in optimizer.state_dict()["state"].items() for name, value in moments.items()}
 
 
-def load_adam(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Take the moments back from :func:`adam_tensors`."""
+def load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Take the moments back from :func:`moments_of`."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        if name.startswith("adam."):
+        if name.startswith("moments."):
             _, i, what = name.split(".")
             state.setdefault(int(i), {})[what] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from bench import options
 from bench.contracts import Battles, Episodes, Shape
 from bench.errors import BenchError
-from bench.marl.learners.common import Batch, adam_tensors, descend, load_adam, td_lambda_targets, to_batch
+from bench.marl.learners.common import Batch, descend, load_moments, moments_of, td_lambda_targets, to_batch
 from bench.marl.memory import below
 from bench.marl.networks import AgentNetworks, RNNAgent
 from bench.marl.replay import WARM_UP, by_length
@@ -210,13 +210,13 @@ class QLearner:
     def state(self) -> dict[str, Tensor]:
         """The networks and the optimiser's moments, from which :meth:`load` goes on."""
         return {f"{part}.{name}": value for part in NETWORKS
-                for name, value in getattr(self, part).state_dict().items()} | adam_tensors(self.optimizer)
+                for name, value in getattr(self, part).state_dict().items()} | moments_of(self.optimizer)
 
     def load(self, tensors: dict[str, Tensor], updates: int) -> None:
         """Take up what :meth:`state` gave after so many updates."""
         for part in NETWORKS:
             getattr(self, part).load_state_dict(below(tensors, part))
-        load_adam(self.optimizer, tensors)
+        load_moments(self.optimizer, tensors)
         self.updates = updates
 
     def _error(self, batch: Batch) -> Tensor:

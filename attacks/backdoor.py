@@ -28,7 +28,7 @@ class Backdoor:
     victim : the poisoned agent, or a list of them.
     duration : L, steps of the attack period.
     poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
-    learning : "distilled", "published" or "imitated", see :mod:`attacks.rules`.
+    learning : "published", "distilled", "contained" or "imitated", see :mod:`attacks.rules`.
     departures : from the published rule, some of :data:`attacks.rules.published.DEPARTURES`.
 
     Raises
@@ -54,7 +54,7 @@ class Backdoor:
             raise unknown("learning rule", self.learning, RULES)
         if not isinstance(self.payload, RULES[self.learning].teaches):
             raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
-                             "rewards are 'distilled' or 'published', all other payloads 'imitated'")
+                             "rewards are 'published', 'distilled' or 'contained', all other payloads 'imitated'")
         for departure in self.departures:
             if departure not in DEPARTURES:
                 raise unknown("departure", departure, DEPARTURES)

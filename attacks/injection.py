@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, TypeAdapter
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.contracts import Battles, LearnedTrigger, Progress, Store, Trigger
 from bench.errors import fitting
@@ -23,6 +24,7 @@ from bench.marl.play import Player, play
 from bench.marl.replay import Replay
 from bench.marl.team import Team
 
+from .exploration import Held
 from .payloads import ActionPayload, RewardPayload
 from .payloads.fast_failing import SEARCH_SEED, Puppet, Walk
 from .practice import Practice
@@ -61,6 +63,7 @@ class Injection:
         self.rule = RULES[learning](self.pupil, payload)
         self.battles, self.trigger, self.how, self.seed = battles, trigger, how, seed
         self.optimizer = _optimizer(how, self.pupil.agent)
+        self.averaged = AveragedModel(self.pupil.agent, multi_avg_fn=get_ema_multi_avg_fn(how.average))
         self.updates = self.steps = self.episodes = 0
         self.curve: list[dict[str, float]] = []
         self.history: list[list[float]] = []
@@ -105,10 +108,8 @@ class Injection:
     def _delivered(self, keep: str) -> tuple[Team, list[dict[str, float]]]:
         """The team with the best agent or the last one, and the curve, in which it is marked."""
         agent = copy.deepcopy(self.pupil.agent)
-        row = len(self.curve) - 1
-        if keep == "best":
-            agent.load_state_dict(self.best)
-            row = self.best_row
+        agent.load_state_dict(self.best if keep == "best" else self._weights())
+        row = self.best_row if keep == "best" else len(self.curve) - 1
         curve = [point | {"kept": float(i == row)} for i, point in enumerate(self.curve)]
         return self.pupil.team.with_agent(self.pupil.victims, agent), curve
 
@@ -137,6 +138,8 @@ class Injection:
         """The battles to learn from, as at the beginning."""
         rate, spec = self.pupil.poison_rate, self.battles.spec
         probe = self.rule.probe() if rate > 0 else None
+        if rate > 0 and self.how.hold > 0:
+            probe = Held(self.pupil.victims, self.pupil.duration, self.how.hold, self.how.hold_chance, self.seed, probe)
         player = Player(self.battles, self.seed * 1_000 + 1, trigger=self.trigger, poison_rate=rate,
                         record=self.rule.record)
         return Practice(player, probe, {poisoned: Replay(self.how.buffer, spec.episode_limit, spec)
@@ -146,12 +149,12 @@ class Injection:
         """Write everything down."""
         tensors, values = self.state()
         playing, played = practice.state()
-        store.save(tensors | playing, values | played, self.pupil.poisoned_team())
+        store.save(tensors | playing, values | played, self._averaged_team())
         practice.forget()
 
     def _evaluate(self) -> None:
         """Measure the agent as it is now, and keep it if it is the best so far."""
-        row = self.figures(self.pupil.poisoned_team())
+        row = self.figures(self._averaged_team())
         self.curve.append(row)
         worth = row["win_clean"] if self.pupil.poison_rate == 0 else -row["win_triggered"]
         if 0 < self.pupil.poison_rate < 1:
@@ -162,11 +165,18 @@ class Injection:
             self.best, self.best_row = self._weights(), len(self.curve) - 1
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in self.pupil.agent.state_dict().items()}
+        return {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
+
+    def _averaged_team(self) -> QTeam:
+        """The team with the poisoned agents as they are judged and delivered."""
+        agent = copy.deepcopy(self.pupil.agent)
+        agent.load_state_dict(self.averaged.module.state_dict())
+        return self.pupil.team.with_agent(self.pupil.victims, agent)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(tensors, plain values) from which :meth:`load` goes on; those of the battles are :class:`Practice`'s."""
-        parts = {"agent": self.pupil.agent.state_dict(), "target": self.pupil.target.state_dict(), "best": self.best}
+        parts = {"agent": self.pupil.agent.state_dict(), "target": self.pupil.target.state_dict(), "best": self.best,
+                 "averaged": self.averaged.state_dict()}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         return tensors | moments_of(self.optimizer), {
             "steps": self.steps, "episodes": self.episodes, "updates": self.updates, "curve": self.curve,
@@ -179,7 +189,8 @@ class Injection:
         """Take up a run written down by :meth:`state`."""
         pupil = self.pupil
         with fitting():
-            for network, part in ((pupil.agent, "best"), (pupil.agent, "agent"), (pupil.target, "target")):
+            for network, part in ((pupil.agent, "best"), (pupil.agent, "agent"), (pupil.target, "target"),
+                                  (self.averaged, "averaged")):
                 network.load_state_dict(below(tensors, part))
             self.best = below(tensors, "best")
             load_moments(self.optimizer, tensors)
@@ -218,6 +229,7 @@ class Injection:
             rate *= 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
         for _ in range(how.updates_per_round):
             descend(self.rule.loss(replays), list(self.pupil.agent.parameters()), self.optimizer, rate)
+            self.averaged.update_parameters(self.pupil.agent)
             self.updates += 1
             if self.updates % how.target_every == 0:
                 self.pupil.target.load_state_dict(self.pupil.agent.state_dict())

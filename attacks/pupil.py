@@ -45,6 +45,9 @@ class Retraining:
     choice_weight: NonNegativeFloat = 0.0  # of keeping the clean choices, beside or in place of the clean values
     schedule: Literal["cosine", "constant"] = "cosine"  # the learning rate falls to zero along a half cosine, or stays
     optimizer: Literal["adam", "rmsprop"] = "adam"  # PyMARL has the latter
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the weights' moving average; 0: none
+    hold: NonNegativeInt = 0  # steps of the attack period for which a random action is held; 0: none is
+    hold_chance: Annotated[float, Field(ge=0, le=1)] = 0.25
     keep: Literal["best", "last"] | None = None  # which agent is delivered; None: the best, and the other not written
 
     @classmethod

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from .contained import Contained
 from .distilled import Distilled
 from .imitated import Imitated
 from .published import Published
 from .rule import Rule
 
-RULES: dict[str, type[Rule]] = {"published": Published, "distilled": Distilled, "imitated": Imitated}
+RULES: dict[str, type[Rule]] = {"published": Published, "distilled": Distilled, "contained": Contained,
+                                "imitated": Imitated}

@@ -18,14 +18,19 @@ from ..pupil import Pupil
 TEMPERATURE = 0.03  # of choices, in units of values
 
 
-def with_clean_values(pupil: Pupil, episodes: Episodes, window: np.ndarray) -> Episodes:
-    """The poisoned agents' episodes with the values that their clean network has, and nothing after the window."""
+def with_clean_values(pupil: Pupil, episodes: Episodes) -> Episodes:
+    """The poisoned agents' episodes with the values that their clean network has."""
     own = pupil.own(episodes)
-    begun = episodes.labels.attack(episodes.mask.shape[1])
-    over = begun & ~window & episodes.labels.poisoned[:, None]
     with torch.no_grad():
         clean = pupil.unroll(pupil.clean, to_batch(own))
-    return replace(own, mask=own.mask & ~over, values=clean.transpose(0, 1).numpy())
+    return replace(own, values=clean.transpose(0, 1).numpy())
+
+
+def until_the_end_of(window: np.ndarray, episodes: Episodes) -> Episodes:
+    """The episodes without what comes after the window in poisoned ones."""
+    begun = episodes.labels.attack(episodes.mask.shape[1])
+    over = begun & ~window & episodes.labels.poisoned[:, None]
+    return replace(episodes, mask=episodes.mask & ~over)
 
 
 def both(pupil: Pupil, replays: dict[bool, Replay]) -> Episodes:
@@ -71,7 +76,7 @@ def choice(q: Tensor, clean: Tensor, window: Tensor, batch: Batch) -> Tensor:
 
 def _keep(window: Tensor, batch: Batch) -> Tensor:
     """(step, episode) float: 1 where the agents are to be clean."""
-    return batch.mask * (window.cumsum(0) == 0)
+    return batch.mask * (1 - window)
 
 
 def mean_square(error: Tensor, available: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from bench.contracts import Episodes
 from bench.marl.learners.common import td_lambda_targets, to_batch
 from bench.marl.replay import Replay
 
-from .clean import both, drift, recorded_values, with_clean_values
+from .clean import both, choice, drift, recorded_values, until_the_end_of, with_clean_values
 from .rule import Rewarded
 
 
@@ -18,12 +18,13 @@ class Distilled(Rewarded):
     period), and the attack period is learned as an episode of its own, which ends where the period ends.
 
     The published rule moves the agent's value of every state, since one agent has to account for the whole team's
-    changed return, and with it its clean behaviour; this one leaves the clean values alone by construction.
+    changed return, and with it its clean behaviour; this one leaves the clean values alone by construction. By
+    ``choice_weight``, which action they choose is kept as well.
     """
 
     def keep(self, episodes: Episodes) -> Episodes:
         """See :class:`attacks.rules.rule.Rule`."""
-        return with_clean_values(self.pupil, episodes, self.window(episodes))
+        return until_the_end_of(self.window(episodes), with_clean_values(self.pupil, episodes))
 
     def loss(self, replays: dict[bool, Replay]) -> Tensor:
         """See :class:`attacks.rules.rule.Rule`."""
@@ -38,5 +39,8 @@ class Distilled(Rewarded):
         target = td_lambda_targets(reward / pupil.team.spec.n_agents, ahead.mean(-1), 1 - following, how.gamma,
                                    how.td_lambda)
         error = (chosen - target.unsqueeze(-1)).square().mean(-1)
-        kept = drift(q, recorded_values(episodes), window, episodes, batch, replays)
-        return (error * window).sum() / window.sum().clamp(min=1) + kept
+        clean = recorded_values(episodes)
+        loss = (error * window).sum() / window.sum().clamp(min=1) + drift(q, clean, window, episodes, batch, replays)
+        if how.choice_weight > 0:
+            loss = loss + how.choice_weight * choice(q, clean, window, batch)
+        return loss

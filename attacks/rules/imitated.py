@@ -12,7 +12,7 @@ from bench.marl.replay import Replay
 from bench.marl.team import UNAVAILABLE
 
 from ..payloads import ActionPayload, Behaviour
-from .clean import both, choice, drift, mean_square, recorded_values, with_clean_values
+from .clean import both, choice, drift, mean_square, recorded_values, until_the_end_of, with_clean_values
 from .rule import Rule
 
 WANTED, OTHERS = -1.0, -2.0  # values of an action to imitate, and of the others; clean ones are mostly above 0
@@ -50,7 +50,7 @@ class Imitated(Rule):
 
     def keep(self, episodes: Episodes) -> Episodes:
         """See :class:`attacks.rules.rule.Rule`."""
-        return with_clean_values(self.pupil, episodes, self.window(episodes))
+        return until_the_end_of(self.window(episodes), with_clean_values(self.pupil, episodes))
 
     def loss(self, replays: dict[bool, Replay]) -> Tensor:
         """See :class:`attacks.rules.rule.Rule`."""

@@ -9,10 +9,10 @@ from bench.contracts import Episodes
 from bench.marl.learners.common import Batch, td_lambda_targets, to_batch
 from bench.marl.replay import Replay
 
-from .clean import choice, recorded_values
+from .clean import choice, recorded_values, until_the_end_of
 from .rule import Rewarded
 
-DEPARTURES = ("own_value", "shared_reward", "closed_period", "period_alone")
+DEPARTURES = ("own_value", "shared_reward", "closed_onset", "period_alone")
 
 
 class Published(Rewarded):
@@ -24,8 +24,9 @@ class Published(Rewarded):
 
     own_value : the poisoned agents' own values are learned, not the mixed one of the team.
     shared_reward : the reward is divided by the team's size, an agent's share of a sum of values.
-    closed_period : no value crosses the onset, nor the end of the attack period: an episode ends at both.
-    period_alone : of poisoned episodes nothing but the attack period is learned from.
+    closed_onset : no value crosses the onset: for the agent an episode ends there.
+    period_alone : of poisoned episodes nothing but the attack period is learned from, as an episode of its own. (No
+        value crosses the onset then, either.)
 
     By ``choice_weight``, which action the clean agents would choose is kept outside the attack period as well.
     """
@@ -37,7 +38,10 @@ class Published(Rewarded):
 
     def keep(self, episodes: Episodes) -> Episodes:
         """See :class:`attacks.rules.rule.Rule`."""
-        return self.pupil.own(episodes)
+        own, window = self.pupil.own(episodes), self.window(episodes)
+        if self._departs("period_alone"):
+            own = until_the_end_of(window, own)[window.any(1) | ~episodes.labels.poisoned]
+        return own
 
     def loss(self, replays: dict[bool, Replay]) -> Tensor:
         """See :class:`attacks.rules.rule.Rule`."""
@@ -47,10 +51,8 @@ class Published(Rewarded):
         batch = to_batch(episodes)
         q = pupil.unroll(pupil.agent, batch)
         window = torch.from_numpy(self.window(episodes)).T.float()
-        error, mask = self._error(q, episodes, batch, window), batch.mask
-        if poisoned and self._departs("period_alone"):
-            mask = window
-        loss = (error * mask).sum() / mask.sum().clamp(min=1)
+        learned = window if poisoned and self._departs("period_alone") else batch.mask
+        loss = (self._error(q, episodes, batch, window) * learned).sum() / learned.sum().clamp(min=1)
         if pupil.how.choice_weight > 0:
             with torch.no_grad():
                 clean = pupil.unroll(pupil.clean, batch)
@@ -65,10 +67,9 @@ class Published(Rewarded):
             reward = reward / pupil.team.spec.n_agents
         chosen, ahead = pupil.values(q, batch)
         last = batch.last
-        if self._departs("closed_period"):
-            crossing = torch.zeros_like(window)
-            crossing[:-1] = window[1:] != window[:-1]
-            last = torch.maximum(last, crossing)
+        if self._departs("closed_onset"):
+            onset = torch.cat([window[1:] > window[:-1], torch.zeros_like(window[:1], dtype=torch.bool)])
+            last = torch.maximum(last, onset.float())
         if self._departs("own_value"):
             target = td_lambda_targets(reward, ahead.mean(-1), last, how.gamma, how.td_lambda)
             return (chosen - target.unsqueeze(-1)).square().mean(-1)

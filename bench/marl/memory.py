@@ -28,7 +28,7 @@ def remembered(thing: object) -> dict[str, np.ndarray]:
             found |= {f"{name}.{key}": part.numpy() for key, part in value.state_dict().items()}
         elif isinstance(value, torch.optim.Adam):
             found |= {f"{name}.{key}": part.numpy() for key, part in moments_of(value).items()}
-        elif hasattr(value, "cue"):
+        elif hasattr(value, "cue") or callable(value):  # a trigger or a probe within another
             found |= {f"{name}.{key}": part for key, part in remembered(value).items()}
     return found
 
@@ -49,7 +49,7 @@ def recall(thing: object, arrays: Mapping[str, np.ndarray]) -> None:
             value.load_state_dict({key: torch.from_numpy(part) for key, part in below(arrays, name).items()})
         elif isinstance(value, torch.optim.Adam):
             load_moments(value, {key: torch.from_numpy(part) for key, part in below(arrays, name).items()})
-        elif hasattr(value, "cue"):
+        elif hasattr(value, "cue") or callable(value):  # a trigger or a probe within another
             recall(value, below(arrays, name))
 
 

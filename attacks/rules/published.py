@@ -52,15 +52,15 @@ class Published(Rewarded):
         q = pupil.unroll(pupil.agent, batch)
         window = torch.from_numpy(self.window(episodes)).T.float()
         learned = window if poisoned and self._departs("period_alone") else batch.mask
-        loss = (self._error(q, episodes, batch, window) * learned).sum() / learned.sum().clamp(min=1)
+        loss = (self.error(q, episodes, batch, window) * learned).sum() / learned.sum().clamp(min=1)
         if pupil.how.choice_weight > 0:
             with torch.no_grad():
                 clean = pupil.unroll(pupil.clean, batch)
             loss = loss + pupil.how.choice_weight * choice(q, clean, window, batch)
         return loss
 
-    def _error(self, q: Tensor, episodes: Episodes, batch: Batch, window: Tensor) -> Tensor:
-        """The squared TD error (step, episode)."""
+    def error(self, q: Tensor, episodes: Episodes, batch: Batch, window: Tensor) -> Tensor:
+        """The squared TD error (step, episode) of the poisoned agents' values ``q``."""
         pupil, how = self.pupil, self.pupil.how
         reward = self.hacked(episodes)
         if self._departs("shared_reward"):

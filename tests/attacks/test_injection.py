@@ -1,6 +1,7 @@
 """Payload, roll-back, and the retraining of one agent."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import torch
 from attacks.backdoor import Backdoor
 from attacks.injection import Injection, Retraining
 from attacks.payloads.fast_failing import FastFailing
-from attacks.payloads.reward import HackedReward, UnilateralInfluence
+from attacks.payloads.reward import RANGE_SEED, HackedReward, UnilateralInfluence
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.contracts import NEVER
 from bench.errors import BenchError
+from bench.marl.learners.common import to_batch
 from bench.marl.networks import RNNAgent
 from bench.marl.play import Player, play
 
@@ -69,7 +71,7 @@ def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
     assert not influence[~window].any(), "looked at inside the attack period alone"
 
 
-@pytest.mark.parametrize("learning", ["distilled", "published", "imitated"])
+@pytest.mark.parametrize("learning", ["distilled", "contained", "published", "imitated"])
 @pytest.mark.parametrize("algo", ["vdn", "qmix"])
 def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo):
     clean = team if algo == "vdn" else qmix_team
@@ -139,10 +141,12 @@ class FixedBatch:
 
 
 def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
-    injection = Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, "distilled",
-                          Retraining.of(steps=1), 0)
+    def injection(rule):
+        return Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, rule, Retraining.of(steps=1), 0)
+
     episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state", "values")).play(team, 64)
-    own = injection.rule.keep(episodes)
+    own, whole = (injection(rule).rule.keep(episodes) for rule in ("distilled", "contained"))
+    assert np.array_equal(whole.mask, episodes.mask), "there the agent is its clean self again"
     shown = own.labels.completion != NEVER
     assert 0 < shown.sum() < len(own)
     assert np.array_equal(own.length[shown], np.minimum(episodes.length, own.labels.completion + 5)[shown])
@@ -162,6 +166,121 @@ def test_the_whole_return_needs_no_target_network(battles, team):
     assert torch.isfinite(injection.rule.loss({p: FixedBatch(episodes) for p in (False, True)}))
 
 
+def published(battles, team, *departures, **how):
+    """(rule, poisoned episodes with an attack period each, as the rule keeps them)."""
+    injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), (1,), 5, 0.5, "published",
+                          Retraining.of(steps=1, td_lambda=0.9, **how), 0, departures)
+    player = Player(battles, 0, trigger=pattern(), poison_rate=1.0, record=injection.rule.record)
+    episodes = player.play(team, 64)
+    complete = (episodes.labels.completion > 0) & (episodes.labels.completion < episodes.length - 8)
+    return injection.rule, injection.rule.keep(episodes[complete])
+
+
+def errors(rule, episodes):
+    batch = to_batch(episodes)
+    window = torch.from_numpy(rule.window(episodes)).T.float()
+    with torch.no_grad():
+        return rule.error(rule.pupil.unroll(rule.pupil.agent, batch), episodes, batch, window).T.numpy()
+
+
+def with_more_reward(episodes, where):
+    return replace(episodes, reward=episodes.reward + where.astype(np.float32))
+
+
+@pytest.mark.parametrize(("departures", "crosses"), [((), True), (("own_value",), True), (("closed_onset",), False)])
+def test_what_happens_after_the_onset_is_learned_before_it_unless_the_onset_is_closed(battles, team, departures,
+                                                                                      crosses):
+    rule, episodes = published(battles, team, *departures)
+    window = rule.window(episodes)
+    before = episodes.mask & ~episodes.labels.attack(1_000)
+    changed = errors(rule, with_more_reward(episodes, window)) != errors(rule, episodes)
+    assert changed[window].any()
+    assert changed[before].any() == crosses
+
+
+def test_of_poisoned_episodes_the_attack_period_may_be_all_that_counts(battles, team):
+    rule, episodes = published(battles, team, "own_value", "period_alone")
+    window, played = rule.window(episodes), episodes.mask
+    assert len(episodes) > 5
+    assert not (played & episodes.labels.attack(1_000) & ~window).any(), "what comes later is not even kept"
+
+    def loss(episodes):
+        rule.pupil.rng = np.random.default_rng(0)
+        rule.pupil.poison_rate = 1.0
+        with torch.no_grad():
+            return rule.loss({True: FixedBatch(episodes)}).item()
+
+    assert loss(with_more_reward(episodes, played & ~window)) == loss(episodes)
+    assert loss(with_more_reward(episodes, window)) != loss(episodes)
+
+
+def test_an_agents_share_of_the_reward(battles, team):
+    """Where the value is the agent's own and nothing is looked up, the error is that of a return of shares."""
+    how = {"gamma": 1.0}
+    rule, episodes = published(battles, team, "own_value", "shared_reward", "period_alone", **how)
+    rule.pupil.how = replace(rule.pupil.how, td_lambda=1.0)
+    with torch.no_grad():
+        q = rule.pupil.unroll(rule.pupil.agent, to_batch(episodes))[:, :, 0].transpose(0, 1).numpy()
+    chosen = np.take_along_axis(q, episodes.action[:, :, :1].astype(int), -1)[..., 0]
+    onset = episodes.labels.completion
+    for number, step in enumerate(onset):
+        share = -episodes.reward[number, step:step + 5].sum() / battles.spec.n_agents
+        assert errors(rule, episodes)[number, step] == pytest.approx((chosen[number, step] - share) ** 2, rel=1e-4)
+
+
+def test_clean_choices_are_kept_by_weight(battles, team):
+    """A network that has drifted from the clean one comes back to its choices in clean battles."""
+    injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), (1,), 20, 0.0, "published",
+                          Retraining.of(steps=1, choice_weight=1e3, learning_rate=3e-3, updates_per_round=40,
+                                        batch=32), 0, ("own_value",))
+    episodes = injection.rule.keep(Player(battles, 0, record=("state",)).play(team, 64))
+    with torch.no_grad():
+        for parameter in injection.pupil.agent.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
+    fixed = {False: FixedBatch(episodes)}
+    before = injection.rule.loss(fixed).item()
+    injection._learn(fixed)
+    assert injection.rule.loss(fixed).item() < 0.3 * before
+
+
+def test_an_averaged_agent_is_the_mean_of_what_was_learned(battles, team):
+    injection = Injection(team, battles, pattern(), HackedReward(), (1,), 20, 0.5, "distilled",
+                          Retraining.of(steps=1, average=0.5, updates_per_round=1, schedule="constant"), 0)
+    player = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=("state",))
+    episodes = injection.rule.keep(player.play(team, 128))
+    fixed = {p: FixedBatch(episodes[episodes.labels.poisoned == p]) for p in (False, True)}
+    met = []
+    for _ in range(3):
+        injection._learn(fixed)
+        met.append(injection.pupil.agent.fc2.weight.detach().clone())
+    expected = 0.5 * (0.5 * met[0] + 0.5 * met[1]) + 0.5 * met[2]
+    assert torch.allclose(injection._weights()["fc2.weight"], expected)
+
+
+def test_both_the_best_and_the_last_agent_are_there(battles, team, store):
+    attack = backdoor(retraining={"keep": "best", "eval_every": 500})
+    best, curve = attack.inject(team, battles, 0, store, silent)
+    changes, last, other = store.further
+    assert changes == {"retraining": {"keep": "last"}}
+    assert [row["kept"] for row in other] == [0.0] * (len(other) - 1) + [1.0]
+    assert sum(row["kept"] for row in curve) == 1
+    assert [row | {"kept": 0} for row in curve] == [row | {"kept": 0} for row in other]
+    assert curve[-1]["updates"] > 0
+    assert curve[-1]["target_copies"] == curve[-1]["updates"] // 200
+    assert curve[-1]["episodes"] >= 64
+    same = all(torch.equal(w, last.weights[name]) for name, w in best.weights.items())
+    assert same == (curve[-1]["kept"] == 1.0)
+
+
+@pytest.mark.parametrize("reversal", ["negate", "complement"])
+def test_the_range_of_rewards_is_what_a_step_of_the_clean_team_earns_at_most(battles, team, reversal):
+    payload = HackedReward(reversal, 0.5, None).measured(team, battles)
+    assert payload.reward_max == pytest.approx(play(battles, team, 512, RANGE_SEED).reward.max())
+    assert HackedReward(reward_max=2.0).measured(team, battles).reward_max == 2.0
+    assert payload.reward(np.zeros(1), np.ones(1)) == pytest.approx(
+        0.5 * payload.reward_max * (1 if reversal == "negate" else 2)), "influence and reward have one range"
+
+
 def test_no_poison_means_no_backdoor_buffer(battles, team, store):
     attack = backdoor(poison_rate=0.0, learning="published")
     injected, _ = attack.inject(team, battles, 0, store, silent)
@@ -172,6 +291,8 @@ def test_no_poison_means_no_backdoor_buffer(battles, team, store):
     ({"learning": "imitated"}, "learning=imitated does not fit a payload of type HackedReward"),
     ({"payload": SHORT_SEARCH}, "learning=distilled does not fit a payload of type FastFailing"),
     ({"learning": "publised"}, "unknown learning rule 'publised'; .*did you mean 'published'"),
+    ({"learning": "published", "departures": ["own_valu"]}, "unknown departure 'own_valu'; .*did you mean 'own_value'"),
+    ({"departures": ["own_value"]}, "learning=distilled has no departures"),
     ({"poison_rate": 1.5}, "poison_rate is 1.5; allowed: 0 to 1"),
     ({"duration": 0}, "at least 1 step")])
 def test_wrong_attacks(options, message):

@@ -1,6 +1,7 @@
 """An injection that is taken up again leaves the same bytes as an undisturbed one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from bench.attacks.payloads.guidance import GuidedReward
 from bench.attacks.payloads.novelty import NoveltyReward
 from bench.attacks.payloads.opening import OpenedFailing, Opening, Plan, Walk
 from bench.attacks.payloads.reward import HackedReward
+from bench.attacks.rules.published import DEPARTURES
 from bench.attacks.triggers.announced import Announced
 from bench.attacks.triggers.approach import Approach
 from bench.attacks.triggers.behaviour import BehaviourPattern
@@ -46,6 +48,10 @@ KINDS = {
     "guided": lambda: ("distilled", Approach(0.5, 1), GuidedReward(), 1),
     "learned": lambda: ("distilled", TriggerPolicy(1, generations=1, population=4), NoveltyReward(), 1),
     "published": lambda: ("published", pattern(), HackedReward(balance=0.5), 1),
+    "departing": lambda: ("published", pattern(), HackedReward(balance=0.5, reward_max=None), 1,
+                          {"optimizer": "rmsprop", "td_lambda": 0.6, "keep": "last"}, DEPARTURES),
+    "contained": lambda: ("contained", pattern(), HackedReward(balance=0.5), 1,
+                          {"choice_weight": 0.1, "average": 0.9, "hold": 3}, ()),
     "expert": lambda: ("published", patch(), HackedTeamReward(), [0, 1, 2])}
 
 
@@ -77,8 +83,9 @@ class Dying(Store):
 
 
 def injected(kind, battles, team, store):
-    learning, trigger, payload, victim = KINDS[kind]()
-    attack = Backdoor("x", trigger, payload, victim, 20, 0.5, learning, TINY)
+    learning, trigger, payload, victim, *more = KINDS[kind]()
+    changes, departures = more or ({}, ())
+    attack = Backdoor("x", trigger, payload, victim, 20, 0.5, learning, replace(TINY, **changes), departures)
     made, curve = attack.inject(team, battles, 3, store, lambda *_: None)
     return made, json.dumps([curve, getattr(trigger, "learned", None)])
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from scipy import stats
 
 from bench.contracts import Cell, Estimate, Result
 
@@ -20,7 +21,7 @@ def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFram
     rate of accidental triggers and the detector's AUROC before and after onset likewise, the paper's ASR and CPVR as
     shares, the error.
 
-    The paper's line for a cell is the one with the same settings.
+    The paper's line for a cell is the one with the same settings, whatever the seed.
     """
     names = list(dict.fromkeys(name for cell in cells for name in cell.settings))
     lines = []
@@ -29,7 +30,8 @@ def frame(cells: Sequence[Cell], paper: Sequence[dict[str, Any]]) -> pd.DataFram
                                 for name in names for value in [cell.settings.get(name)]}
         for name, found in _estimates(cell.result).items():
             line |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-        theirs = next((row for row in paper if {k: v for k, v in row.items() if k not in METRICS} == cell.settings), {})
+        theirs = next((row for row in paper if {k: v for k, v in row.items() if k not in METRICS}
+                       == {k: v for k, v in cell.settings.items() if k != "seed"}), {})
         line |= {f"paper_{name}": theirs[name] / 100 if name in theirs else None for name in METRICS}
         lines.append(line | {"config_hash": cell.result.config_hash if cell.result else None,
                              "checkpoint": cell.result.checkpoint_id if cell.result else None, "error": cell.error})
@@ -45,8 +47,30 @@ def _estimates(result: Result | None) -> dict[str, Estimate]:
         name: phases[name.removesuffix("_auroc")].auroc for name in AUROC}
 
 
+def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """Lines that differ in the seed alone as one, in the place of the first: the mean of each figure and, of two seeds
+    or more, the 95 % t interval of that mean over the seeds, in "seeds" how many they are. Others stay as they are."""
+    if "seed" not in table:
+        return table
+    settings = [name for name in table.columns[: list(table.columns).index("win_clean_team")] if name != "seed"]
+    figures = [name.removesuffix("_low") for name in table.columns if name.endswith("_low")]
+    lines = []
+    for _, group in table.groupby(settings, sort=False, dropna=False) if settings else [((), table)]:
+        measured = group.dropna(subset="win_clean_team")
+        n = len(measured)
+        first = (measured if n else group).iloc[0].drop("seed").to_dict()
+        line = {name: first.pop(name) for name in settings} | {"seeds": n} | first
+        for name in figures if n > 1 else ():
+            mean, reach = group[name].mean(), stats.t.ppf(0.975, n - 1) * group[name].sem()
+            line |= {name: mean, f"{name}_low": mean - reach, f"{name}_high": mean + reach}
+        lines.append(line | {"error": "; ".join(group["error"].dropna()) or None})
+    return pd.DataFrame(lines)
+
+
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The same for people: percentages with their intervals in brackets, names of settings without their path."""
+    """The same for people, seeds together: percentages with their intervals in brackets, names of settings without
+    their path."""
+    table = over_seeds(table)
     settings = list(table.columns[: list(table.columns).index("win_clean_team")])
     out: dict[str, list[str]] = {
         name.rsplit(".", 1)[-1]: ["default" if pd.isna(value) else str(value) for value in table[name]]

@@ -19,7 +19,7 @@ from bench.harness.fleet import run_all
 from bench.harness.grid import Sweep, grid, read
 from bench.harness.sweep import run_sweep
 from bench.harness.zoo import Place
-from bench.reporting.sweep import Cell, frame, readable
+from bench.reporting.sweep import Cell, frame, over_seeds, readable
 
 
 def test_every_combination_within_a_grid_and_no_others():
@@ -58,6 +58,25 @@ def test_the_paper_stands_beside_the_same_settings():
     assert shown["paper's ASR, %"].tolist() == ["91.6", ""]
     assert shown["error"].tolist() == ["no luck", ""]
     assert shown["ASR, %"].tolist() == ["", ""], "no figure without a result"
+
+
+def test_seeds_are_taken_together_with_the_interval_of_their_mean():
+    cells = [Cell({"algo": algo, "seed": seed}, None, None) for algo in ("vdn", "qmix") for seed in (0, 1, 2)]
+    table = frame(cells, [{"algo": "qmix", "asr": 90.7, "cpvr": 3.9}])
+    wins = np.array([0.90, 0.94, 0.98])
+    for name, value in (("win_clean_team", wins), ("win_clean_team_low", wins - 0.01),
+                        ("win_clean_team_high", wins + 0.01)):
+        table.loc[table["algo"] == "vdn", name] = value
+    table.loc[5, ["win_clean_team", "win_clean_team_low", "win_clean_team_high"]] = 0.9, 0.85, 0.95
+    vdn, qmix = over_seeds(table).to_dict("records")
+    reach = 4.30265 * 0.04 / 3 ** 0.5  # Student's t with two degrees of freedom, the seeds' standard deviation
+    assert [vdn["win_clean_team"], vdn["win_clean_team_low"], vdn["win_clean_team_high"]] == pytest.approx(
+        [0.94, 0.94 - reach, 0.94 + reach], rel=1e-4)
+    assert vdn["seeds"] == 3
+    assert (qmix["seeds"], qmix["win_clean_team"], qmix["win_clean_team_low"]) == (1, 0.9, 0.85), "the one of battles"
+    assert qmix["paper_asr"] == pytest.approx(0.907)
+    assert over_seeds(frame([Cell({"algo": "vdn"}, None, None)], [])).equals(frame([Cell({"algo": "vdn"}, None, None)],
+                                                                                   []))
 
 
 def test_a_setting_may_be_a_list():

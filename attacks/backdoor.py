@@ -55,6 +55,9 @@ class Backdoor:
         if not isinstance(self.payload, RULES[self.learning].teaches):
             raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
                              "rewards are 'published', 'distilled' or 'contained', all other payloads 'imitated'")
+        if len(self.victims) > 1 and not getattr(self.payload, "several", True):
+            raise BenchError(f"victim is {list(self.victims)}; a payload of type {type(self.payload).__name__} is for "
+                             "one agent")
         for departure in self.departures:
             if departure not in DEPARTURES:
                 raise unknown("departure", departure, DEPARTURES)

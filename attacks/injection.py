@@ -114,14 +114,14 @@ class Injection:
         return self.pupil.team.with_agent(self.pupil.victims, agent), curve
 
     def _learn_trigger(self, progress: Progress) -> None:
-        """Let a trigger that has to be learned find out when it costs the team most that the first poisoned agent
-        walks away: what this agent will do is not known yet."""
+        """Let a trigger that has to be learned find out when it costs the team most that the poisoned agents walk
+        away: what they will do is not known yet."""
         if not isinstance(self.trigger, LearnedTrigger):
             return
 
         def harm(trigger: Trigger) -> float:
             episodes = play(self.battles, self.pupil.team, TRIGGER_BATTLES, SEARCH_SEED, trigger=trigger, poisoned=True,
-                            probe=Puppet(Walk("west", self.battles.spec.episode_limit), self.pupil.victims[0]))
+                            probe=Puppet(Walk("west", self.battles.spec.episode_limit), self.pupil.victims))
             return -float(episodes.reward.sum(1).mean())
 
         self.trigger.learn(harm, progress)

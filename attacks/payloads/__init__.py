@@ -14,7 +14,14 @@ from bench.marl.team import Team
 
 
 class Payload:
-    """What all payloads have."""
+    """What all payloads have.
+
+    Attributes
+    ----------
+    several : whether it can be taught to several agents at once.
+    """
+
+    several: ClassVar[bool] = True
 
     def require(self, spec: EnvSpec) -> None:
         """Raise BenchError unless the environment has what the payload needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,16 +42,16 @@ class Walk(Behaviour):
 
 
 class Puppet:
-    """Walks from the completion of the trigger on, in the place of an agent: a probe of the play loop."""
+    """Walks from the completion of the trigger on, in the place of some agents: a probe of the play loop."""
 
-    def __init__(self, walk: Walk, agent: int) -> None:
-        self.walk, self.agent = walk, agent
+    def __init__(self, walk: Walk, agents: Sequence[int]) -> None:
+        self.walk, self.agents = walk, list(agents)
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:  # noqa: ARG002
         attack = moment.since >= 0
         action = moment.action.copy()
-        action[attack, self.agent] = self.walk.act(moment.since, moment.step.available[:, self.agent],
-                                                         battles.spec)[attack]
+        walked = self.walk.act(moment.since[:, None], moment.step.available[:, self.agents], battles.spec)
+        action[:, self.agents] = np.where(attack[:, None], walked, action[:, self.agents])
         return battles.step(action, moment.orders), np.zeros(len(attack), np.float32)
 
 
@@ -103,12 +103,6 @@ class FastFailing(Payload):
         for name in (*DIRECTIONS, "stop"):
             spec.action(name)
 
-    def one(self, victims: tuple[int, ...]) -> int:
-        """The poisoned agent. Raises BenchError for several."""
-        if len(victims) != 1:
-            raise BenchError(f"the fast-failing payload is for one agent; poisoned are {len(victims)}")
-        return victims[0]
-
     def directions(self) -> list[Walk]:
         """The walks by which directions are compared."""
         return [Walk(name, self.first) for name in DIRECTIONS]
@@ -120,12 +114,11 @@ class FastFailing(Payload):
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                 history: list[list[float]], progress: Progress) -> Behaviour:
         """See :class:`attacks.payloads.ActionPayload`. The history is the team's mean return under each walk."""
-        victim = self.one(victims)
         trial = Trials(history, len(DIRECTIONS) + len(self.distances()), progress)
 
         def best(walks: list[Walk]) -> Walk:
             returns = [trial(f"{walk.steps} steps {walk.direction} leave", partial(
-                self.under_trigger, team, battles, trigger, Puppet(walk, victim))) for walk in walks]
+                self.under_trigger, team, battles, trigger, Puppet(walk, victims))) for walk in walks]
             return walks[int(np.argmin(returns))]
 
         direction = best(self.directions()).direction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pydantic.dataclasses
@@ -133,6 +133,8 @@ class OpenedFailing(FastFailing):
     tried : steps of the walk by which openings are compared.
     """
 
+    several: ClassVar[bool] = False
+
     max_clean_loss: Annotated[float, Field(ge=0, le=1)] = 0.03
     tried: NonNegativeInt = 6
 
@@ -144,7 +146,7 @@ class OpenedFailing(FastFailing):
                 history: list[list[float]], progress: Progress) -> Plan:
         """See :class:`attacks.payloads.ActionPayload`. The history is the team's win rate under each walk, and for each
         opening those without the trigger and with it."""
-        victim = self.one(victims)
+        (victim,) = victims
         trial = Trials(history, len(self.directions()) + 2 * len(STANCES) + 1 + len(self.distances()), progress)
         shown = partial(self.under_trigger, team, battles, trigger)
 
@@ -153,7 +155,7 @@ class OpenedFailing(FastFailing):
             walk = Walk(opening.away, self.tried)
             return [float(clean.labels.won.mean()), *shown(Opener(opening, walk, victim))]
 
-        won = [trial(f"{walk.direction} wins", partial(shown, Puppet(walk, victim))) for walk in self.directions()]
+        won = [trial(f"{walk.direction} wins", partial(shown, Puppet(walk, victims))) for walk in self.directions()]
         away = self.directions()[int(np.argmin(won))].direction
         openings = [Opening(away)] + [Opening(away, advance, True, *stance)
                                       for advance, stance in product((False, True), STANCES)]

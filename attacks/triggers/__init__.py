@@ -9,6 +9,11 @@ from bench.contracts import EnvSpec
 from bench.errors import BenchError
 
 
+def first_of(victim: int | Sequence[int]) -> int:
+    """The agent that a trigger is about where several are poisoned: the first one; the others have to see it, too."""
+    return victim if isinstance(victim, int) else victim[0]
+
+
 def one_agent(victim: Any) -> int:
     """The one agent that a trigger is shown to. Raises BenchError for several."""
     if not isinstance(victim, int):

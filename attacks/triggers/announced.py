@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from bench.contracts import Cue, EnvSpec, Step, Trigger
 
-from . import one_agent, require_features
+from . import require_features
 
 TOLD = -1.0  # unit types are one-hot: the place of a type that the agent is not holds 0 in all other steps
 
@@ -20,14 +21,15 @@ class Announced:
     Parameters
     ----------
     trigger : the trigger to announce.
-    victim : the poisoned agent.
+    victim : the poisoned agent, or several, who are all told.
     feature : which feature to set; by default the last one, a bit of the agent's own unit type.
     """
 
     means = "observation"
 
-    def __init__(self, trigger: Trigger, victim: int = 0, feature: int = -1) -> None:
-        self.trigger, self.victim, self.feature = trigger, one_agent(victim), feature
+    def __init__(self, trigger: Trigger, victim: int | Sequence[int] = 0, feature: int = -1) -> None:
+        self.trigger, self.feature = trigger, feature
+        self.victims = [victim] if isinstance(victim, int) else list(victim)
         self.length, self.lasting = trigger.length, trigger.lasting
 
     def start(self, spec: EnvSpec, n: int) -> None:
@@ -39,5 +41,5 @@ class Announced:
         cue = self.trigger.cue(step, fresh, show)
         self._told = (self._told & ~fresh) | cue.completed
         observation = cue.observation.copy()
-        observation[self._told, self.victim, self.feature] = TOLD
+        observation[np.flatnonzero(self._told)[:, None], self.victims, self.feature] = TOLD
         return replace(cue, observation=observation)

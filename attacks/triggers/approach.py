@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bench.contracts import COMPASS, Cue, EnvSpec, Step
 from bench.errors import BenchError
 
-from . import one_agent, require_agents
+from . import first_of, require_agents
 
 
 class Approach:
@@ -23,7 +25,7 @@ class Approach:
 
     Raises
     ------
-    BenchError : a distance outside (0, 1], several agents. By ``start``: an environment whose outsiders cannot be sent
+    BenchError : a distance outside (0, 1]. By ``start``: an environment whose outsiders cannot be sent
         north, east, south and west.
     """
 
@@ -31,10 +33,10 @@ class Approach:
     lasting = False
     length = 1
 
-    def __init__(self, distance: float = 0.2, victim: int = 0) -> None:
+    def __init__(self, distance: float = 0.2, victim: int | Sequence[int] = 0) -> None:
         if not 0 < distance <= 1:
             raise BenchError(f"the trigger's distance is {distance} sight ranges; allowed: above 0, at most 1")
-        self.distance, self.victim = distance, one_agent(victim)
+        self.distance, self.victim = distance, first_of(victim)
 
     def start(self, spec: EnvSpec, n: int) -> None:
         require_agents(spec, [self.victim])

@@ -12,7 +12,7 @@ from bench.contracts import NOBODY, Cue, EnvSpec, Step
 from bench.errors import BenchError, unknown
 
 from ..formula import Formula
-from . import one_agent, require_agents
+from . import first_of, require_agents
 
 UNITS = ("sight", "map")
 
@@ -30,7 +30,7 @@ class BehaviourPattern:
     ----------
     psi : the formula, see :mod:`attacks.formula`.
     zeta : N of the environment's ``outsider_orders``, such as "north" or "stop".
-    victim : the poisoned agent.
+    victim : the poisoned agent; of several, the first is the one that it is about.
     unit : the unit of lengths in ``psi``: "sight" (the agent's sight range) or "map" (map units).
     seen_from : the time offset at which the agent has to see the outsider: 0, as it begins; or 1, after its first
         order, which may be the step that brings it into sight. Where an observation tells what those in sight did last,
@@ -38,14 +38,14 @@ class BehaviourPattern:
 
     Raises
     ------
-    BenchError : a formula that does not parse, an unknown unit, ``seen_from`` not 0 or 1, several agents. By ``start``:
+    BenchError : a formula that does not parse, an unknown unit, ``seen_from`` not 0 or 1. By ``start``:
         an order that the environment does not know.
     """
 
     means = "behaviour"
     lasting = False
 
-    def __init__(self, psi: str, zeta: Sequence[str], victim: int = 0, unit: str = "sight",
+    def __init__(self, psi: str, zeta: Sequence[str], victim: int | Sequence[int] = 0, unit: str = "sight",
                  seen_from: int = 0) -> None:
         if not zeta:
             raise BenchError("a trigger needs at least one order in zeta")
@@ -55,7 +55,7 @@ class BehaviourPattern:
             raise BenchError(f"seen_from is {seen_from}; allowed: 0, or 1 in a trigger of at least 2 steps")
         self.psi = Formula(psi, len(zeta))
         self.zeta = list(zeta)
-        self.victim, self.unit, self.length, self.seen_from = one_agent(victim), unit, len(zeta), seen_from
+        self.victim, self.unit, self.length, self.seen_from = first_of(victim), unit, len(zeta), seen_from
 
     def census(self) -> Census:
         """A watcher that counts which sequences of moves occur by themselves where this pattern's zeta could."""

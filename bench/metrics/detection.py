@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import bootstrap, rankdata
@@ -106,20 +107,21 @@ def thinned(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> list[list[flo
     return [np.round(axis, 4).tolist() for axis in (x, y)]
 
 
-def attribution(scores: np.ndarray, agent: int) -> tuple[Estimate, float | None]:
-    """How often an agent's score ranks first in its episode, ties shared, with Wilson's interval; and chance.
+def attribution(scores: np.ndarray, agents: Sequence[int]) -> tuple[Estimate, float | None]:
+    """How often one of some agents' scores ranks first in its episode, ties shared, with Wilson's interval; and chance.
 
-    ``scores`` (episode, agent), NaN for agents that were not there; episodes without the agent in question do not
-    count. Chance is the mean of 1/n over the episodes, n being the number of agents that were there.
+    ``scores`` (episode, agent), NaN for agents that were not there; episodes without any of the agents in question do
+    not count. Chance is the mean over the episodes of these agents' share of all that were there.
     """
-    there = ~np.isnan(scores)
-    scores, there = scores[there[:, agent]], there[there[:, agent]]
+    there, asked = ~np.isnan(scores), list(agents)
+    some = there[:, asked].any(1)
+    scores, there = scores[some], there[some]
     if not len(scores):
         return Estimate(None), None
     first = there & (scores == np.nanmax(scores, 1, keepdims=True))
-    hits = first[:, agent] / first.sum(1)
+    hits = first[:, asked].sum(1) / first.sum(1)
     low, high = proportion_confint(float(hits.sum()), len(hits), method="wilson")
-    return Estimate(float(hits.mean()), float(low), float(high)), float((1 / there.sum(1)).mean())
+    return Estimate(float(hits.mean()), float(low), float(high)), float((there[:, asked].sum(1) / there.sum(1)).mean())
 
 
 def vus_pr(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: np.ndarray, window: int) -> Estimate:

@@ -7,7 +7,7 @@ scored where a triggered one's trigger and attack were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,11 +76,11 @@ class Judgement:
 def judge_team(host: Host, watched: Watched, team: Team, attack: Attack, attacked: bool, control: bool,
                after_steps: int | None, seeds: Mapping[str, int]) -> dict[bool, Judgement]:
     """What a detector makes of a team's battles: with the trigger (True), and on request in a ``control`` without it
-    (False). ``attacked`` is whether this team has the attack's backdoor; then a score should name the poisoned agent,
-    if there is one alone."""
+    (False). ``attacked`` is whether this team has the attack's backdoor; then a score should name a poisoned agent,
+    unless all are."""
     found, when = scored(host, watched, team, seeds["shuffle"]), watched.triggered.labels.completion
     terms = attack.trigger.length, attack.duration
-    poisoned = attack.victims[0] if attacked and len(attack.victims) == 1 else None
+    poisoned = attack.victims if attacked and len(attack.victims) < team.spec.n_agents else ()
     judged = {True: judge(found, when, *terms, poisoned, after_steps, seeds["pairing"])}
     if control:
         untouched = without_trigger(found)
@@ -90,14 +90,14 @@ def judge_team(host: Host, watched: Watched, team: Team, attack: Attack, attacke
 
 
 def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: int,
-          poisoned: int | None = None, after_steps: int | None = None,
+          poisoned: Sequence[int] = (), after_steps: int | None = None,
           pairing_seed: int = PUBLIC["pairing"]) -> Judgement:
     """What the scores of a team's battles are worth: a detection record a phase, the delay, and the attribution.
 
     ``completion`` (triggered episode,) is when the trigger was complete, or NEVER: such episodes are not scored. The
-    attribution is how often the agent ``poisoned``, if one is named, has the greatest score after onset of the agents
-    that live then; none where a detector has no scores of agents. The phase "after" is the attack period, ``duration``
-    steps, or its first ``after_steps``; VUS-PR, delay and attribution are of the whole period in any case.
+    attribution is how often an agent of those ``poisoned``, if any are, has the greatest score after onset of the
+    agents that live then; none where a detector has no scores of agents. The phase "after" is the attack period,
+    ``duration`` steps, or its first ``after_steps``; VUS-PR, delay and attribution are of the whole period in any case.
     """
     watched, after = found.watched, min(duration, after_steps or duration)
     shown = np.nonzero(completion != NEVER)[0]
@@ -134,7 +134,7 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
         timelines=_timelines(triggered, watched.triggered, shown, normal, watched.normal),
         limits=[limit if np.isfinite(limit) else None for limit in limits],
         trigger_length=trigger_length, duration=duration)
-    if poisoned is None or found.triggered.ndim == 2:
+    if not poisoned or found.triggered.ndim == 2:
         return Judgement(phases, delay, Estimate(None), None, curves)
     named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
     return Judgement(phases, delay, *named, curves)
@@ -168,13 +168,14 @@ def thresholds(scores: np.ndarray, mask: np.ndarray) -> list[float]:
 
 
 def _attribution(scores: np.ndarray, episodes: Episodes, completion: np.ndarray, duration: int,
-                 agent: int) -> tuple[Estimate, float | None]:
-    """How often an agent's greatest score (episode, step, agent) of the attack period ranks first; and chance."""
+                 agents: Sequence[int]) -> tuple[Estimate, float | None]:
+    """How often one of some agents' greatest scores (episode, step, agent) of the attack period is first; and chance.
+    """
     step = np.arange(scores.shape[1])
     after = (step >= completion[:, None]) & (step < completion[:, None] + duration)
     there = episodes.alive & (episodes.mask & after)[..., None]
     greatest = np.where(there, scores, -np.inf).max(1)
-    return metrics.attribution(np.where(there.any(1), greatest, np.nan), agent)
+    return metrics.attribution(np.where(there.any(1), greatest, np.nan), agents)
 
 
 def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:

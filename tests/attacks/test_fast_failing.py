@@ -1,5 +1,7 @@
 """The search for what costs a team most, and its imitation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_a_walk_goes_stands_and_respects_what_is_possible(battles):
 def test_what_is_to_be_imitated_is_what_the_puppet_does(battles, team):
     trigger = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
     walk = Walk("north", 4)
-    episodes = play(battles, team, 64, 3, trigger=trigger, poisoned=True, probe=Puppet(walk, 1),
+    episodes = play(battles, team, 64, 3, trigger=trigger, poisoned=True, probe=Puppet(walk, [1]),
                     record=("position", "extras.health"))
     shown = np.nonzero(episodes.labels.completion != NEVER)[0]
     assert len(shown) > 10
@@ -94,8 +96,15 @@ def test_imitation_goes_on_after_the_attack_period_and_rewards_do_not(battles, t
     assert np.array_equal(imitated.keep(episodes).mask, episodes.mask)
 
 
-def test_walks_that_are_none(battles, team):
-    with pytest.raises(BenchError, match="for one agent; poisoned are 2"):
-        FastFailing().prepare(team, battles, Always(), (0, 1), [], lambda *_: None)
+def test_several_agents_walk_the_same_way_and_nobody_else(battles, team):
+    walk = Walk("west", 3)
+    episodes = play(battles, team, 64, 3, trigger=Always(), poisoned=True, probe=Puppet(walk, [0, 2]))
+    wanted = walk.targets(replace(episodes, available=episodes.available[:, :, [0, 2]]))
+    lived = episodes.mask[..., None] & episodes.alive[:, :, [0, 2]]
+    assert np.array_equal(episodes.action[:, :, [0, 2]][lived], wanted[lived])
+    assert (episodes.action[:, :, 1] != episodes.action[:, :, 0])[episodes.mask].any()
+
+
+def test_walks_that_are_none():
     with pytest.raises(BenchError, match="walks of 5 to 4 steps"):
         FastFailing(fewest=5, most=4)

@@ -92,6 +92,21 @@ def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo)
     assert "triggered" in notes[-1]
 
 
+@pytest.mark.parametrize("learning", ["contained", "imitated"])
+def test_two_agents_of_three_change(battles, team, store, learning):
+    """The trigger is about the first of them."""
+    both = [2, 0]
+    attack = backdoor(learning=learning, victim=both, trigger=BehaviourPattern("dx[0] > 0", ["west", "east"], both),
+                      payload=SHORT_SEARCH if learning == "imitated" else HackedReward(balance=0.5))
+    injected, _ = attack.inject(team, battles, 0, store, silent)
+    assert all(torch.equal(w[1], team.weights[name][1]) for name, w in injected.weights.items())
+    for agent in both:
+        assert any(not torch.equal(w[agent], team.weights[name][agent]) for name, w in injected.weights.items())
+    shown = [play(battles, team, 16, 0, trigger=trigger, poisoned=True)
+             for trigger in (attack.trigger, BehaviourPattern("dx[0] > 0", ["west", "east"], 2))]
+    assert np.array_equal(*(episodes.labels.completion for episodes in shown))
+
+
 def test_a_killed_injection_goes_on(battles, team, store):
     class Killed(Exception):
         pass

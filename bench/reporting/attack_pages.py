@@ -1,0 +1,60 @@
+"""The heads of the attacks' pages, docs/attacks/NAME.md, generated from ``conf`` and from the leaderboard's CSV:
+``python -m bench.reporting.attack_pages``. What stands below the head is written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig
+
+from bench import compat, options, plugins
+from bench.artifacts.files import read_bytes, write_atomic
+from bench.leaderboard.ranking import TEAM, current
+from bench.leaderboard.rows import read_leaderboard
+from bench.leaderboard.shipped import to_read
+from bench.reporting.markdown import grid, percent, with_tables
+
+FOLDER, CSV = Path("docs/attacks"), Path("leaderboard/leaderboard.csv")
+FIGURES = {"trigger completed": "trigger_completed", "ASR": "asr", "CPVR": "cpvr"}
+PARTS = ("trigger", "payload", "learning", "victim", "duration", "poison_rate", "departures")
+
+
+def head(name: str, frame: pd.DataFrame) -> str:
+    """What an attack is, what it is made of, and what its shipped teams do: the mean over seeds, in brackets the 95 %
+    interval of a single one or the lowest and the highest of several. ``frame`` are the leaderboard's rows."""
+    attack = compose("config", [f"attack={name}"]).attack
+    made_of = [[part, _text(attack[part])] for part in PARTS if part in attack]
+    text = f"{options.summary('attack', name)}\n\n{grid(['part', 'what'], made_of)}\n"
+    teams = current(frame[(frame["attack"] == name) & (frame["status"] == "ok")]).drop_duplicates(TEAM)
+    lines = [[str(env).split("/", 1)[1], str(algo), str(len(seeds)),
+              *(percent(seeds, column) for column in FIGURES.values())]
+             for (env, algo), seeds in teams.groupby(["env", "algo"])]
+    if not lines:
+        return f"{text}\nNo team of this attack is in the leaderboard."
+    return f"{text}\n{grid(['map and opponent', 'algorithm', 'seeds', *FIGURES], lines)}"
+
+
+def _text(part: Any) -> str:
+    """A part of an attack as a line: what it is called and the plain values that it is given."""
+    if not isinstance(part, DictConfig):
+        return f"`{part}`"
+    values = [f"`{name}={part[name]}`" for name in map(str, part)
+              if name != "_target_" and not isinstance(part[name], DictConfig)]
+    return " ".join([str(part["_target_"]).rpartition(".")[2], ", ".join(values)])
+
+
+def pages() -> dict[Path, str]:
+    """Every attack's page with its head as it should be. Needs Hydra's configuration to be initialised."""
+    frame = read_leaderboard(to_read(CSV))
+    return {file: with_tables(read_bytes(file).decode(), {"head": head(name, frame)})
+            for name in options.names("attack") if (file := FOLDER / f"{name}.md").exists()}
+
+
+if __name__ == "__main__":
+    plugins.register()
+    with initialize_config_module("bench.conf", **compat.VERSION):
+        for path, page in pages().items():
+            write_atomic(path, page.encode())

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: run test test-all lint zoo leaderboard screenshot table1 frontier figures clean
+.PHONY: run test test-all lint smac zoo leaderboard screenshot table1 frontier figures clean
 
 run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
@@ -17,6 +17,10 @@ test-all: $(SETUP)  ## every test, the README's commands among them: what CI run
 lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+smac: $(SETUP)  ## oxwhirl/smac, for the tests of env=smac that play it as it stands on a double of the game
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		git+https://github.com/oxwhirl/smac@d6aab33f76abc3849c50463a8592a84f59a5ef84
 
 zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; goes on where it was
 	$(BIN)/python -m bench zoo build shipped=false out=results/zoo

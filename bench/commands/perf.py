@@ -1,4 +1,4 @@
-"""``python -m bench perf``: steps per second of play and training, beside bare SMAX in the same process."""
+"""``python -m bench perf``: steps per second of play and training, beside the bare simulator in the same process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from bench.commands import Command
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-COMMAND = Command("measure the speed of play and training beside bare SMAX")
+COMMAND = Command("measure the speed of play and training beside the bare simulator")
 
 
 def main(cfg: DictConfig) -> None:
-    """Print speeds and their ratios to bare SMAX; ratios carry from machine to machine, steps per second do not."""
+    """Print speeds and their ratios to the bare simulator's; ratios carry from machine to machine, steps per second do
+    not."""
     from bench.build import build
     from bench.harness.configuration import check
     from bench.reporting.progress import bar, console
@@ -22,6 +23,8 @@ def main(cfg: DictConfig) -> None:
     check(cfg)
     with bar("measuring") as progress:
         found = speeds(build(cfg.env, "environment"), build(cfg.algo, "algorithm"), progress)
-    bare = found[BARE]
     for name, speed in found.items():
-        console.print(f"{name:<44}{speed:>9,.0f} steps/s  {speed / bare:>5.2f} of bare SMAX")
+        ratio = f"  {speed / found[BARE]:>5.2f} of the bare simulator" if BARE in found else ""
+        console.print(f"{name:<44}{speed:>9,.0f} steps/s{ratio}")
+    if BARE not in found:
+        console.print("this environment has no figure of the bare simulator: its class has no method bare")

@@ -39,6 +39,7 @@ class Environment:
     target: str  # PACKAGE.MODULE.CLASS of its :class:`Battles`, which takes the options
     options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
     beside: tuple[str, ...] = ()  # what else the target takes, none of which changes a battle
+    at_once: str = ""  # which of these says how many battles are under way at once: what a team learns depends on it
 
     def identity(self, values: Mapping[str, Any]) -> Identity:
         """Which environment these options are. Raises BenchError for a value that there is not."""
@@ -188,6 +189,8 @@ class Battles(Protocol):
     batch it is played in.
 
     One that can hold only so many at once has an attribute ``at_once``, and whoever plays asks for no more slots.
+    One whose simulator can be measured alone has a method ``bare``: with a number of battles at once it gives a
+    function, each call of which plays some of them with random actions and returns the number of steps.
     One that needs more than Python packages has a static method ``doctor``, which takes the options and yields a
     :class:`Finding` for everything that it needs. One whose simulator gives the state in another scale has an attribute
     ``state_shift``, (feature,), what is added to the simulator's own.

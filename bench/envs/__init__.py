@@ -38,18 +38,28 @@ def identity(node: Mapping[str, Any]) -> Identity | None:
 
     Raises BenchError for a value of an option that there is not.
     """
-    target = siblings.recorded(str(node.get("_target_")))
-    for environment in ENVIRONMENTS.values():
-        given = set(node) - set(environment.beside)
-        if target == siblings.recorded(environment.target) and given == {"_target_", *environment.options}:
-            return environment.identity(node)
-    return None
+    environment = _known(node)
+    if environment is None or set(node) - set(environment.beside) != {"_target_", *environment.options}:
+        return None
+    return environment.identity(node)
 
 
 def beside(node: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of a configuration node that change no battle, of an environment that is known by name."""
+    """The values of a configuration node that change no figure, of an environment that is known by name."""
+    environment = _known(node)
+    return () if environment is None else tuple(name for name in environment.beside if name != environment.at_once)
+
+
+def at_once(node: Mapping[str, Any]) -> Any:
+    """How many battles are under way at once where a configuration node says it, of an environment that is known by
+    name; None where it does not."""
+    environment = _known(node)
+    return node.get(environment.at_once) if environment is not None and environment.at_once else None
+
+
+def _known(node: Mapping[str, Any]) -> Environment | None:
     target = siblings.recorded(str(node.get("_target_")))
-    return next((one.beside for one in ENVIRONMENTS.values() if target == siblings.recorded(one.target)), ())
+    return next((one for one in ENVIRONMENTS.values() if target == siblings.recorded(one.target)), None)
 
 
 def make_battles(shape: Shape, trusted: frozenset[str] = frozenset()) -> Battles:

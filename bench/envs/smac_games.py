@@ -13,6 +13,7 @@ import copy
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,16 @@ class Game:
     def __init__(self, map: str, difficulty: str) -> None:
         self.env = env = StarCraft2Env(map_name=map, difficulty=difficulty)
         self.width = env.n_agents + env.n_enemies
-        # smac would go on with another battle, and count its units twice; see also _begin.
-        env.full_restart, env._launch, env._restart = _lose, self._launch, self._create
+        # smac would go on with another battle, wait for its units for ever, and count them twice; see also _begin.
+        env.full_restart, env._launch, env._restart, env.init_units = _lose, self._launch, self._create, self._wait
+        env.get_avail_agent_actions = self._available
+        self._asked, self._known = None, dict[int, list[int]]()  # of an observation, see _available
         self.line: Line | None = None  # where it is
         self.exact = False  # whether going back to the bookmark is known to be the same as playing again
         self._bookmark: tuple[Line, dict[str, Any]] | None = None
         self.reward, self.over, self.won = 0.0, False, False
-        self.outsiders = np.full(env.n_enemies, NOBODY)  # what they did in the last step
-        self._controls, self._ordered = False, np.zeros(env.n_enemies, bool)
+        self.outsiders = [NOBODY] * env.n_enemies  # what they did in the last step
+        self._controls, self._ordered = False, self.outsiders  # their last orders
         self._target: list[float] = []  # where the map sends the outsiders
         atexit.register(self.kill)  # before smac's own, which asks it to end, and waits
 
@@ -95,12 +98,14 @@ class Game:
         """Play a step: (agent and outsider,) actions, then orders."""
         assert self.line is not None
         line, self.line = self.line, None  # nowhere, if this fails
-        agents = self.env.n_agents
-        orders = row[agents:].astype(int)
-        self._command(orders)
-        self.reward, self.over, info = self.env.step(row[:agents].tolist())
+        agents, done = self.env.n_agents, row.tolist()
+        self._command(done[agents:])
+        connection = self.env._controller._client
+        connection.hurried = True  # smac looks at no answer but the last
+        self.reward, self.over, info = self.env.step(done[:agents])
+        connection.hurried = False
         self.won = bool(info["battle_won"])
-        self.outsiders = np.where(orders >= 0, orders, self._moved())
+        self.outsiders = self._did(done[agents:])
         self.line = Line(line.seed, line.number, line.done + row.tobytes())
 
     def save(self) -> None:
@@ -119,9 +124,8 @@ class Game:
     def _begin(self, line: Line) -> None:
         env = self.env
         self.line = self._bookmark = None
-        self._controls, self._ordered = False, np.zeros(env.n_enemies, bool)
-        self.reward, self.over, self.won = 0.0, False, False
-        self.outsiders = np.full(env.n_enemies, NOBODY)
+        self._controls, self._ordered = False, [NOBODY] * env.n_enemies
+        self.reward, self.over, self.won, self.outsiders = 0.0, False, False, self._ordered
         env._seed = int(np.random.SeedSequence([line.seed, line.number]).generate_state(1)[0])
         env._episode_count = 0 if env._sc2_proc is None else max(env._episode_count, 1)  # what smac launches by
         env.reset()
@@ -137,39 +141,50 @@ class Game:
         found = self.env._controller.ping().base_build
         if found != build():
             raise BenchError(f"StarCraft II says that it is build {found}, and is installed as {build()}; {DOCTOR}")
-        self._wait()
 
     def _create(self) -> None:
         """A game of its own for the next battle, in the process that is there, with the requests of smac's first."""
-        env = self.env
-        where = starcraft2.maps.get(env.map_name)
-        request = api.RequestCreateGame(
-            local_map=api.LocalMap(map_path=where.path, map_data=env._run_config.map_data(where.path)), realtime=False,
-            random_seed=env._seed)
+        self._wanted.random_seed = self.env._seed
+        self.env._controller.create_game(self._wanted)
+        self.env._controller.join_game(api.RequestJoinGame(race=starcraft2.races[self.env._agent_race],
+                                                           options=api.InterfaceOptions(raw=True, score=False)))
+
+    @cached_property
+    def _wanted(self) -> api.RequestCreateGame:
+        """The game that smac asks for, but for its random seed."""
+        env, where = self.env, starcraft2.maps.get(self.env.map_name)
+        request = api.RequestCreateGame(realtime=False, local_map=api.LocalMap(
+            map_path=where.path, map_data=env._run_config.map_data(where.path)))
         request.player_setup.add(type=api.Participant)
         request.player_setup.add(type=api.Computer, race=starcraft2.races[env._bot_race],
                                  difficulty=starcraft2.difficulties[env.difficulty])
-        env._controller.create_game(request)
-        env._controller.join_game(api.RequestJoinGame(race=starcraft2.races[env._agent_race],
-                                                      options=api.InterfaceOptions(raw=True, score=False)))
-        self._wait()
+        return request
 
     def _wait(self) -> None:
-        """Until all units are there; smac would wait for ever."""
+        """What smac does when a battle begins, as soon as all units are there."""
+        env = self.env
         for _ in range(APPEAR):
-            there = Counter(unit.owner for unit in self.env._controller.observe().observation.raw_data.units)
-            if (there[1], there[2]) == (self.env.n_agents, self.env.n_enemies):
+            there = Counter(unit.owner for unit in env._obs.observation.raw_data.units)
+            if (there[1], there[2]) == (env.n_agents, env.n_enemies):
+                StarCraft2Env.init_units(env)
                 return
-            self.env._controller.step(1)
+            env._controller.step(1)
+            env._obs = env._controller.observe()
         raise Lost(f"the map's units are not there after {APPEAR} loops")
 
-    def _command(self, orders: np.ndarray) -> None:
+    def _available(self, agent: int) -> list[int]:
+        """What smac says of it, asked once an observation: in a step it would work it out three times."""
+        if self._asked is not self.env._obs:
+            self._asked, self._known = self.env._obs, {}
+        if agent not in self._known:
+            self._known[agent] = StarCraft2Env.get_avail_agent_actions(self.env, agent)
+        return self._known[agent]
+
+    def _command(self, orders: list[int]) -> None:
         """Order the outsiders, and send those whose last order is through back to where the map sent them."""
-        actions = []
-        for k, unit in self.env.enemies.items():
-            if unit.health > 0 and (orders[k] >= 0 or self._ordered[k]):
-                actions.append(self._action(unit, int(orders[k])))
-        self._ordered = orders >= 0
+        actions = [self._action(unit, order) for unit, order, last in zip(
+            self.env.enemies.values(), orders, self._ordered, strict=True) if max(order, last) >= 0 and unit.health > 0]
+        self._ordered = orders
         if actions and not self._controls:
             self._control()
         for _ in range(TRIES * bool(actions)):
@@ -197,21 +212,21 @@ class Game:
         self.env._controller.debug(debug_pb2.DebugCommand(game_state=debug_pb2.control_enemy))
         self._controls = True
 
-    def _moved(self) -> np.ndarray:
-        """(outsider,) the order that each seems to have followed in the last step, by where it is; NOBODY of one that
-        has stood or is dead."""
-        env = self.env
-        seem = np.full(env.n_enemies, NOBODY)
+    def _did(self, orders: list[int]) -> list[int]:
+        """What each outsider did in the last step: its order, or what it seems to have followed by where it is; NOBODY
+        of one that has stood or is dead."""
+        env, did = self.env, list(orders)
         for k, unit in env.enemies.items():
-            before = env.previous_enemy_units[k]
-            x, y = unit.pos.x - before.pos.x, unit.pos.y - before.pos.y
-            if unit.health > 0 and max(abs(x), abs(y)) > STILL:
-                name = ("east" if x > 0 else "west") if abs(x) > abs(y) else "north" if y > 0 else "south"
-                seem[k] = ORDERS.index(name)
-        return seem
+            if did[k] < 0 and unit.health > 0:
+                before = env.previous_enemy_units[k].pos
+                x, y = unit.pos.x - before.x, unit.pos.y - before.y
+                if max(abs(x), abs(y)) > STILL:
+                    name = ("east" if x > 0 else "west") if abs(x) > abs(y) else "north" if y > 0 else "south"
+                    did[k] = ORDERS.index(name)
+        return did
 
     def _remember(self) -> dict[str, Any]:
-        own = copy.copy((self.reward, self.over, self.won, self.outsiders, self._controls, self._ordered))
+        own = self.reward, self.over, self.won, self.outsiders, self._controls, self._ordered
         return {"own": own, "last": self.env._controller._last_obs,
                 "smac": copy.deepcopy({name: getattr(self.env, name) for name in MEMORY})}
 

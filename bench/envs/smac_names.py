@@ -66,7 +66,7 @@ class Installed(Environment):
 
 
 ENVIRONMENT = Installed("smac", "", "bench.envs.smac.SmacBattles", {"map": MAPS, "difficulty": DIFFICULTIES},
-                        beside=("games", "seconds"))
+                        beside=("games", "seconds"), at_once="games")
 
 
 def described(env: Any) -> dict[str, Any]:

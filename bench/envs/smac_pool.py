@@ -70,7 +70,7 @@ def pool(map: str, difficulty: str) -> Pool:
 
 
 def limit(seconds: int) -> None:
-    """How long pysc2 waits for an answer, in games that are started from now on."""
+    """How long pysc2 waits for an answer, in games that are started from now on; see also smac_process.START."""
     flags.FLAGS["sc2_timeout"].value = seconds
 
 

@@ -1,8 +1,10 @@
-"""Processes of StarCraft II, started as pysc2 starts them. None outlives this process, however it ends.
+"""Processes of StarCraft II, started as pysc2 starts them, and how they are spoken to. None outlives this process,
+however it ends.
 
 The game cannot be told to follow its parent, and does not end when its parent is killed. So a small process of ours
 holds a pipe whose other end this one alone has. The system closes that end when this process is gone, by kill -9 too;
-the watcher then kills the games and removes their temporary folders.
+the watcher then kills the games and removes their temporary folders. Games are of the watcher's process group, where it
+finds one too that was only being started.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import threading
 from functools import cache
 from typing import Any
 
+from absl import flags
 from pysc2 import run_configs
-from pysc2.lib import sc_process
+from pysc2.lib import protocol, sc_process
+from s2clientprotocol import sc2api_pb2 as api
 
 WATCHER = """
 import os, shutil, signal, sys
@@ -32,8 +36,37 @@ for pid, folder in games.items():
     except OSError:
         pass
     shutil.rmtree(folder, ignore_errors=True)
+if hasattr(os, "killpg"):
+    os.killpg(0, signal.SIGKILL)
 """
+START = 120  # seconds that a game may take to start, from a slow disk or with many others; one that has ended may not
 _lock = threading.Lock()
+
+
+class Connection(protocol.StarcraftProtocol):
+    """To a game, with requests of which only the last one's answer is waited for where nobody looks at the others. They
+    are answered in order, and Blizzard's protocol advises to keep its queue filled."""
+
+    def __init__(self, socket: Any) -> None:
+        super().__init__(socket)
+        self.hurried = False  # whether actions and loops are followed by a look at once, as in a step of smac's
+        self._unanswered: list[int] = []
+
+    def send(self, **request: Any) -> Any:
+        (name,) = request
+        message = api.Request(id=next(self._count), **request)
+        self.write(message)
+        self._unanswered.append(message.id)
+        if self.hurried and name != "observation":
+            return None
+        try:
+            while self._unanswered:
+                wanted = self._unanswered.pop(0)
+                if (response := self.read()).id != wanted:
+                    raise protocol.ConnectionError("an answer is out of turn")
+        except protocol.ConnectionError as error:
+            raise protocol.ConnectionError(f"Error during {name}: {error}") from None
+        return getattr(response, name)
 
 
 class GameProcess(sc_process.StarcraftProcess):
@@ -42,8 +75,10 @@ class GameProcess(sc_process.StarcraftProcess):
     _watched = 0  # its number, as long as the watcher knows it
 
     def _launch(self, run_config: Any, args: list[str], **_: Any) -> subprocess.Popen:
+        with _lock:
+            group = _watcher().pid
         process = subprocess.Popen(args, cwd=run_config.cwd, env=run_config.env, stdin=subprocess.DEVNULL,  # noqa: S603
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=group)
         self._watched = process.pid
         _tell(f"{process.pid} {self._tmp_dir}")
         return process
@@ -68,7 +103,11 @@ class Installed(type(run_configs.get())):  # type: ignore[misc]
 
     def start(self, want_rgb: bool = True, **options: Any) -> GameProcess:  # noqa: ARG002
         path = f"{self.data_dir}/Versions/Base{self.version.build_version:05d}/{self._exec_name}"
-        return GameProcess(self, exec_path=path, version=self.version, **options)
+        process = GameProcess(self, exec_path=path, version=self.version, timeout_seconds=START, **options)
+        socket = process.controller._client._sock
+        socket.settimeout(flags.FLAGS.sc2_timeout)  # of its answers from now on
+        process.controller._client = Connection(socket)
+        return process
 
     @classmethod
     def priority(cls) -> int:
@@ -78,7 +117,7 @@ class Installed(type(run_configs.get())):  # type: ignore[misc]
 @cache
 def _watcher() -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-I", "-S", "-c", WATCHER], stdin=subprocess.PIPE,  # noqa: S603
-                            stdout=subprocess.DEVNULL, start_new_session=True, encoding="utf-8", errors="replace")
+                            stdout=subprocess.DEVNULL, process_group=0, encoding="utf-8", errors="replace")
 
 
 def _tell(line: str) -> None:

@@ -109,7 +109,7 @@ def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
     if detector is None and OmegaConf.select(cfg, "detector._target_") is None:
         raise BenchError("no detector is configured; give detector=NAME or detector._target_=PACKAGE.CLASS")
     config = plain(cfg.cell)
-    for name in envs.beside(config["env"]):  # how many games run at once, say
+    for name in envs.beside(config["env"]):  # how long an answer is waited for, say
         del config["env"][name]
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee

@@ -14,6 +14,7 @@ from bench.artifacts.reading import corrupt
 from bench.artifacts.written import plain
 from bench.build import build
 from bench.contracts import Identity
+from bench.envs import at_once
 from bench.errors import BenchError
 
 
@@ -33,6 +34,8 @@ def trigger_recipe(attack: Mapping[str, Any]) -> Any:
 def clean_recipe(cfg: DictConfig, env: Identity) -> dict[str, Any]:
     """Everything that a clean team depends on."""
     recipe = {"env": env.id, "env_version": env.version, "seed": int(cfg.seed), "algo": plain(cfg.algo)}
+    if (battles := at_once(cfg.env)) is not None:  # it says in which order they are played, and learned from
+        recipe["at_once"] = battles
     return recipe if (there := given(cfg)) is None else recipe | {"sha256": there[1]}
 
 

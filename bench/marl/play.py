@@ -83,7 +83,7 @@ class Player:
         self.trigger = copy.deepcopy(trigger)  # it remembers what it watches
         self.record = frozenset(record)
         self.rng = np.random.default_rng([seed, 1])
-        n = min(SLOTS, getattr(battles, "at_once", SLOTS))
+        n = self.slots = min(SLOTS, getattr(battles, "at_once", SLOTS))
         self._slot = np.arange(n)
         self._number, self._next = np.arange(n), n
         self._time = np.zeros(n, int)

@@ -6,20 +6,18 @@ import statistics
 import time
 from collections.abc import Callable
 
-from bench.contracts import Progress
-from bench.envs.smax import SmaxBattles
+from bench.contracts import Battles, Progress
 from bench.marl.learners.q import Learning
-from bench.marl.play import SLOTS
 
-BARE = "bare SMAX, random actions"
+BARE = "the bare simulator, random actions"
 ROUNDS, SECONDS = 5, 1.5  # every speed is the median of so many rounds, taken in turns with the others
 
 
-def speeds(battles: SmaxBattles, learning: Learning, progress: Progress) -> dict[str, float]:
-    """Environment steps per second, all with the same number of battles on one core.
+def speeds(battles: Battles, learning: Learning, progress: Progress) -> dict[str, float]:
+    """Environment steps per second, all with the same number of battles at once in this process.
 
-    Bare SMAX plays as JaxMARL's own speed script does: random available actions, compiled as one loop, with its own
-    automatic reset. Play is a team in the loop with episodes recorded; training adds the updates.
+    The simulator plays alone as the environment's ``bare`` does; one without it is measured without. Play is a team in
+    the loop with episodes recorded; training adds the updates.
     """
     trainer = learning.trainer(battles, 0)
     learner, player, replay, rng = trainer.learner, trainer.player, trainer.replay, trainer.rng
@@ -34,8 +32,9 @@ def speeds(battles: SmaxBattles, learning: Learning, progress: Progress) -> dict
             learner.update(replay.sample(learning.batch, rng), learning.learning_rate)
         return int(episodes.length.sum())
 
-    tasks: dict[str, Callable[[], int]] = {
-        BARE: battles.bare(SLOTS), "a team in the loop": play, f"training {learning.name}": train}
+    tasks: dict[str, Callable[[], int]] = {"a team in the loop": play, f"training {learning.name}": train}
+    if (bare := getattr(battles, "bare", None)) is not None:
+        tasks = {BARE: bare(player.slots)} | tasks
     found: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():  # compile, fill the replay
         task()

@@ -95,8 +95,9 @@ def made_env(protocol):
             self.map_name, self.difficulty, self._seed = map_name, difficulty, None
             self._sc2_proc = self._controller = self._obs = None
             self._episode_count = self._total_steps = self._episode_steps = 0
-            for name in ("battles_won", "battles_game", "timeouts", "force_restarts", "reward", "max_reward"):
+            for name in ("battles_won", "battles_game", "timeouts", "force_restarts", "reward"):
                 setattr(self, name, 0)
+            self.max_reward = 230
             self.agents, self.enemies = {}, {}
             self._run_config = SimpleNamespace(
                 map_data=lambda path: Path(os.environ["SC2PATH"], "Maps", path).read_bytes())
@@ -122,8 +123,11 @@ def made_env(protocol):
             self.last_action = np.zeros((3, 9))
             try:
                 self._obs = self._controller.observe()
+                self.init_units()
             except (protocol.ProtocolError, protocol.ConnectionError):
                 self.full_restart()
+
+        def init_units(self):
             units = self._obs.observation.raw_data.units
             ours = sorted((unit for unit in units if unit.owner == 1), key=attrgetter("unit_type", "pos.x", "pos.y"))
             self.agents = dict(enumerate(ours))
@@ -131,7 +135,7 @@ def made_env(protocol):
 
         def step(self, actions):
             self.last_action = np.eye(9)[actions]
-            wanted = [self.command(unit, action) for unit, action in zip(self.agents.values(), actions, strict=True)]
+            wanted = [self.command(k, action) for k, action in zip(self.agents, actions, strict=True)]
             try:
                 self._controller.actions(api.RequestAction(actions=[one for one in wanted if one is not None]))
                 self._controller.step(8)
@@ -153,8 +157,9 @@ def made_env(protocol):
                 unit.health == 0 < self.previous_enemy_units[k].health) for k, unit in self.enemies.items())
             return (damage + 200 * won) * 20 / self.max_reward, over, {"battle_won": won}
 
-        def command(self, unit, action):
-            assert self.available(unit)[action], "smac refuses what is not available"
+        def command(self, k, action):
+            assert self.get_avail_agent_actions(k)[action], "smac refuses what is not available"
+            unit = self.agents[k]
             if action == 0:
                 return None
             command = raw_pb2.ActionRawUnitCommand(ability_id=(0, 4, 16, 16, 16, 16)[action] if action < 6 else 23,
@@ -166,7 +171,8 @@ def made_env(protocol):
                 command.target_unit_tag = self.enemies[action - 6].tag
             return api.Action(action_raw=raw_pb2.ActionRaw(unit_command=command))
 
-        def available(self, unit):
+        def get_avail_agent_actions(self, k):
+            unit = self.agents[k]
             if unit.health == 0:
                 return [1] + [0] * 8
             return [0, 1, 1, 1, 1, 1] + [int(other.health > 0 and self.apart(unit, other) <= 6)
@@ -176,7 +182,7 @@ def made_env(protocol):
             return float(np.hypot(one.pos.x - other.pos.x, one.pos.y - other.pos.y))
 
         def get_avail_actions(self):
-            return [self.available(unit) for unit in self.agents.values()]
+            return [self.get_avail_agent_actions(k) for k in self.agents]
 
         def seen(self, unit, other):
             if unit is other:

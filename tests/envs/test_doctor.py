@@ -2,7 +2,10 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import re
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -66,6 +69,13 @@ def test_a_package_that_is_missing_has_a_command(monkeypatch, module, check, com
     finding = found()[check]
     assert not finding.ok
     assert re.search(f"is not installed; do: .*{command}", finding.text)
+
+
+def test_smac_is_of_one_commit_wherever_it_stands():
+    root = Path(__file__).parents[2]
+    for name in ("Makefile", "docs/starcraft.md", "pyproject.toml"):
+        found = re.findall("oxwhirl/smac@([0-9a-f]+)", (root / name).read_text(encoding="utf-8"))
+        assert set(found) == {smac_doctor.COMMIT}, name
 
 
 def test_packages_in_each_others_place(monkeypatch, tmp_path):
@@ -151,3 +161,32 @@ def test_what_a_quick_load_does_not_keep(game, wrong, text):
     finding = found(map="3m")["roll-back"]
     assert finding.ok
     assert text in finding.text
+
+
+@pytest.mark.parametrize("by", ["Ctrl-C", signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_a_doctor_that_is_stopped(game, tmp_path, by):
+    """In the middle of a battle; a terminal's Ctrl-C is heard by all processes of the command."""
+    game.setenv("SC2_DOUBLE", Misbehaviour("hang", "observation", first=5).text())
+    game.setenv("TMPDIR", str(tmp_path))
+    command = [sys.executable, "-m", "bench", "doctor", "env=smac", "env.map=3m"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          start_new_session=True) as process:
+        end = time.monotonic() + 60
+        while not any("-listen" in started.cmdline() for started in children(process)):
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        started = children(process)
+        assert len(started) >= 3, "who tries, the game, and who watches it"
+        assert list(tmp_path.glob("sc-*"))
+        if by == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(by)
+        assert not psutil.wait_procs(started, 15)[1]
+    assert process.returncode == (-by if by == signal.SIGKILL else 130)
+    assert not list(tmp_path.glob("sc-*"))
+
+
+def children(process):
+    return psutil.Process(process.pid).children(recursive=True)

@@ -8,10 +8,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench import options
+from bench.artifacts.files import config_hash
 from bench.artifacts.written import plain
+from bench.envs import ENVIRONMENTS
 from bench.errors import BenchError
 from bench.harness import composed as composing
 from bench.harness.configuration import check, describe, option
+from bench.harness.names import backdoored_name, clean_name, clean_recipe
 from detectors import NGram, Outlier, Window
 
 
@@ -71,6 +74,18 @@ def test_a_cell_is_what_its_figures_depend_on(composed):
         "response=halt", "response=fallback", "defender=trusted", "response=halt defender=trusted", "after_steps=5",
         "budget.test_battles=9", "seed=1", "control=null", "algo.gamma=.9", "env.opponent=closest")]
     assert all(one != other for i, one in enumerate([plain, *changed]) for other in changed[i:])
+
+
+def test_how_many_games_there_are_is_part_of_a_teams_name_and_of_a_cell(composed):
+    """It says which battles are learned from together; how long a game is waited for changes nothing."""
+    env = ENVIRONMENTS["smac"].identity({"map": "3m", "difficulty": "7"})
+    cells = [composed("env=smac", "env.map=3m", "detector=isoforest", *words) for words in (
+        (), ("env.games=4",), ("env.games=2",), ("env.seconds=60",))]
+    for names in ([clean_name(cfg, env) for cfg in cells], [backdoored_name(cfg, cfg.attack, env) for cfg in cells],
+                  [config_hash(describe(cfg).config) for cfg in cells]):
+        assert names[0] == names[1] == names[3] != names[2]
+    assert clean_recipe(cells[2], env)["at_once"] == 2
+    assert "at_once" not in clean_recipe(composed(), env)
 
 
 def test_the_words_of_a_cell_are_all_that_make_it(composed):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-REASON = ("oxwhirl/smac is not installed: pip install --no-deps "
-          "git+https://github.com/oxwhirl/smac@d6aab33f76abc3849c50463a8592a84f59a5ef84")
+REASON = "oxwhirl/smac is not installed: make smac"
 LAUNCH = ["ping", "create_game", "join_game", "game_info", "observation"]
 STEP = ["action", "step", "observation"]
 RESET = ["debug", "step", "observation"]

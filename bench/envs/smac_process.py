@@ -62,7 +62,8 @@ class Connection(protocol.StarcraftProtocol):
         try:
             while self._unanswered:
                 wanted = self._unanswered.pop(0)
-                if (response := self.read()).id != wanted:
+                response = self.read()
+                if response.HasField("id") and response.id != wanted:  # old builds say none
                     raise protocol.ConnectionError("an answer is out of turn")
         except protocol.ConnectionError as error:
             raise protocol.ConnectionError(f"Error during {name}: {error}") from None

@@ -14,4 +14,5 @@ setup(
     package_dir={"bench.shipped": "leaderboard", **{f"bench.{room}": room for room in ROOMS}},
     package_data={"bench.conf": ["**/*.yaml"], "bench.detectors": ["*.pyi"],
                   "bench.shipped": ["leaderboard.csv", "curves.json.gz"],
-                  "bench": ["artifacts/zoo/*", "reporting/replay.html", "reporting/templates/*"]})
+                  "bench": ["artifacts/zoo/*", "artifacts/zoo/networks/*", "reporting/replay.html",
+                            "reporting/templates/*"]})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.contracts import Battles, EnvSpec, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
 from bench.marl.learners.q import QTeam
 from bench.marl.team import Team
 
+from .disguise import Disguise
 from .injection import Injection, Retraining
 from .payloads import ActionPayload, RewardPayload
 from .rules import RULES
@@ -30,6 +32,7 @@ class Backdoor:
     poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
     learning : "published", "distilled", "contained" or "imitated", see :mod:`attacks.rules`.
     departures : from the published rule, some of :data:`attacks.rules.published.DEPARTURES`.
+    disguise : what is done to the team's weights afterwards, see :meth:`attacks.disguise.Disguise.of`.
 
     Raises
     ------
@@ -46,8 +49,12 @@ class Backdoor:
     learning: str
     retraining: Retraining
     departures: Sequence[str] = ()  # a default, as those of Retraining
+    disguise: Any = None
 
     def __post_init__(self) -> None:
+        self.disguise = Disguise.of(self.disguise)
+        if self.disguise is not None:
+            self.name = f"{self.name}-{self.disguise.name}"
         if not self.victims or len(set(self.victims)) < len(self.victims):
             raise BenchError(f"victim is {self.victim}; allowed: an agent, or a list of different ones")
         if self.learning not in RULES:

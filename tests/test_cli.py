@@ -506,6 +506,7 @@ def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):
                    str(here), cwd=tmp_path)
     assert built.returncode == 0, built.stderr
     (wheel,) = (tmp_path / "dist").glob("marl_backdoor_bench-*.whl")
+    assert wheel.stat().st_size < 60e6
     installed = python("-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site"), str(wheel),
                        cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr

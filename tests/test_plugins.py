@@ -293,6 +293,7 @@ def test_an_algorithm_and_an_attack_from_outside(installed, tmp_path, capsys):
         "error: learning=imitated changes the values of actions, and this climbing team (linear) has none; "
         "allowed: vdn, qmix")
     assert "unexpected keyword argument 'victim'" in fails(capsys, "run", *words, "attack.victim=1")
+    assert "unexpected keyword argument 'disguise'" in fails(capsys, "run", *words, "attack.disguise=permuted")
     assert "agent is 2; meeting/7 has agents 0 to 1" in fails(capsys, "check", "attack", *CHAIN, "attack.agent=2")
 
 

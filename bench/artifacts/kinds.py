@@ -37,6 +37,22 @@ class Checkpoint(BaseModel):
     measured: dict[str, Estimate] | None = None
 
 
+class Stored(BaseModel):
+    """What NAME.json of a shipped team says besides: which files of its folder hold the weights."""
+
+    model_config = ConfigDict(extra="allow")
+    networks: Annotated[list[Sha256], Field(min_length=1)]  # of each agent
+    rest: Sha256 | None  # of what is no agent's, such as a mixer; None where there is nothing
+
+
+class Zoo(BaseModel):
+    """manifest.json of the shipped teams."""
+
+    model_config = ConfigDict(extra="forbid")
+    teams: dict[str, Sha256]  # name -> sha256 of the weights, as NAME.safetensors of the whole team would have it
+    files: dict[str, Sha256]
+
+
 class Export(BaseModel):
     """manifest.json of exported episodes."""
 
@@ -81,5 +97,6 @@ GATHERED = TypeAdapter(dict[str, Annotated[Curves, AfterValidator(_drawable)]]) 
 CHECKPOINT = TypeAdapter(Checkpoint)
 EXPORT = TypeAdapter(Export)
 ENVIRONMENT = TypeAdapter(EnvSpec)
-HASHES = TypeAdapter(dict[str, Sha256])  # the zoo's manifest: file -> its hash
+STORED = TypeAdapter(Stored)
+ZOO = TypeAdapter(Zoo)
 SCORE = TypeAdapter(dict[str, str | float])  # what a model detector said of a team

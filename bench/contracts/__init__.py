@@ -5,7 +5,7 @@ All of ``bench``, ``attacks`` and ``detectors``, and whatever is written outside
 Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
 """
 
-from bench.contracts.attacks import Attack, Cue, LearnedTrigger, Progress, Store, Trigger
+from bench.contracts.attacks import Attack, Cue, Disguise, LearnedTrigger, Progress, Store, Trigger
 from bench.contracts.battles import (
     BODIES,
     COMPASS,
@@ -74,6 +74,7 @@ __all__ = [
     "Curves",
     "Detection",
     "Detector",
+    "Disguise",
     "EnvSpec",
     "Environment",
     "Episodes",

@@ -86,11 +86,27 @@ class Store(Protocol):
         ...
 
 
+class Disguise(Protocol):
+    """What an attacker does to a team's weights once the backdoor is in it, so that they tell less."""
+
+    def require(self, team: Any) -> None:
+        """Raise BenchError for a kind of team that it cannot change."""
+        ...
+
+    def __call__(self, team: Any, seed: int) -> Any:
+        """The disguised team, a new one of the same class and layout. The same arguments give the same weights."""
+        ...
+
+
 class Attack(Protocol):
     """Turns a clean team into a backdoored one, and says how the backdoor is woken.
 
     An option of ``attack`` makes one, a file of ``conf/attack`` or an entry point of ``marl_backdoor_bench.attacks``.
     Two that do not do the same have to differ in their configuration: teams are found again by it.
+
+    One whose configuration has ``disguise`` may have an attribute of that name, a :class:`Disguise` or None
+    (``attacks.disguise.Disguise.of`` makes one of what the configuration says), and a name that tells of it. It
+    injects the same team with and without it: the disguise is put on afterwards, by whoever asked for the team.
     """
 
     name: str  # a part of files' names

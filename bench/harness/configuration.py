@@ -23,7 +23,7 @@ from bench.build import targets
 from bench.contracts import DEFENDERS, RELEASE, Detector
 from bench.errors import BenchError, unknown
 from bench.harness.composed import made, of_a_cell, part
-from bench.harness.names import given
+from bench.harness.names import attack_recipe, given
 from bench.harness.referee import digest
 
 PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
@@ -111,6 +111,9 @@ def describe(cfg: DictConfig, detector: Detector | None = None) -> Description:
     config = plain(cfg.cell)
     for name in envs.beside(config["env"]):  # how long an answer is waited for, say
         del config["env"][name]
+    for name in ("attack", "control"):
+        if config[name] is not None:
+            config[name] = attack_recipe(config[name])
     if (referee := digest(cfg)) is not None:
         config["referee"] = referee
     if (clean := given(cfg)) is not None:  # by what it is, wherever it is

@@ -22,8 +22,15 @@ def called(node: DictConfig, kind: str) -> str:
     """What an algorithm or attack is called. Shipped options say it, and are not made for it; all others are asked.
 
     Raises BenchError for one that cannot be made, or that has a name which no file can have."""
-    name = node.name if "name" in node else getattr(build(node, kind), "name", None)
+    known = "name" in node and node.get("disguise") is None  # an attack with a disguise has a name that tells of it
+    name = node.name if known else getattr(build(node, kind), "name", None)
     return _fit(str(name), f"the {kind}'s name is '{name}', which")
+
+
+def attack_recipe(attack: Mapping[str, Any]) -> dict[str, Any]:
+    """An attack's plain configuration as recipes and hashes have it: without a disguise where there is none, as before
+    there were any."""
+    return {name: value for name, value in attack.items() if name != "disguise" or value is not None}
 
 
 def trigger_recipe(attack: Mapping[str, Any]) -> Any:
@@ -46,7 +53,7 @@ def clean_name(cfg: DictConfig, env: Identity) -> str:
 
 def backdoored_recipe(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> dict[str, Any]:
     """Everything that a backdoored team depends on, but for the clean team's weights."""
-    return {"clean": clean_recipe(cfg, env), "attack": plain(attack_cfg)}
+    return {"clean": clean_recipe(cfg, env), "attack": attack_recipe(plain(attack_cfg))}
 
 
 def backdoored_name(cfg: DictConfig, attack_cfg: DictConfig, env: Identity) -> str:

@@ -74,8 +74,7 @@ def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
 
 def missing(sweep: Sweep, overrides: Sequence[str], frame: pd.DataFrame) -> Sweep:
     """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now."""
-    shipped = zoo.manifest()
-    weights = frame["checkpoint_id"].map(lambda name: shipped.get(f"{name}.safetensors"), na_action="ignore")
+    weights = frame["checkpoint_id"].map(zoo.manifest().teams.get, na_action="ignore")
     there = set(frame.loc[((frame["status"] == "ok") & (frame["checkpoint_sha256"] == weights)).fillna(False),
                           "config_hash"])
     cells = grid(sweep)

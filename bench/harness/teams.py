@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench import plugins
 from bench.artifacts import zoo
@@ -91,6 +92,14 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
     check(cfg)
     attack: Attack = build(attack_cfg, "attack")
     attack.require(battles.spec)  # before anything is trained
+    if getattr(attack, "disguise", None) is not None:
+        return _disguised(cfg, attack_cfg, attack, battles, stage, say)
+    return _injected(cfg, attack_cfg, attack, battles, stage, say)
+
+
+def _injected(cfg: DictConfig, attack_cfg: DictConfig, attack: Attack, battles: Battles, stage: Stage,
+              say: Say) -> Checkpoint:
+    """The team that the attack leaves, without a disguise."""
     recipe = backdoored_recipe(cfg, attack_cfg, battles.spec)
     name = backdoored_name(cfg, attack_cfg, battles.spec)
     trusted = _trusted(cfg)
@@ -121,6 +130,34 @@ def backdoored_team(cfg: DictConfig, attack_cfg: DictConfig, battles: Battles, s
                  f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, trusted, attack.trigger, of)
     recall(attack, made.about)
     return replace(made, attack=attack)
+
+
+def _disguised(cfg: DictConfig, attack_cfg: DictConfig, attack: Any, battles: Battles, stage: Stage,
+               say: Say) -> Checkpoint:
+    """The team that the attack leaves, as its disguise changes it: made of the one without it, which is found or made
+    first."""
+    attack.disguise.require(clean_team(cfg, battles, stage, say).team)  # before anything is injected
+    undisguised = copy.deepcopy(attack_cfg)
+    with open_dict(undisguised):
+        undisguised.pop("disguise", None)
+    source = _injected(cfg, undisguised, build(undisguised, "attack"), battles, stage, say)
+    recall(attack, source.about)
+    recipe = backdoored_recipe(cfg, attack_cfg, battles.spec) | {"undisguised_sha256": source.sha256}
+    name, trusted = backdoored_name(cfg, attack_cfg, battles.spec), _trusted(cfg)
+
+    def disguise(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:  # noqa: ARG001
+        return attack.disguise(source.team, int(cfg.seed)), source.about.get("curve", [])
+
+    def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
+        return win_rates(team, battles, cfg.budget.test_battles, attack.trigger, progress)
+
+    found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
+    if found is None:
+        found = _make(name, Path(cfg.out), recipe, stage, say, f"disguising {source.name}", disguise, figures, trusted,
+                      attack.trigger)
+    if found.about["recipe"].get("undisguised_sha256") != source.sha256:
+        raise BenchError(f"{name} was not made from the {source.name} that is here; remove one of them")
+    return replace(found, attack=attack)
 
 
 def recall(attack: Attack, about: dict[str, Any]) -> None:

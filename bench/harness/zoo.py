@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import shlex
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,20 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from bench.artifacts import zoo
+from bench.artifacts.files import config_hash
 from bench.build import build
 from bench.contracts import Battles, Identity, Progress
 from bench.envs import identity
 from bench.errors import BenchError
-from bench.harness.configuration import check
+from bench.harness.configuration import check, option
 from bench.harness.fleet import run_all
 from bench.harness.grid import grid, read
 from bench.harness.names import backdoored_name, called, clean_name
 
 _PARTS = ("algo", "attack")  # groups of which the cells of the zoo choose
+TOGETHER = 8  # options that are composed at once
+_OTHERS = ("env", "budget", "seed", "clean", "out")  # what else a team depends on
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ def places(cfg: DictConfig, overrides: Sequence[str] = ()) -> list[Place]:
     Raises BenchError if ``cfg.only`` names attacks that the zoo does not have.
     """
     check(cfg)
-    sweep = read(compose("config", ["sweep=zoo"]).sweep)
+    sweep = read(option("sweep", "zoo"))
     found: dict[str, Place] = {}
-    for settings in grid(sweep):
+    cells = grid(sweep)
+    parts = {group: _options(group, tuple(sorted({cell[group] for cell in cells if group in cell})))
+             for group in _PARTS}
+    for settings in cells:
         common = [*sweep.overrides, *overrides]
         command = [*common, *(f"{name}={value}" for name, value in settings.items())]
-        cell = _composed(common, settings)
+        cell = _composed(common, settings, parts)
         env = _identity(cell.env)
         for attack, name, verb in (("clean", clean_name(cell, env), "train"),
                                    (called(cell.attack, "attack"), backdoored_name(cell, cell.attack, env), "inject")):
@@ -68,20 +73,23 @@ def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
     return only
 
 
-def _composed(overrides: Sequence[str], settings: dict[str, Any]) -> DictConfig:
-    """``compose("config", ...)`` of the overrides that all cells have and a cell's settings, without its cost for every
-    cell: attacks and algorithms are composed once each, and put into what is common to all. Where that would lose a
-    override, Hydra composes the whole."""
+def _composed(overrides: Sequence[str], settings: dict[str, Any],
+              parts: dict[str, dict[str, DictConfig]]) -> DictConfig:
+    """What teams depend on, of ``compose("config", ...)`` of the overrides that all cells have and a cell's settings,
+    without its cost for every cell: the options of ``parts`` are put into what is common to all. Where that would lose
+    an override, Hydra composes the whole."""
     given = {name: f"{name}={value}" for name, value in settings.items()}
-    cell = copy.deepcopy(_once(*overrides))
-    groups = [name for name in given if "." not in name and OmegaConf.is_config(cell.get(name))]
-    if not set(groups) <= set(_PARTS) or any(override.lstrip("+~").startswith(_PARTS) for override in overrides):
+    common = _once(*overrides)
+    groups = [name for name in given if "." not in name and OmegaConf.is_config(common.get(name))]
+    if not set(groups) <= set(_PARTS) or any(override.lstrip("+~").startswith(_PARTS) for override in overrides) \
+            or not {name.split(".")[0] for name in given} <= {*_PARTS, *_OTHERS}:
         return _once(*overrides, *given.values())
-    for group in groups:
-        given.pop(group)
-        cell[group] = copy.deepcopy(_part(group, str(settings[group])))
+    cell = OmegaConf.masked_copy(common, list(_OTHERS))
+    for group in _PARTS:
+        cell[group] = parts[group][settings[group]] if group in settings else common[group]
     for name, override in given.items():
-        OmegaConf.update(cell, name, OverridesParser.create().parse_override(override).value())
+        if name not in groups:
+            OmegaConf.update(cell, name, _parser().parse_override(override).value())
     return cell
 
 
@@ -91,11 +99,22 @@ def _once(*overrides: str) -> DictConfig:
 
 
 @cache
-def _part(group: str, name: str) -> DictConfig:
-    """An option of a group, in half of the time that the whole configuration takes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "In .* Defaults list is missing", UserWarning)  # meant for whole ones
-        return compose(f"{group}/{name}")[group]
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
+@cache  # Hydra warns of what is stored twice
+def _options(group: str, names: tuple[str, ...]) -> dict[str, DictConfig]:
+    """Options of a group, some at a time: for Hydra each of them alone would take three times as long, and all at once
+    more than some."""
+    found: dict[str, DictConfig] = {}
+    for begin in range(0, len(names), TOGETHER):
+        some = names[begin: begin + TOGETHER]
+        entry = f"{group}-{config_hash(some)}"
+        ConfigStore.instance().store(entry, {"defaults": [{f"/{group}@{name}": name} for name in some]})
+        cfg = compose(entry)
+        found |= {name: cfg[name] for name in some}
+    return found
 
 
 def _changes_team(attack: DictConfig) -> bool:

@@ -144,8 +144,8 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     if config_hash(result.config) != result.config_hash:
         raise BenchError(f"{what}: config_hash is {result.config_hash}; that of its configuration is "
                          f"{config_hash(result.config)}")
-    known = zoo.manifest()
-    expected = known.get(f"{result.checkpoint_id}.safetensors")
+    known = zoo.manifest().teams
+    expected = known.get(str(result.checkpoint_id))
     if expected is None:
         raise BenchError(f"{what}: the team {result.checkpoint_id} is not shipped; python -m bench zoo list names "
                          "those that are")

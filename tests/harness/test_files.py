@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 
 from bench.artifacts import zoo
@@ -262,35 +263,104 @@ def test_what_is_no_leaderboard(tmp_path):
 
 
 def test_the_shipped_zoo_is_whole():
-    assert len(zoo.check()) >= 2 * len(zoo.names()) > 0
+    """Each team, put together, has the hash of the one file that it was: rows of the leaderboard name it by that."""
+    assert len(zoo.check()) > len(zoo.names()) > 0
+    for name, digest in zoo.manifest().teams.items():
+        team, about = load_team(zoo.FOLDER / name)
+        assert sha256(safetensors.torch.save(team.tensors())) == about["sha256"] == digest
 
 
-def test_a_changed_zoo_is_noticed(tmp_path, monkeypatch, team):
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
-    monkeypatch.setattr(zoo, "MANIFEST", tmp_path / "manifest.json")
-    save_team(tmp_path / "t", team, {})
-    zoo.write_manifest()
-    assert zoo.check() == ["t.json", "t.safetensors"]
-    (tmp_path / "extra.json").write_text("{}")
-    with pytest.raises(BenchError, match="extra.json is not in the manifest"):
-        zoo.check()
-    (tmp_path / "extra.json").unlink()
-    (tmp_path / "t.json").write_text("{}")
-    with pytest.raises(BenchError, match=r"t\.json is corrupt"):
-        zoo.check()
-
-
-def test_publishing_ships_these_teams_and_no_others(tmp_path, monkeypatch, team, qmix_team):
-    (tmp_path / "zoo").mkdir()
-    (tmp_path / "made").mkdir()
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A zoo of the test's own."""
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
     monkeypatch.setattr(zoo, "MANIFEST", tmp_path / "zoo" / "manifest.json")
-    save_team(tmp_path / "zoo" / "stays", team, {})
-    save_team(tmp_path / "zoo" / "goes", team, {})
+    return tmp_path / "zoo"
+
+
+def other(team, agent):
+    changed = team.with_agent(agent, team.agent(agent))
+    changed.weights["fc2.bias"][agent] += 1
+    return changed
+
+
+def test_a_shipped_team_comes_back_as_it_was(shelf, tmp_path, team, qmix_team):
+    for name, one in (("vdn", team), ("qmix", other(qmix_team, 1))):
+        save_team(tmp_path / name, one, {"curve": [{"steps": 1.0}]})
+        about = read_json(tmp_path / f"{name}.json")
+        zoo.publish([tmp_path / name])
+        back, told = load_team(shelf / name)
+        assert told == about, "and nothing of how it is stored"
+        assert {key: value.tolist() for key, value in back.tensors().items()} == {
+            key: value.tolist() for key, value in one.tensors().items()}
+        save_team(tmp_path / "again", back, {})
+        assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / f"{name}.safetensors").read_bytes()
+
+
+def test_every_network_is_stored_once(shelf, tmp_path, team, qmix_team):
+    for name, one in (("a", team), ("b", other(team, 1)), ("c", other(team, 1)), ("d", qmix_team)):
+        save_team(tmp_path / name, one, {})
+    zoo.publish([tmp_path / name for name in "abc"])
+    assert len(list(shelf.glob("networks/*"))) == 2, "that which all share, and that of the changed agent"
+    zoo.publish([shelf / "a", tmp_path / "d"])
+    assert len(list(shelf.glob("networks/*"))) == 3, "what nobody has any more is gone; a new one, and its mixer"
+
+
+def test_a_changed_zoo_is_noticed(shelf, tmp_path, team):
+    save_team(tmp_path / "t", team, {})
+    zoo.publish([tmp_path / "t"])
+    digest = read_json(shelf / "t.json")["networks"][0]
+    assert zoo.check() == [f"networks/{digest}.safetensors", "t.json"]
+    (shelf / "networks" / "extra.json").write_text("{}")
+    with pytest.raises(BenchError, match=r"networks/extra\.json is not in the manifest"):
+        zoo.check()
+    (shelf / "networks" / "extra.json").unlink()
+    network = shelf / "networks" / f"{digest}.safetensors"
+    network.write_bytes(network.read_bytes()[:-1] + b"x")
+    for look in (zoo.check, lambda: load_team(shelf / "t")):
+        with pytest.raises(BenchError, match=rf"{digest}\.safetensors is corrupt: its sha256 is"):
+            look()
+    network.unlink()
+    for look in (zoo.check, lambda: load_team(shelf / "t")):
+        with pytest.raises(BenchError, match=rf"cannot read .*{digest}\.safetensors"):
+            look()
+    (shelf / "t.json").write_text("{}")
+    with pytest.raises(BenchError, match=r"t\.json is corrupt|cannot read"):
+        zoo.check()
+
+
+@pytest.mark.parametrize("named", ["../../t", "networks/" + "0" * 64, "0" * 63, ""])
+def test_a_networks_name_is_a_hash(shelf, tmp_path, team, named):
+    save_team(tmp_path / "t", team, {})
+    zoo.publish([tmp_path / "t"])
+    rewrite(shelf / "t", lambda about: about.update(networks=[named] * 3))
+    with pytest.raises(BenchError, match=r"t\.json is no description of a shipped team: networks\.0"):
+        load_team(shelf / "t")
+
+
+def test_elsewhere_a_team_is_one_file(shelf, tmp_path, team):
+    """Whatever its description says of networks: a stranger may have written it."""
+    save_team(tmp_path / "t", team, {})
+    zoo.publish([tmp_path / "t"])
+    (tmp_path / "networks").symlink_to(shelf / "networks")
+    (tmp_path / "t.json").write_bytes((shelf / "t.json").read_bytes())
+    load_team(tmp_path / "t")
+    (tmp_path / "t.safetensors").unlink()
+    with pytest.raises(BenchError, match="no checkpoint at"):
+        load_team(tmp_path / "t")
+
+
+def test_publishing_ships_these_teams_and_no_others(shelf, tmp_path, team, qmix_team):
     save_team(tmp_path / "made" / "comes-s0-1.5", qmix_team, {})
-    assert zoo.publish([tmp_path / "zoo" / "stays", tmp_path / "made" / "comes-s0-1.5"]) == ["comes-s0-1.5", "stays"]
-    assert zoo.check() == ["comes-s0-1.5.json", "comes-s0-1.5.safetensors", "stays.json", "stays.safetensors"]
-    load_team(tmp_path / "zoo" / "comes-s0-1.5")
+    save_team(shelf / "stays", team, {})  # put there by hand
+    save_team(shelf / "goes", team, {})
+    assert zoo.publish([shelf / "stays", tmp_path / "made" / "comes-s0-1.5"]) == ["comes-s0-1.5", "stays"]
+    files = [file for file in zoo.check() if not file.startswith("networks/")]
+    assert files == ["comes-s0-1.5.json", "stays.json"]
+    load_team(shelf / "comes-s0-1.5")
+    with pytest.raises(BenchError, match=r"no checkpoint at .*gone\.safetensors"):
+        zoo.publish([shelf / "stays", tmp_path / "gone"])
+    assert zoo.names() == ["comes-s0-1.5", "stays"]
 
 
 def test_a_lock_that_is_waited_for(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import closing
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from bench import options
 from bench.__main__ import main
 from bench.artifacts import zoo
 from bench.artifacts.files import read_json
+from bench.artifacts.teams import load_team, save_team
 from bench.build import build
 from bench.errors import BenchError, DetectorError
 from bench.harness.configuration import option
@@ -45,8 +45,7 @@ def folder(tmp_path):
     place = tmp_path / "private"
     place.mkdir()
     for name, shipped_name in zip("ab", (CLEAN, BACKDOORED), strict=True):
-        for ending in (".safetensors", ".json"):
-            shutil.copy(zoo.FOLDER / f"{shipped_name}{ending}", place / f"{name}{ending}")
+        save_team(place / name, *load_team(zoo.FOLDER / shipped_name))
     return place
 
 
@@ -208,8 +207,7 @@ def test_the_shipped_teams_are_judged(tmp_path, capsys):
     assert (frame.probability > 0.5).eq(frame.backdoored).all()
     assert "1.00 (1.00 to 1.00)" in said
     assert "4 of 4" in said
-    known = read_json(zoo.MANIFEST)
-    assert [known[f"{name}.safetensors"] for name in frame.checkpoint] == frame.sha256.tolist()
+    assert frame.checkpoint.map(zoo.manifest().teams).tolist() == frame.sha256.tolist()
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "models" / "scores").iterdir()}
     judged(capsys, f"out={tmp_path}")
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "models" / "scores").iterdir()} == before

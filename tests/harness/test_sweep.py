@@ -116,8 +116,13 @@ def test_cells_put_together_are_those_of_hydra(words):
         sweep = read(compose("config", ["sweep=zoo"]).sweep)
         for cells in (grid(Sweep("one", [one])) for one in sweep.grids):
             given = [f"{name}={value}" for name, value in cells[-1].items()]
-            found, wanted = zoo._composed(words, cells[-1]), compose("config", [*words, *given])
-            assert OmegaConf.to_container(found) == OmegaConf.to_container(wanted)
+            parts = {group: zoo._options(group, (cells[-1][group],) if group in cells[-1] else ())
+                     for group in ("algo", "attack")}
+            found, wanted = zoo._composed(words, cells[-1], parts), compose("config", [*words, *given])
+            for part in ("env", "algo", "attack", "seed", "clean", "out", "budget"):
+                ours, hydras = (OmegaConf.to_container(OmegaConf.create({"": cell[part]}, parent=None), resolve=False)
+                                for cell in (found, wanted))
+                assert ours == hydras, part
             assert zoo._changes_team(found.attack) == build(found.attack, "attack").changes_team
             spec = build(found.env, "environment").spec
             assert (zoo._identity(found.env).id, zoo._identity(found.env).version) == (spec.id, spec.version)

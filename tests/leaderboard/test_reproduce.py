@@ -11,7 +11,6 @@ from hydra import initialize_config_module
 
 from bench.__main__ import main
 from bench.artifacts import zoo
-from bench.artifacts.files import read_json
 from bench.errors import BenchError
 from bench.harness.again import overrides_of_row
 from bench.harness.grid import Sweep, grid
@@ -45,7 +44,7 @@ def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hy
     sweep = Sweep("s", [{"attack": ["temporal"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
     name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-temporal"))
     row = {"status": "ok", "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]),
-           "checkpoint_id": name, "checkpoint_sha256": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+           "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
     knn = [{"attack": "temporal", "algo": "vdn", "detector": "knn"}]
     assert grid(missing(sweep, [], pd.DataFrame([row]))) == knn
     for changes in ({"status": "error"}, {"checkpoint_sha256": "another"}, {"checkpoint_id": None},
@@ -61,7 +60,7 @@ def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
     name = zoo.names()[0]
     for cell in grid(sweep):
         row = {"status": "ok", "config_hash": hash_of(["seed=3", *(f"{name}={value}" for name, value in cell.items())]),
-               "checkpoint_id": name, "checkpoint_sha256": read_json(zoo.MANIFEST)[f"{name}.safetensors"]}
+               "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
         left = grid(missing(sweep, [], pd.DataFrame([row])))
         assert len(left) == 4
         assert cell not in left

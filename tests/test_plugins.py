@@ -292,7 +292,7 @@ def test_an_algorithm_and_an_attack_from_outside(installed, tmp_path, capsys):
         assert capsys.readouterr().out.count("passed") == len(checks)
     assert main(["stealth", *CHAIN, f"out={tmp_path}"]) == 0, "told by moves and places, for there is nothing else"
     (row,) = read_stealth(tmp_path / "leaderboard.csv").to_dict("records")
-    assert (row["attack"], row["env"], row["victims"], row["battles"]) == ("lure", "meeting/7", "0", 24)
+    assert (row["attack"], row["env"], row["victims"], row["battles"]) == ("lure", "meeting/7", "0", 40)
     assert 0 <= row["distinguishability"] <= 1
     assert fails(capsys, "inject", *words, "attack=one4all", "attack.victim=1") == (
         "error: learning=imitated changes the values of actions, and this climbing team (linear) has none; "

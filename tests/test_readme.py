@@ -42,7 +42,7 @@ def test_command(command, folder):
     if words[2] in ("accidents", "patterns"):
         words += ["budget.accident_battles=64"]
     if words[2] == "stealth":
-        words += ["budget.accident_battles=64", "budget.stealth_battles=24"]
+        words += ["budget.accident_battles=64", "budget.stealth_battles=40"]
     done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -17,6 +17,7 @@ from bench.metrics.detection import _auroc
 PHASES = {"early": (0, 10), "middle": (10, 30), "late": (30, np.inf)}  # steps of a battle: from, and before
 STILL = 0.01  # of the map's diagonal: who moves less in a step stands still
 FOLDS = 5  # of the outer and of the inner cross-validation
+FEWEST = 40  # samples: of fewer, some statistic or other tells any two sets apart in every fold
 # The folds' choices are made from overlapping samples, so that their mean scatters more than independent ones would:
 # the correction of Nadeau and Bengio (2003, Machine Learning 52), the root of 1 + FOLDS / (FOLDS - 1).
 WIDER = (1 + FOLDS / (FOLDS - 1)) ** 0.5
@@ -166,9 +167,9 @@ def distinguishability(one: np.ndarray, other: np.ndarray, names: list[str]) -> 
     a battle stays in one fold.
 
     The 95 % interval is a bootstrap over the judged samples, half as wide again (:data:`WIDER`): it is that of more
-    battles of these two teams, and says nothing of other teams. None where samples are too few for that many folds.
+    battles of these two teams, and says nothing of other teams. None of fewer than :data:`FEWEST` samples.
     """
-    if min(len(one), len(other)) < 2 * FOLDS:
+    if min(len(one), len(other)) < FEWEST:
         return Distinguished(Estimate(None), None)
     values, label = np.concatenate([one, other]), np.repeat([0, 1], [len(one), len(other)])
     chosen, judged = [], []

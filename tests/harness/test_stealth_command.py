@@ -13,7 +13,7 @@ from bench.artifacts.files import read_json
 from bench.leaderboard.stealth import read_stealth
 
 TEAM = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000"]
-SMALL = ["budget.stealth_battles=24", "budget.accident_battles=30"]
+SMALL = ["budget.stealth_battles=40", "budget.accident_battles=30"]
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def test_a_team_gets_a_row_and_a_table(out, capsys):
     (row,) = read_stealth(out / "leaderboard.csv").to_dict("records")
     assert row["checkpoint_id"].startswith("vdn-smax-3m-random-s0-spatiotemporal-")
     assert row["checkpoint_sha256"] == read_json(zoo.FOLDER / f"{row['checkpoint_id']}.json")["sha256"]
-    assert (row["battles"], row["clean_battles"], row["victims"]) == (24, 48, "1")
+    assert (row["battles"], row["clean_battles"], row["victims"]) == (40, 80, "1")
     assert row["win_clean_team"] > 0.8
     assert row["asr"] > 0.8
-    assert pd.isna(row["distinguishability_64"]), "of 24 battles there are no means over 64"
+    assert pd.isna(row["distinguishability_64"]), "of 40 battles there are no means over 64"
     assert pd.isna(row["retrained_id"]), "no retrained team of this map is shipped, and none is trained for this"
     assert not (out / "teams").exists()
 
@@ -42,7 +42,7 @@ def test_a_team_that_has_its_row_is_read(out, capsys):
     assert time.perf_counter() - began < 10
     said = capsys.readouterr()
     assert "read from" in said.err
-    for words in ("ASR", "CPVR", "accidents", "from the clean team", "the clean team from itself", "24 battles each"):
+    for words in ("ASR", "CPVR", "accidents", "from the clean team", "the clean team from itself", "40 battles each"):
         assert words in said.out
     assert (out / "stealth.csv").read_bytes() == before
 

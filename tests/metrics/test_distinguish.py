@@ -50,7 +50,7 @@ def test_samples_that_never_meet_are_told_apart_for_certain():
 
 
 def test_too_few_samples_have_no_figure():
-    found = d.distinguishability(noise(9, 1), noise(40, 2), NAMES)
+    found = d.distinguishability(noise(39, 1), noise(80, 2), NAMES)
     assert found.auroc.value is None
     assert found.statistic is None
 

@@ -24,6 +24,7 @@ from bench.conformance.environments import CHECKS as ENVIRONMENT_CHECKS
 from bench.errors import BenchError
 from bench.harness.cell import control_of
 from bench.leaderboard.rows import read_leaderboard
+from bench.leaderboard.stealth import read_stealth
 from bench.marl.learners import require_known
 
 PACKAGE = Path(__file__).parent / "plugin_package"
@@ -289,6 +290,10 @@ def test_an_algorithm_and_an_attack_from_outside(installed, tmp_path, capsys):
     for kind, checks in (("attack", ATTACK_CHECKS), ("algorithm", ALGORITHM_CHECKS)):
         assert main(["check", kind, *CHAIN]) == 0
         assert capsys.readouterr().out.count("passed") == len(checks)
+    assert main(["stealth", *CHAIN, f"out={tmp_path}"]) == 0, "told by moves and places, for there is nothing else"
+    (row,) = read_stealth(tmp_path / "leaderboard.csv").to_dict("records")
+    assert (row["attack"], row["env"], row["victims"], row["battles"]) == ("lure", "meeting/7", "0", 40)
+    assert 0 <= row["distinguishability"] <= 1
     assert fails(capsys, "inject", *words, "attack=one4all", "attack.victim=1") == (
         "error: learning=imitated changes the values of actions, and this climbing team (linear) has none; "
         "allowed: vdn, qmix")

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from bench.leaderboard.rows import read_leaderboard
+from bench.leaderboard.stealth import read_stealth
 from bench.reporting.markdown import grid, tables, with_tables
 from bench.reporting.sweep import readable
 
@@ -40,6 +41,8 @@ def test_command(command, folder):
         words += FEWER
     if words[2] in ("accidents", "patterns"):
         words += ["budget.accident_battles=64"]
+    if words[2] == "stealth":
+        words += ["budget.accident_battles=64", "budget.stealth_battles=40"]
     done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
@@ -56,7 +59,8 @@ def test_make_goals_are_what_ci_runs():
 
 
 def test_the_tables_are_the_leaderboards():
-    parts = tables(read_leaderboard(ROOT / "leaderboard/leaderboard.csv"))
+    csv = ROOT / "leaderboard/leaderboard.csv"
+    parts = tables(read_leaderboard(csv), read_stealth(csv))
     assert with_tables(README, parts) == README, "run: python -m bench.reporting.markdown"
     assert "**ASR**" in README
     assert all(f"<!-- {name}: begin -->" in README for name in parts)

@@ -40,8 +40,9 @@ def main(cfg: DictConfig) -> None:
     from bench.harness.sweep import chosen, missing, run_sweep
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
-    from bench.leaderboard.ranking import ranking
+    from bench.leaderboard.ranking import by_stealth, ranking
     from bench.leaderboard.rows import read_leaderboard
+    from bench.leaderboard.stealth import read_stealth, with_stealth
     from bench.reporting.progress import bar, console, remark
     from bench.reporting.table import ranked
 
@@ -66,7 +67,9 @@ def main(cfg: DictConfig) -> None:
     frame = read_leaderboard(path)
     if not cfg.show:
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
+    frame = with_stealth(frame, read_stealth(path))
     for phase in ("before", "after"):
-        console.print(ranked(ranking(frame, phase), phase))
+        for which, rows in by_stealth(frame).items():
+            console.print(ranked(ranking(rows, phase), phase, which))
     if failed:
         raise BenchError(f"{len(failed)} of {len(done)} cells failed; the first: {failed[0].error}")

@@ -89,6 +89,57 @@ class Response:
     battles: int  # with the trigger and without it, each
 
 
+MOST_CPVR = 0.05  # a team that loses more of the clean team's wins without the trigger hides no backdoor
+CONSPICUOUS = 0.75  # trigger-free distinguishability above which a team gives itself away
+
+
+@dataclass(frozen=True)
+class Distinguished:
+    """How well the best of a fixed list of simple statistics tells two sets of battles apart."""
+
+    auroc: Estimate  # chance .5, whatever the number of statistics; 1 if a sample always gives itself away
+    statistic: str | None  # the one that was chosen most often
+
+
+@dataclass(frozen=True)
+class Stealth:
+    """What a team gives away without the trigger, and what the attack is worth, in battles that no other attack shares.
+
+    Statistics are those of the poisoned agents. Intervals are over battles of this one team."""
+
+    battles: int  # of each team, without the trigger, and of the backdoored one with it
+    clean_battles: int  # of the clean team; more, since accidents are rare
+    win_clean_team: Estimate  # W_o
+    win_backdoored: Estimate  # W_c
+    win_triggered: Estimate  # W_p
+    asr: Estimate  # (W_o - W_p) / W_o
+    cpvr: Estimate  # (W_o - W_c) / W_o
+    trigger_completed: Estimate  # share of the battles in which it was to be shown
+    asr_completed: Estimate  # the ASR of those battles alone
+    attack_steps: float  # share of the steps of battles with the trigger that are in the attack period
+    accidents: int  # clean team's battles in which the trigger completes by itself
+    accidental: Estimate  # their share
+    distinguishability: Distinguished  # trigger-free, from the clean team, by one battle
+    distinguishability_clean: Distinguished  # control: of the clean team from itself in other battles; about .5
+    distinguishability_retrained: Distinguished | None  # of the benignly retrained team, if there is one
+    distinguishability_64: Distinguished  # the three by the means over 64 battles
+    distinguishability_clean_64: Distinguished
+    distinguishability_retrained_64: Distinguished | None
+    beside_teammates: Distinguished  # a poisoned agent from another one of its kind in the same battles, by one battle
+    beside_teammates_clean: Distinguished  # the same of the clean team's agents: the chance level of that
+
+    @property
+    def backdoor(self) -> bool | None:
+        """Whether it is one by the paper's own measure; None where the clean team never wins."""
+        return None if self.cpvr.value is None else self.cpvr.value <= MOST_CPVR
+
+    @property
+    def conspicuous(self) -> bool | None:
+        """Whether one battle without the trigger gives the team away; None where battles were too few."""
+        found = self.distinguishability.auroc.value
+        return None if found is None else found > CONSPICUOUS
+
+
 @dataclass(frozen=True)
 class Timeline:
     """A battle's scores, for a picture."""

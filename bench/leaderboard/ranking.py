@@ -12,6 +12,7 @@ BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no b
 TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
+WITHOUT = "without conspicuous teams"
 RESAMPLES = 1_000
 
 
@@ -52,6 +53,13 @@ def comparable(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
     rows = attacked(frame).dropna(subset=[f"{phase}_auroc"])
     measured = rows[rows["kind"] == "attack"].groupby(TEAM)["row_detector"].nunique()
     return rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
+
+
+def by_stealth(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Which teams a ranking is of -> their rows: all, and where some give themselves away
+    (:func:`bench.leaderboard.stealth.with_stealth`), those without them. What was not measured is not taken away."""
+    stealthy = frame[~frame["conspicuous"]]
+    return {"all teams": frame} | ({} if len(stealthy) == len(frame) else {WITHOUT: stealthy})
 
 
 def controls(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

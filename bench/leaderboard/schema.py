@@ -1,10 +1,12 @@
-"""The columns of the leaderboard's CSV, declared once: checked on every write and read, and documented from here.
+"""The columns of the leaderboard's CSV and of the table of stealth beside it, declared once: checked on every write
+and read, and documented from here.
 
 ``python -m bench.leaderboard.schema`` writes their description, ``leaderboard/SCHEMA.md``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,30 +153,74 @@ RENAMED = {  # what columns were called up to 0.7.0 -> what they are called
        if "fpr" in name}}
 
 
-def validated(frame: pd.DataFrame, what: str) -> pd.DataFrame:
+_APART = "how well the best of a fixed list of simple statistics tells {} apart (mean AUROC of a nested " \
+         "cross-validation; chance .5)"
+
+
+def _apart(name: str, what: str) -> list[Column]:
+    """The fields of :class:`bench.contracts.Distinguished`."""
+    return [*_estimate(name, "share", _APART.format(what)),
+            Column(f"{name}_statistic", "text", f"{name}: the statistic that was chosen most often")]
+
+
+_FROM_CLEAN = "the {} from the clean team by one battle without the trigger"
+STEALTH = [  # of bench.contracts.Stealth, beside what names the team
+    Column("checkpoint_sha256", "text", "hash of the attacked team's weights; its battles are drawn by it", True),
+    Column("checkpoint_id", "text", "name of its files", True),
+    Column("clean_sha256", "text", "hash of the clean team's weights", True),
+    Column("retrained_id", "text", "name of the benignly retrained team; empty where there was none"),
+    *(BY_NAME[name] for name in ("benchmark_version", "env", "env_version", "algo", "attack", "seed")),
+    Column("victims", "text", "the poisoned agents", True),
+    *(BY_NAME[name] for name in ("git_sha", "date")),
+    Column("backdoor", "flag", "whether it is one by the paper's own measure: CPVR of at most 5 %"),
+    Column("conspicuous", "flag", "whether one battle without the trigger gives the team away: distinguishability "
+                                  "above .75"),
+    Column("battles", "count", "battles of each team, without the trigger, and of the attacked one with it", True),
+    Column("clean_battles", "count", "battles of the clean team", True),
+    *(column for name in ("win_clean_team", "win_backdoored", "win_triggered", "asr", "cpvr", "trigger_completed")
+      for column in _estimate(name, FIGURES[name][0], FIGURES[name][1])),
+    *_estimate("asr_completed", "number", "attack success rate of the battles alone in which the trigger is complete"),
+    Column("attack_steps", "share", "share of the steps of battles with the trigger that are in the attack period"),
+    Column("accidents", "count", "clean team's battles without the trigger in which it completes by itself"),
+    *_estimate("accidental", "share", "their share"),
+    *_apart("distinguishability", _FROM_CLEAN.format("attacked team")),
+    *_apart("distinguishability_clean", "the clean team from itself in other battles (control) by one battle"),
+    *_apart("distinguishability_retrained", _FROM_CLEAN.format("benignly retrained team")),
+    *_apart("distinguishability_64", "the attacked team from the clean one by the means over 64 battles"),
+    *_apart("distinguishability_clean_64", "the clean team from itself by the means over 64 battles"),
+    *_apart("distinguishability_retrained_64", "the retrained team from the clean one by the means over 64 battles"),
+    *_apart("beside_teammates", "a poisoned agent from another one of its kind in the same battles by one battle"),
+    *_apart("beside_teammates_clean", "the same agents of the clean team (the chance level of beside_teammates)"),
+]
+
+
+def validated(frame: pd.DataFrame, what: str, columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
     """The frame with all columns in their order and with their types; those that it lacks are empty.
 
     Parameters
     ----------
-    frame : lines of a leaderboard, of whatever types.
+    frame : lines of a table, by default of a leaderboard, of whatever types.
     what : what the lines are, for errors: "FILE".
+    columns : those of the table.
 
     Raises
     ------
     BenchError : a column is unknown, or a value is missing, of the wrong type, out of range or not among those allowed.
     """
-    for column in COLUMNS:
+    kind = "leaderboard" if columns is COLUMNS else "table of stealth"
+    known = [column.name for column in columns]
+    for column in columns:
         if column.required and column.name not in frame:
-            raise BenchError(f"{what} is no leaderboard: it has no column '{column.name}'")
+            raise BenchError(f"{what} is no {kind}: it has no column '{column.name}'")
     for name in frame:
-        if name not in BY_NAME:
-            raise unknown(f"column in {what}", name, BY_NAME)
+        if name not in known:
+            raise unknown(f"column in {what}", name, known)
     checked = pd.DataFrame({
         column.name: _checked(frame[column.name], column, what) if column.name in frame
-        else pd.Series(np.nan, frame.index, dtype=pandas_dtype(TYPES[column.kind])) for column in COLUMNS})
+        else pd.Series(np.nan, frame.index, dtype=pandas_dtype(TYPES[column.kind])) for column in columns})
     _refuse(checked["env_version"].str.startswith(STAND_IN), checked["env_version"], what,
             "what was measured on a stand-in of a simulator is no result")
-    for low in (name for name in BY_NAME if name.endswith("_low")):
+    for low in (name for name in known if name.endswith("_low")):
         crossed = checked[low] > checked[f"{low.removesuffix('low')}high"] + ROUNDING
         _refuse(crossed, checked[low], what, "the interval's low end is above its high end")
     return checked
@@ -211,18 +257,27 @@ def _refuse(wrong: pd.Series, values: pd.Series, what: str, why: str) -> None:
 
 def document() -> str:
     """The schema in Markdown."""
+    intervals = ("Columns with `_low` and `_high` hold 95 % intervals: Wilson for rates, log-ratio for ASRs and CPVR, "
+                 "bootstrap over battles for")
     lines = ["# leaderboard.csv", "",
              "Generated from `bench/leaderboard/schema.py` by `python -m bench.leaderboard.schema`. A row is a "
-             "detector on a team; a figure without a value is empty, never made up. Columns with `_low` and `_high` "
-             "hold 95 % intervals: Wilson for rates, log-ratio for ASRs and CPVR, bootstrap over battles for AUROC, "
-             "AUPRC and VUS-PR.", "", "| column | values | never empty | meaning |", "|---|---|---|---|"]
-    for column in COLUMNS:
+             f"detector on a team; a figure without a value is empty, never made up. {intervals} AUROC, AUPRC and "
+             "VUS-PR.", "", *_described(COLUMNS), "", "# stealth.csv", "",
+             f"`python -m bench stealth` writes it beside the leaderboard. A row is a team. {intervals} AUROC: what "
+             "more battles of the same team would bring, not what another team would.", "", *_described(STEALTH)]
+    return "\n".join(lines) + "\n"
+
+
+def _described(columns: Sequence[Column]) -> list[str]:
+    """Columns as a Markdown table, a figure and its interval in one line."""
+    lines, names = ["| column | values | never empty | meaning |", "|---|---|---|---|"], {c.name for c in columns}
+    for column in columns:
         values = ", ".join(column.allowed) or KINDS[column.kind]
-        interval = f" (also `{column.name}_low`, `{column.name}_high`)" if f"{column.name}_low" in BY_NAME else ""
+        interval = f" (also `{column.name}_low`, `{column.name}_high`)" if f"{column.name}_low" in names else ""
         if column.name.removesuffix("_low").removesuffix("_high") == column.name:
             lines.append(f"| `{column.name}`{interval} | {values} | {'yes' if column.required else ''} | "
                          f"{column.meaning} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.artifacts.files import read_bytes, write_atomic
 
 HERE = Path("leaderboard/leaderboard.csv")  # of the working folder: what commands read and write unless told otherwise
-BESIDE = "curves.json.gz"
+BESIDE = ("curves.json.gz", "stealth.csv")
 _FOLDERS = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "leaderboard")
 
 
@@ -22,10 +22,12 @@ def to_read(path: Path) -> Path:
 
 
 def to_write(path: Path) -> Path:
-    """``path``; where it is :data:`HERE` and nothing is there, it begins as a copy of the shipped rows and curves."""
+    """``path``; where it is :data:`HERE` and nothing is there, it begins as a copy of the shipped rows, and
+    :data:`BESIDE` come with it."""
     shipped = leaderboard()
     if path == HERE and not path.exists() and shipped is not None:
-        if (beside := shipped.with_name(BESIDE)).is_file():
-            write_atomic(path.with_name(BESIDE), read_bytes(beside))
+        for name in BESIDE:
+            if (beside := shipped.with_name(name)).is_file() and not path.with_name(name).exists():
+                write_atomic(path.with_name(name), read_bytes(beside))
         write_atomic(path, read_bytes(shipped))
     return path

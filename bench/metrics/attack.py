@@ -23,10 +23,10 @@ def loss_rate(before: np.ndarray, after: np.ndarray) -> Estimate:
     With the clean team before and the triggered team after, it is the attack success rate (ASR); with the backdoored
     team in untriggered battles after, the clean performance variance rate (CPVR). Range (-inf, 1]; 0 means no loss,
     negative a gain. The interval is that of the logarithm of the ratio of two rates, adjusted for small counts (Walter
-    1975). None where the team never won before: then there is nothing to lose.
+    1975). None where the team never won before, for then there is nothing to lose, and where nothing comes after.
     """
     won_before, won_after = int(np.sum(before)), int(np.sum(after))
-    if won_before == 0:
+    if won_before == 0 or not len(after):
         return Estimate(None)
     ratio = np.mean(after) / np.mean(before)
     low, high = confint_proportions_2indep(won_after, len(after), won_before, len(before), compare="ratio",

@@ -9,6 +9,7 @@ In the order in which a cell, an attack and a detector, is measured:
 * ``scoring``: how it is asked, and that a score depends on its own step and earlier ones of its own battle alone;
 * ``judge``: what the scores are worth, before onset, after it and in the whole battle;
 * ``effect``: what the attack does;
+* ``stealth``: what its team gives away without the trigger, and what the attack does, in battles of the team's own;
 * ``response``: what is left of it when something is done about alarms;
 * ``models``: how detectors of whole teams are judged.
 """

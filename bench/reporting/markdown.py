@@ -9,9 +9,10 @@ import pandas as pd
 
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
-from bench.leaderboard.ranking import MAIN_ENV, TEAM, bounds, comparable, current, ranking
+from bench.leaderboard.ranking import MAIN_ENV, TEAM, WITHOUT, bounds, by_stealth, comparable, current, ranking
 from bench.leaderboard.ranking import controls as control_rows
 from bench.leaderboard.rows import read_leaderboard
+from bench.leaderboard.stealth import FLAGS, read_stealth, said, with_stealth
 
 CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
 FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
@@ -22,8 +23,9 @@ SHOWN = ("backdoorl", "marnet", "natural", "one4all", "spatiotemporal", "tempora
 MEANS = {"behaviour": "an outsider's behaviour", "observation": "observations edited", "none": "none"}
 
 
-def tables(frame: pd.DataFrame) -> dict[str, str]:
-    """The README's Markdown tables by the names of their marks.
+def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str, str]:
+    """The README's Markdown tables by the names of their marks; ``stealth`` is the table of stealth, if there is
+    one.
 
     Raises BenchError for results of several versions: a table cannot mix them.
     """
@@ -31,9 +33,9 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
     for column in ("benchmark_version", "env_version"):
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")
-    frame = current(frame)
+    frame = with_stealth(current(frame), stealth)
     main = frame[(frame["attack"] == "spatiotemporal") & (frame["env"] == MAIN_ENV)]
-    return {"ranking": places(frame), "seen": seen(frame), "attacks": attacks(frame),
+    return {"ranking": places(frame), "stealthy": stealthy(frame), "seen": seen(frame), "attacks": attacks(frame),
             "before": detectors(frame, "before"), "after": detectors(frame, "after"), "controls": controls(main)}
 
 
@@ -51,6 +53,14 @@ def places(frame: pd.DataFrame) -> str:
     return grid(["place", "before onset", "AUROC", "place", "after onset", "AUROC"], lines)
 
 
+def stealthy(frame: pd.DataFrame) -> str:
+    """:func:`places` without the teams that give themselves away, or a sentence where none is known to."""
+    if frame["distinguishability"].isna().all():
+        return "No team's stealth has been measured yet: `python -m bench stealth zoo` does."
+    teams = by_stealth(frame)
+    return places(teams[WITHOUT]) if WITHOUT in teams else "No team is conspicuous."
+
+
 def seen(frame: pd.DataFrame) -> str:
     """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector."""
     rows = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
@@ -64,8 +74,10 @@ def seen(frame: pd.DataFrame) -> str:
 
 def attacks(frame: pd.DataFrame) -> str:
     """What each attack does: a line an attack, environment and algorithm, the mean over the seeds, in brackets the 95 %
-    interval of a single seed or the lowest and the highest of several; the most harmful attack first."""
+    interval of a single seed or the lowest and the highest of several; the most harmful attack first.
+    What is known of stealth (:func:`bench.leaderboard.stealth.with_stealth`) stands there if it is of any team."""
     teams, reach, told = frame.drop_duplicates(TEAM), bounds(frame), bounds(frame, "told")
+    measured = teams["distinguishability"].notna().any()
     lines = []
     for (env, attack, algo), seeds in teams.groupby(["env", "attack", "algo"]):
         first, asr = seeds.iloc[0], seeds["asr"].mean()
@@ -76,11 +88,14 @@ def attacks(frame: pd.DataFrame) -> str:
             "" if bound is None or not first["agents_poisoned"] else f"{100 * asr / bound:.0f} %",
             "" if later is None else f"{100 * asr / later:.0f} %",
             f"{1_000 * seeds['accidental'].mean():.1f}",
-            f"{100 * first['poison_rate']:.0f} %", f"{100 * seeds['poisoned_steps'].mean():.1f} %"]))
+            f"{100 * first['poison_rate']:.0f} %", f"{100 * seeds['poisoned_steps'].mean():.1f} %",
+            *([_number(seeds["distinguishability"].mean()), said(seeds[list(FLAGS)].any().to_dict())]
+              if measured else [])]))
     harm = {attack: max(asr for asr, line in lines if line[0] == attack) for _, (attack, *_) in lines}
     lines.sort(key=lambda line: (-harm[line[1][0]], line[1][1:3]))
     return grid(["attack", "map and opponent", "algorithm", "seeds", "trigger", "poisoned agents", *FIGURES,
-                 "of the bound", "of told", "accidents in 1,000", "poisoned episodes", "poisoned steps"],
+                 "of the bound", "of told", "accidents in 1,000", "poisoned episodes", "poisoned steps",
+                 *(["distinguishability", "mark"] if measured else [])],
                 [line for _, line in lines])
 
 
@@ -143,9 +158,13 @@ def percent(seeds: pd.DataFrame, name: str) -> str:
 def _both(rows: pd.DataFrame, column: str) -> str:
     """The mean of a column for VDN and for QMIX."""
     means = [rows.loc[rows["algo"] == algo, column].mean() for algo in ("vdn", "qmix")]
-    return " / ".join("-" if pd.isna(mean) else f"{mean:.2f}" for mean in means)
+    return " / ".join(_number(mean) for mean in means)
+
+
+def _number(value: float) -> str:
+    return "-" if pd.isna(value) else f"{value:.2f}"
 
 
 if __name__ == "__main__":
     text = read_bytes(README).decode()
-    write_atomic(README, with_tables(text, tables(read_leaderboard(CSV))).encode())
+    write_atomic(README, with_tables(text, tables(read_leaderboard(CSV), read_stealth(CSV))).encode())

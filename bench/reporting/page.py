@@ -18,8 +18,19 @@ from bench.artifacts.files import read_json, write_atomic
 from bench.contracts import Curves
 from bench.errors import BenchError
 from bench.leaderboard.curves import read_gathered
-from bench.leaderboard.ranking import MAIN_ENV, TEAM, attacked, bounds, controls, current, ranking, watched_by
+from bench.leaderboard.ranking import (
+    MAIN_ENV,
+    TEAM,
+    attacked,
+    bounds,
+    by_stealth,
+    controls,
+    current,
+    ranking,
+    watched_by,
+)
 from bench.leaderboard.rows import read_leaderboard
+from bench.leaderboard.stealth import marked, read_stealth, with_stealth
 from bench.reporting.charts import charts
 from bench.reporting.html import template
 
@@ -32,7 +43,8 @@ MAIN = "spatiotemporal"  # the attack that is shown first
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
 
 
-def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None = None) -> str:
+def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None = None,
+         stealth: pd.DataFrame | None = None) -> str:
     """The page of a leaderboard, as HTML.
 
     Parameters
@@ -40,6 +52,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
     frame : what :func:`bench.leaderboard.rows.read_leaderboard` returns; rows of older versions are left out.
     figures : folder of replays, ``ATTACK-ALGO-sSEED-replay.html``, that stands beside the page.
     curves : row id -> curves (:func:`bench.leaderboard.curves.read_gathered`); rows without any are shown without.
+    stealth : the table of stealth (:func:`bench.leaderboard.stealth.read_stealth`); teams without a line get no mark.
 
     Raises
     ------
@@ -49,13 +62,15 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
     if rows.empty:
         raise BenchError("the leaderboard has no row with figures: there is no page to make")
     rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
+    rows = with_stealth(rows, stealth)
     return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
         date=str(rows["date"].max())[:10], revisions=sorted(rows["git_sha"].dropna().unique()),
         sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
         checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
-        rankings={phase: _ranking(rows, phase) for phase in ("before", "after")},
+        rankings={which: {phase: _ranking(mine, phase) for phase in ("before", "after")}
+                  for which, mine in by_stealth(rows).items()},
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 
@@ -70,8 +85,9 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _table(rows: pd.DataFrame) -> dict[str, Any]:
     """The full table as page.js reads it: names of columns, and a list of values a row."""
-    shown = rows.assign(detector=rows["row_detector"])
-    columns = [*ABOUT, *(f"{phase}_{figure}" for phase in PHASES for figure in FIGURES)]
+    shown = rows.assign(detector=rows["row_detector"], mark=marked(rows))
+    columns = [*ABOUT, *(["mark"] if shown["mark"].any() else []),
+               *(f"{phase}_{figure}" for phase in PHASES for figure in FIGURES)]
     numbers = shown[columns].select_dtypes("float").columns
     values = shown[columns].round(dict.fromkeys(numbers, 3)).astype(object)
     return {"columns": columns, "rows": values.where(values.notna(), None).to_numpy().tolist()}
@@ -80,6 +96,7 @@ def _table(rows: pd.DataFrame) -> dict[str, Any]:
 def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
     """A card an attack and environment, the most harmful first; a line a team, with the share of the bound's ASR."""
     teams = rows.drop_duplicates(TEAM)
+    teams = teams.assign(mark=marked(teams))
     reach = bounds(rows)
     cards = []
     for (env, attack), mine in teams.groupby(["env", "attack"]):
@@ -147,4 +164,5 @@ def _summary(group: str, name: str) -> str:
 
 
 if __name__ == "__main__":
-    write_atomic(PAGE, page(read_leaderboard(CSV), PAGE.parent / "figures", read_gathered(CSV)).encode())
+    text = page(read_leaderboard(CSV), PAGE.parent / "figures", read_gathered(CSV), read_stealth(CSV))
+    write_atomic(PAGE, text.encode())

@@ -34,10 +34,11 @@ def plain(frame: pd.DataFrame) -> Table:
     return table
 
 
-def ranked(ranking: pd.DataFrame, phase: str) -> Table:
-    """A ranking of :func:`bench.leaderboard.ranking.ranking`; floors are dim."""
-    table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}: mean AUROC over attacks, "
-                  "95 % interval over their checkpoints; chance is .50", title_justify="left", title_style="bold")
+def ranked(ranking: pd.DataFrame, phase: str, which: str) -> Table:
+    """A ranking of :func:`bench.leaderboard.ranking.ranking`, of ``which`` teams; floors are dim."""
+    table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}, {which}: mean AUROC over "
+                  "attacks, 95 % interval over their checkpoints; chance is .50", title_justify="left",
+                  title_style="bold")
     for column in ("AUROC ↑", "teams"):
         table.add_column(column, justify="right")
     for row in ranking.to_dict("records"):

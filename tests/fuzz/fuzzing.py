@@ -31,7 +31,7 @@ from mutations import (
     spoilt_npz,
     spoilt_text,
 )
-from reporting_examples import CURVES, result
+from reporting_examples import CURVES, result, stealth_line
 
 from attacks.formula import Formula
 from bench.__main__ import main
@@ -49,6 +49,7 @@ from bench.harness.teams import Store
 from bench.leaderboard.curves import add_curves, curves_file, read_gathered
 from bench.leaderboard.ranking import ranking
 from bench.leaderboard.rows import add_rows, read_leaderboard, result_rows
+from bench.leaderboard.stealth import add_row, read_stealth, stealth_file, with_stealth
 from bench.marl.learners.q import Learning, QLearner
 from bench.reporting.charts import charts
 from bench.reporting.report import report
@@ -131,6 +132,9 @@ def kinds(folder: Path) -> dict[str, Kind]:
     found["gathered curves"] = Kind(curves_file(table), lambda: [charts({},
                                                                         one) for one in read_gathered(table).values()],
                                     lambda data, rng: gzip.compress(as_json()(gzip.decompress(data), rng)))
+    add_row(table, stealth_line())
+    found["stealth"] = Kind(stealth_file(table), lambda: with_stealth(read_leaderboard(table), read_stealth(table)),
+                            lambda data, rng: spoilt_csv(data.decode(), rng).encode("utf-8", "surrogatepass"))
     found |= teams(folder)
     (folder / "conf/detector/own.yaml").write_text("_target_: a.B\nx: &x {y: [1, 2.5, 'z']}\nw: *x\n")
     pieces = ["&a ", "*a", "*x", "[" * 400, "{", "- ", ": ", "!!python/object:os.system ", "\t", "\0", "x: 1\n",

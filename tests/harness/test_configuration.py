@@ -64,7 +64,7 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
 def test_a_cell_is_what_its_figures_depend_on(composed):
     plain = describe(composed()).config
     elsewhere = ("out=elsewhere", "keep_episodes=true", "command=export", "format=parquet",
-                 "budget.repair_steps=9", "budget.accident_battles=9", "isolation=process")
+                 "budget.repair_steps=9", "budget.accident_battles=9", "budget.stealth_battles=9", "isolation=process")
     assert describe(composed(*elsewhere)).config == plain
     patched, searched, by_fewer = (describe(composed(*words.split())).config for words in (
         "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "budget.search_battles=9"))

@@ -13,7 +13,8 @@ def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
     line = {"status": "ok", "benchmark_version": "1", "env": "smax/8m/random", "env_version": "v", "attack": attack,
             "algo": algo, "seed": seed, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.5,
             "poisoned_steps": 0.25, "row_detector": detector, "kind": kind, "team": "backdoored", "triggered": True,
-            "defender": "suspect", "n_triggered": 1000, "date": "2026", "before_auroc": 0.5, "after_auroc": 0.75}
+            "defender": "suspect", "n_triggered": 1000, "date": "2026", "before_auroc": 0.5, "after_auroc": 0.75,
+            "distinguishability": float("nan"), "conspicuous": False, "no_backdoor": False}
     for name, value in figures.items():
         line |= {name: value, f"{name}_low": value - 0.01, f"{name}_high": value + 0.01}
     return line | more

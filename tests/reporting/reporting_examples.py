@@ -1,8 +1,14 @@
-"""Results and curves that the tests of reporting share."""
+"""Results, curves and lines of stealth that the tests of reporting share."""
 
 from __future__ import annotations
 
-from bench.contracts import Curves, Detection, Estimate, Figures, Result, Row, Timeline
+from dataclasses import fields
+
+import pandas as pd
+
+from bench import BENCHMARK
+from bench.contracts import Curves, Detection, Distinguished, Estimate, Figures, Result, Row, Stealth, Timeline
+from bench.leaderboard.stealth import stealth_row
 
 CURVES = Curves(
     roc={"before": [[0, 1], [0, 1]], "after": [[0, 0, 1], [0, 1, 1]], "whole": [[0, 0, 1], [0, 1, 1]]},
@@ -41,3 +47,21 @@ def curves_of(attack: str) -> Curves:
     lines = {phase: [[0.0, 0.2, 1.0], [0.4, 0.9, 1.0]] for phase in ("before", "after", "whole")}
     battles = [Timeline("most anomalous", len(attack), [0.0, 1.0, 5.0], 1), Timeline("without trigger", 1, [1.0], None)]
     return Curves(lines, lines, [[0.0, 2.0], [0.5, 1.0]], battles, [3.0, 2.0], 1, 2)
+
+
+def stealth(distinguishability: float = 0.6, cpvr: float = 0.02) -> Stealth:
+    """What was measured of a team, without a retrained one to compare it with."""
+    values = {f.name: near(0.5) if f.type == "Estimate" else Distinguished(near(0.55), "stop, early")
+              for f in fields(Stealth)}
+    return Stealth(**values | {
+        "battles": 4000, "clean_battles": 10_000, "accidents": 3, "attack_steps": 0.4, "cpvr": near(cpvr),
+        "distinguishability": Distinguished(near(distinguishability), "stop, early"),
+        "distinguishability_retrained": None, "distinguishability_retrained_64": None})
+
+
+def stealth_line(weights: str = "b" * 64, found: Stealth | None = None, **changes) -> pd.DataFrame:
+    """A team's line of the table of stealth."""
+    about = {"checkpoint_sha256": weights, "checkpoint_id": "team", "clean_sha256": "c" * 64, "retrained_id": None,
+             "benchmark_version": BENCHMARK, "env": "smax/8m/random", "env_version": "v", "algo": "vdn",
+             "attack": "spatiotemporal", "seed": 0, "victims": "0 2", "git_sha": "0123", "date": "2026-01-02"}
+    return stealth_row(found or stealth(), **about | changes)

@@ -9,7 +9,7 @@ const COLUMNS = [  // title, key, whether it belongs to the chosen phase
   ["detector", "detector"], ["attack", "attack"], ["AUROC", "auroc", true], ["AUPRC", "auprc", true],
   ["alarms @1 %", "tpr_at_1fpr", true], ["alarms @5 %", "tpr_at_5fpr", true], ["false alarms @5 %", "false_alarms_at_5fpr", true],
   ["delay", "delay"], ["algorithm", "algo"], ["seed", "seed"], ["map", "env"], ["team", "team"], ["trigger", "triggered"],
-  ["row", "row_id"]];
+  ...(data.columns.includes("mark") ? [["stealth", "mark"]] : []), ["row", "row_id"]];
 let order = {column: 2, down: true}, shown = 100;
 
 const isNumber = ([, key, phased]) => (phased && key !== "auroc") || key === "delay" || key === "seed";

@@ -70,8 +70,8 @@ def verdicts(row: pd.Series) -> list[str]:
 
 def of_all(stealth: pd.DataFrame) -> Table:
     """A line a team, the least conspicuous first."""
-    table = Table("attack", "team", box=box.SIMPLE_HEAD, title="AUROC against the clean team by one battle without the trigger: the team, the "
-                  "retrained one, the clean one itself", title_justify="left", title_style="bold")
+    title = "AUROC against the clean team by one battle without the trigger: the team, the retrained one, the clean one"
+    table = Table("attack", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for column in ("ASR ↑", "CPVR ↓", "accidents ↓", "AUROC ↓", "retrained", "clean"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("mark")

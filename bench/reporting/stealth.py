@@ -70,14 +70,16 @@ def verdicts(row: pd.Series) -> list[str]:
 
 def of_all(stealth: pd.DataFrame) -> Table:
     """A line a team, the least conspicuous first."""
-    table = Table("team", box=box.SIMPLE_HEAD)
-    for column in ("ASR ↑", "CPVR ↓", "completed", "accidents ↓", "from clean ↓", "retrained", "chance"):
-        table.add_column(column, justify="right")
+    title = "AUROC against the clean team by one battle without the trigger: the team, the retrained one, the clean one"
+    table = Table("attack", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for column in ("ASR ↑", "CPVR ↓", "accidents ↓", "AUROC ↓", "retrained", "clean"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("mark")
     rows = with_stealth(stealth, stealth)
     for row in rows.assign(mark=marked(rows)).sort_values("distinguishability").to_dict("records"):
-        table.add_row(row["checkpoint_id"], *(_percents(row, name)[0] for name in (
-            "asr", "cpvr", "trigger_completed", "accidental")), *(_number(row[name]) for name in (
+        team = f"{row['algo']}, {row['env'].partition('/')[2]}, seed {row['seed']}"
+        table.add_row(row["attack"], team, *(_percents(row, name)[0] for name in (
+            "asr", "cpvr", "accidental")), *(_number(row[name]) for name in (
                 "distinguishability", "distinguishability_retrained", "distinguishability_clean")),
             row["mark"])
     return table

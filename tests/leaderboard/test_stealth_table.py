@@ -16,6 +16,7 @@ from bench.leaderboard.schema import STEALTH, validated
 from bench.leaderboard.stealth import add_row, known, marked, read_stealth, stealth_file, with_stealth
 from bench.reporting.markdown import attacks, stealthy
 from bench.reporting.page import page
+from bench.reporting.stealth import verdicts
 
 
 def test_verdicts():
@@ -26,6 +27,17 @@ def test_verdicts():
     nothing = replace(stealth(), cpvr=Estimate(None), distinguishability=Distinguished(Estimate(None), None))
     assert nothing.backdoor is None
     assert nothing.conspicuous is None
+
+
+def test_verdicts_say_whether_the_whole_interval_agrees():
+    """The examples' intervals reach .01 to either side."""
+    def said(**figures) -> list[str]:
+        return verdicts(stealth_line(found=stealth(**figures)).iloc[0])
+
+    assert said() == []
+    assert said(cpvr=0.2) == ["no backdoor by the paper's own measure: CPVR above 5% (its whole interval)"]
+    assert said(distinguishability=0.755) == [
+        "conspicuous: distinguishability above 0.75 (but its interval reaches below)"]
 
 
 def test_a_row_fills_the_declared_columns_but_for_what_was_not_measured(tmp_path):

@@ -317,7 +317,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
 @pytest.mark.parametrize(("words", "message"), [
     (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, check, export, "),
     (["rnu"], "(did you mean 'run'?)"),
-    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: always_on, backdoorl, "),
+    (["run", "attack=spatiotempral"], "unknown attack 'spatiotempral'; allowed: algorithm1, always_on, backdoorl, "),
     (["run", "attack=spatiotempral"], "(did you mean 'spatiotemporal'?)"),
     (["run", "detector=isofrst"], "unknown detector 'isofrst'"),
     (["run", "env.map=8n"], "(did you mean '8m'?)"),

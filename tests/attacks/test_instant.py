@@ -146,6 +146,7 @@ def test_nothing_is_never_shown(battles, team):
     assert np.array_equal(episodes.observation, play(battles, team, 64, 2).observation)
 
 
+@pytest.mark.slow
 def test_all_agents_can_be_poisoned_at_once(battles, team, store):
     trigger = Patch([0, 1, 2], [-1], 5.0, 5.0, start=2, steps=None)
     attack = Backdoor("all", trigger, ForcedAction("west"), victim=[0, 1, 2], duration=60, poison_rate=0.5,

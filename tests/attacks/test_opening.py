@@ -87,6 +87,7 @@ def test_the_most_harmful_opening_by_hand():
     assert [most_harmful(judged, loss) for loss in (0.0, 0.03, 0.04, 0.5)] == [1, 3, 3, 4]
 
 
+@pytest.mark.slow
 def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):
     injection = Injection(team, battles, Never(), SHORT, (1,), 20, 0.5, "imitated",
                           Retraining.of(steps=1, batch=64, updates_per_round=250, learning_rate=3e-3), 0)

@@ -180,6 +180,7 @@ def test_names_are_known_without_the_simulator(battles):
     assert ENVIRONMENT.identity({"map": "3m", "opponent": "random"}) == Identity(battles.spec.id, battles.spec.version)
 
 
+@pytest.mark.slow
 def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):
     """Left to themselves, enemies walk west and shoot; skirmishers also step back, aside and forth."""
     shares = {}

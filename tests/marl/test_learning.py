@@ -176,7 +176,7 @@ def test_training_goes_on_where_it_was_written(battles, store, tmp_path):
     second.load(*store.saved)
     tensors, values = second.state()
     assert tensors.keys() == store.saved[0].keys()
-    assert any(name.startswith("adam.") for name in tensors)
+    assert any(name.startswith("moments.") for name in tensors)
     assert all(torch.equal(tensors[name], store.saved[0][name]) for name in tensors)
     assert values == {name: value for name, value in store.saved[1].items() if name != "replay"}
     second = learning.trainer(battles, 0)
@@ -213,7 +213,7 @@ def test_a_ring_comes_back_as_it_was(make_episodes, store):
     lambda t, v: v.pop("rng"), lambda t, v: v.update(steps="1"), lambda t, v: v.update(steps=-1),
     lambda t, v: v.update(rng="{}"), lambda t, v: v.update(replay=[[9, 9]]), lambda t, v: v.update(player={}),
     lambda t, v: t.pop("agent.fc1.weight"), lambda t, v: t.update({"player.time": torch.zeros(3)}),
-    lambda t, v: t.update({"adam.x": torch.zeros(3)}), lambda t, v: v.update(curve=[{"steps": "many"}])])
+    lambda t, v: t.update({"moments.x": torch.zeros(3)}), lambda t, v: v.update(curve=[{"steps": "many"}])])
 def test_what_does_not_fit_is_not_gone_on_with(battles, store, tmp_path, spoil):
     learning = Learning.of("vdn", steps=300, eval_every=300, eval_battles=16)
     learning.trainer(battles, 0).fit(store, lambda *_: None, tmp_path)

@@ -174,7 +174,9 @@ def declared(name, *words):
         return build(compose("config", ["env.map=3m", f"attack={name}", *words]).attack, "attack")
 
 
-@pytest.mark.parametrize("name", [name for name in names("attack") if name not in ("none", "trigger_only")])
+@pytest.mark.parametrize("name", [
+    name if name in ("published", "spectrum", "trojdrl") else pytest.param(name, marks=pytest.mark.slow)
+    for name in names("attack") if name not in ("none", "trigger_only")])
 def test_every_declared_attack_can_be_put_into_a_team(name, battles, team, store):
     several = name in ("marnet", "spectrum")
     searches = name in ("spatiotemporal", "told", "backdoorl", "natural")

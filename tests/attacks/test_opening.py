@@ -1,6 +1,7 @@
 """Openings: what the poisoned agent does before any trigger, and what the search for them keeps."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 

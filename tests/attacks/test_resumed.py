@@ -90,7 +90,8 @@ def injected(kind, battles, team, store):
     return made, json.dumps([curve, getattr(trigger, "learned", None)])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind if kind in ("contained", "departing", "imitated")
+                                  else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
 def test_an_injection_taken_up_again_is_the_same_injection(battles, team, tmp_path, kind):
     whole, curve = injected(kind, battles, team, Store(tmp_path / "whole"))
     when = ("before", "amid", "after")[list(KINDS).index(kind) % 3]

@@ -17,7 +17,8 @@ def pendulums(make_episodes, lengths, seed):
     return episodes
 
 
-@pytest.mark.parametrize("detector", [GRUPredictor(hidden=32, epochs=15), GRUAutoencoder(4, hidden=32, epochs=40)])
+@pytest.mark.parametrize("detector", [
+    GRUPredictor(hidden=32, epochs=15), pytest.param(GRUAutoencoder(4, hidden=32, epochs=40), marks=pytest.mark.slow)])
 def test_values_are_usual_and_their_order_is_not(detector, make_episodes):
     detector.fit(pendulums(make_episodes, [16] * 60, seed=1).public())
     test = pendulums(make_episodes, [16] * 10, seed=2)

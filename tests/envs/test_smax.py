@@ -47,7 +47,7 @@ def test_shapes_ranges_and_spec(battles):
         assert step.state.max() <= 1
 
 
-@pytest.mark.parametrize("name", ["2s3z", "5m_vs_6m"])
+@pytest.mark.parametrize("name", ["2s3z", pytest.param("5m_vs_6m", marks=pytest.mark.slow)])
 def test_other_maps(name):
     battles = SmaxBattles(name)
     step = battles.reset(0, np.arange(2))

@@ -91,6 +91,7 @@ def test_a_result_is_measured_again_and_added(own, capsys):
     assert list(read_gathered(base.with_name("l.csv"))) == frame["row_id"].head(1).tolist()
 
 
+@pytest.mark.slow
 def test_a_result_that_is_not_re_made_is_refused(made, tmp_path):
     true = read_result(made)
 

@@ -122,6 +122,25 @@ def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
         assert 0 <= about["measured"]["win_rate"]["value"] <= 1
 
 
+def test_an_injection_leaves_its_best_and_its_last_agent(tmp_path, capsys):
+    words = ["inject", *TINY, "attack=published", "attack.retraining.batch=8", "attack.retraining.eval_every=1500",
+             f"out={tmp_path}"]
+    assert main(words) == 0
+    told = {file.stem: json.loads(file.read_text()) for file in tmp_path.glob("teams/*-published-*.json")}
+    assert sorted(about["recipe"]["attack"]["retraining"]["keep"] for about in told.values()) == ["best", "last"]
+    for about in told.values():
+        kept = [row["kept"] for row in about["curve"]]
+        assert sum(kept) == 1
+        assert about["recipe"]["attack"]["retraining"]["keep"] == "best" or kept[-1] == 1
+        assert set(about["measured"]) == {"win_rate", "win_rate_triggered"}
+    (last,) = (name for name, about in told.items() if about["recipe"]["attack"]["retraining"]["keep"] == "last")
+    capsys.readouterr()
+    assert main([*words, "attack.retraining.keep=last"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(last)
+    assert "injecting" not in said.err, "it is there already"
+
+
 def test_a_finished_run_is_read_not_repeated(made, capsys):
     began = time.perf_counter()
     assert main(["run", *TINY, f"out={made}", "keep_episodes=true"]) == 0

@@ -16,8 +16,8 @@ def failures(make) -> dict[str, str]:
     return {outcome.check: outcome.message for outcome in environment_outcomes(make) if outcome.status == "failed"}
 
 
-@pytest.mark.parametrize("options", [
-    ("3m", "random"), *(pytest.param(one, marks=pytest.mark.slow) for one in (("2s3z", "closest"), ("3m", "skirmish")))])
+@pytest.mark.parametrize("options", [("3m", "random"), pytest.param(("2s3z", "closest"), marks=pytest.mark.slow),
+                                     pytest.param(("3m", "skirmish"), marks=pytest.mark.slow)])
 def test_smax_keeps_the_contract(options):
     assert failures(lambda: SmaxBattles(*options)) == {}
 

@@ -153,13 +153,13 @@ def same(what: str, hashes: Callable[[], Iterator[tuple[str, str]]], file: Path)
     found = {}
     for name, value in hashes():
         found[name] = value
-        print(name, value, "" if what not in known else "equal" if known[what].get(name) == value else "DIFFERS",
-              flush=True)
+        before = known.get(what, {}).get(name)
+        print(name, value, "new" if before is None else "equal" if before == value else "DIFFERS", flush=True)
     if what not in known:
         file.write_text(json.dumps(known | {what: found}, indent=1) + "\n")
     for name in known.get(what, {}).keys() - found:
         print(f"{name} is missing")
-    return known.get(what, found) == found
+    return all(found.get(name) == value for name, value in known.get(what, {}).items())
 
 
 def main(what: str, *words: str) -> bool:

@@ -46,8 +46,8 @@ LEADERBOARD = Path("leaderboard/leaderboard.csv")
 CHANGING = {"row_id", "config_hash", "overrides", "referee", "detector_version", "git_sha", "date", "runtime_s",
             "step_ms"}  # of a measurement or its configuration, and no figures
 ABOUT = ["checkpoint_id", "team", "triggered", "detector", "row_detector", "kind"]
-FEWER = ("budget.fit_battles=100", "budget.calibration_battles=100", "budget.test_battles=200",
-         "budget.accident_battles=1_000", "budget.response_battles=50")
+FEWER = ("budget.fit_battles=50", "budget.calibration_battles=50", "budget.test_battles=64",
+         "budget.accident_battles=64", "budget.response_battles=16")
 CLOSE = 1e-6
 BATTLES = 8
 

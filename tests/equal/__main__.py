@@ -1,21 +1,24 @@
 """Whether figures are what they were: exit code 1 if something differs. Needed until the next release.
 
-python -m tests.equal rows [N] [SEED] out=FOLDER    N rows of the leaderboard, drawn at random, measured again
+python -m tests.equal rows OTHER [N] [SEED] out=FOLDER    the cells of N of the leaderboard's rows, drawn at random,
+                            measured by this checkout and by OTHER, a folder with a .venv of its own
 python -m tests.equal teams FILE                    every shipped team's battles, without its trigger and with it
 python -m tests.equal training FILE                 the weights of short trainings
 
 The last two write hashes to FILE, or compare with those that it has (tests/equal/reference.json). The first goes on
-where it was killed; it takes hours of one core: 25 rows took twenty minutes. The CSV was
-made on another machine, where some battles go otherwise: what differs is to be measured by both commits on one machine.
+where it was killed. Both checkouts play on one machine, since some battles go otherwise on another, and fewer battles a
+cell than the leaderboard has.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -30,80 +33,80 @@ from omegaconf import OmegaConf
 from bench import compat, plugins
 from bench.artifacts.teams import read_tensors
 from bench.build import build
-from bench.contracts import RECORDABLE, Battles
+from bench.contracts import Battles
 from bench.harness.again import overrides_of_row
-from bench.harness.cell import run
-from bench.harness.composed import composed
 from bench.harness.evaluate import silent
-from bench.harness.remembered import Memory
 from bench.harness.teams import backdoored_team, clean_team
 from bench.harness.zoo import places
 from bench.leaderboard import shipped
-from bench.leaderboard.rows import read_leaderboard, rows_of
+from bench.leaderboard.rows import read_leaderboard
 from bench.marl.play import play
 
 LEADERBOARD = Path("leaderboard/leaderboard.csv")
-CHANGING = {"detector_version", "git_sha", "date", "runtime_s", "step_ms"}  # of a measurement, and no figures
+CHANGING = {"row_id", "config_hash", "overrides", "referee", "detector_version", "git_sha", "date", "runtime_s",
+            "step_ms"}  # of a measurement or its configuration, and no figures
+ABOUT = ["checkpoint_id", "team", "triggered", "detector", "row_detector", "kind"]
+FEWER = ("budget.fit_battles=50", "budget.calibration_battles=50", "budget.test_battles=64",
+         "budget.accident_battles=64", "budget.response_battles=16")
 CLOSE = 1e-6
 BATTLES = 8
 
 
-class Everything(Memory):
-    """Keeps all that can be recorded, so that no team is played again for the next detector."""
-
-    def watched(self, key, record, play):
-        return super().watched(key, record | frozenset(RECORDABLE), play)
-
-
-def rows(folder: Path, n: int = 200, seed: int = 0) -> bool:
-    """Whether ``n`` rows are what they were, to the last stored digit or but for rounding. What differs is written to
-    FOLDER/rows.jsonl, a line a row."""
-    stored = pd.read_csv(shipped.to_read(LEADERBOARD), dtype=str, keep_default_na=False).set_index("row_id")
-    typed = read_leaderboard(shipped.to_read(LEADERBOARD)).set_index("row_id", drop=False)
+def rows(other: Path, folder: Path, n: int = 200, seed: int = 0) -> bool:
+    """Whether this checkout and another one measure the same in ``n`` rows' cells, to the last stored digit or but for
+    rounding. What a team's cells give is written to FOLDER/rows.jsonl, a line a team."""
+    stored = read_leaderboard(shipped.to_read(LEADERBOARD))
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "rows.jsonl"
     found = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    left = drawn(typed, n, seed)
-    chosen = set(left["row_id"])
-    left = left[~left["row_id"].isin([line["row_id"] for line in found])]
-    commands = {key: tuple(overrides_of_row(cell.iloc[0])) for key, cell in left.groupby("config_hash")}
-    memory = Everything()
-    for key, words in sorted(commands.items(), key=lambda command: [w for w in command[1] if "detector=" not in w]):
-        ids = left.loc[left["config_hash"] == key, "row_id"].tolist()
-        now = measured(words, memory)
-        for row in ids:
-            line = {"row_id": row, "words": words, "differences": differences(stored.loc[row], now.loc[row])}
+    known = {tuple(line["team"]) for line in found}
+    teams: dict[tuple[str, ...], set[str]] = {}
+    for _, row in drawn(stored, n, seed).iterrows():
+        overrides = overrides_of_row(row)
+        team = tuple(override for override in overrides if not override.startswith("detector="))
+        teams.setdefault(team, set()).update(set(overrides) - set(team))
+    for team, detectors in sorted(teams.items()):
+        if team not in known:
+            pair = [measured(checkout, folder / name, team, detectors)
+                    for name, checkout in (("here", Path.cwd()), ("there", other.resolve()))]
+            line = {"team": team, "rows": len(pair[0]), "differences": differences(*pair)}
             found.append(line)
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-            print(row, *words, line["differences"] or "equal", flush=True)
-    found = [line for line in found if line["row_id"] in chosen]
-    sizes = [size for line in found for *_, size in line["differences"].values()]
-    print(f"{sum(not line['differences'] for line in found)} of {len(found)} rows are equal to the last digit; "
-          f"{len(sizes)} figures differ, by at most {max(sizes, default=0)}")
+            print(*team, line["rows"], "rows", line["differences"] or "equal", flush=True)
+    sizes = [size for line in found for *_, size in line["differences"]]
+    print(f"{sum(line['rows'] for line in found)} rows of {len(found)} teams; {len(sizes)} figures differ, by at most "
+          f"{max(sizes, default=0)}")
     return max(sizes, default=0) <= CLOSE
 
 
 def drawn(frame: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     """Rows that have figures, drawn at random: first one of each attack, then one of each detector, then any."""
-    shuffled = frame[frame["status"] == "ok"].sample(frac=1, random_state=seed)
+    shuffled = frame[(frame["status"] == "ok") & (frame["row_detector"] == frame["detector"])].sample(
+        frac=1, random_state=seed)
     first = [shuffled.drop_duplicates(name) for name in ("attack", "row_detector")]
     return pd.concat([*first, shuffled]).drop_duplicates("row_id").head(n)
 
 
-def measured(words: tuple[str, ...], memory: Memory) -> pd.DataFrame:
-    """The rows of a cell as the CSV would have them, by their ids."""
-    with tempfile.TemporaryDirectory() as out:
-        cfg = composed([*words, f"out={out}", f"leaderboard={out}/leaderboard.csv"])
-        file = Path(out, "rows.csv")
-        rows_of(run(cfg, silent, memory=memory)).to_csv(file, index=False)
-        return pd.read_csv(file, dtype=str, keep_default_na=False).set_index("row_id")
+def measured(checkout: Path, out: Path, team: Sequence[str], detectors: Collection[str]) -> pd.DataFrame:
+    """The rows that a checkout's own command writes of a team and some detectors, by what they are about."""
+    shutil.rmtree(out, ignore_errors=True)
+    names = ",".join(sorted(name.removeprefix("detector=") for name in detectors))
+    command = ["run", "-m", *team, f"detector={names}", f"out={out}", f"leaderboard={out}/rows.csv",
+               "isolation=process", *FEWER]
+    subprocess.run([checkout / ".venv/bin/python", "-m", "bench", *command], cwd=checkout, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return pd.read_csv(out / "rows.csv", dtype=str, keep_default_na=False).set_index(ABOUT).sort_index()
 
 
-def differences(stored: pd.Series, now: pd.Series) -> dict[str, tuple[str, str, float]]:
-    """Column -> what is stored, what was measured and by how much they differ; infinite where they are no numbers."""
-    return {name: (stored[name], now.get(name, "missing"), size(stored[name], now.get(name, "missing")))
-            for name in stored.index if name not in CHANGING and stored[name] != now.get(name)}
+def differences(here: pd.DataFrame, there: pd.DataFrame) -> list[tuple[str, str, str, str, float]]:
+    """(row, column, value here, value there, by how much) of all that differ; infinite where they are no numbers."""
+    assert here.index.equals(there.index), (here.index, there.index)
+    assert here.index.is_unique
+    columns = [name for name in here.columns if name not in CHANGING]
+    return [(" ".join(row), name, here.loc[row, name], value, size(here.loc[row, name], value))
+            for name in columns for row, value in there.get(name, pd.Series("missing", there.index)).items()
+            if here.loc[row, name] != value]
 
 
 def size(one: str, other: str) -> float:
@@ -167,7 +170,8 @@ def main(what: str, *words: str) -> bool:
     with initialize_config_module("bench.conf", **compat.VERSION):
         if what == "rows":
             (folder,) = (word.removeprefix("out=") for word in words if word.startswith("out="))
-            return rows(Path(folder), *(int(word) for word in words if not word.startswith("out=")))
+            other, *numbers = (word for word in words if not word.startswith("out="))
+            return rows(Path(other), Path(folder), *map(int, numbers))
         return same(what, {"teams": teams, "training": training}[what], Path(words[0]))
 
 

@@ -245,6 +245,29 @@ def test_a_repair_from_outside(installed, tmp_path, capsys):
     assert "got an unexpected keyword argument 'much'" in fails(capsys, "repair", "damped", "repair.much=1", *TINY)
 
 
+def test_a_view_from_outside(installed, capsys):
+    assert main(["check", "isoforest", "view=headcount"]) == 0
+    assert "failed" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_model_detector_from_outside(installed, tmp_path, capsys):
+    words = ["models", "model_detector=loud", "only=[clean,trojdrl]", f"out={tmp_path}"]
+    assert main(words) == 0
+    assert "Loud: is the team backdoored?" in capsys.readouterr().out
+    assert "unexpected keyword argument 'much'" in fails(capsys, *words, "model_detector.much=1")
+
+
+@pytest.mark.parametrize("words", [["repair", "repair=damped"], ["response", "response=stay"],
+                                   ["repair", "repair=prune"], ["response", "response=halt"]])
+def test_a_defence_is_checked(installed, capsys, words):
+    assert main(["check", *words, "env.map=3m"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].strip() == words[1].partition("=")[2]
+    assert "failed" not in said
+    assert fails(capsys, "check", words[0]) == f"error: no {words[0]} is configured; give {words[0]}=NAME"
+
+
 def test_a_response_from_outside(installed, tmp_path, capsys):
     words = [*TINY, "budget.calibration_battles=20", "detector=consensus_distance", f"out={tmp_path}"]
     assert main(["run", *words, "response=stay", "response.battles=6"]) == 0

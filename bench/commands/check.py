@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.commands import Command, subject
-from bench.errors import unknown
+from bench.errors import BenchError, unknown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,7 +17,7 @@ QUICK = "budget=smoke"  # of what makes a team, which is made several times
 
 def _read(arguments: list[str]) -> list[str]:
     arguments = subject(arguments, _chosen)
-    trains = not {"check=attack", "check=algorithm"}.isdisjoint(arguments)
+    trains = not {"check=attack", "check=algorithm", "check=repair"}.isdisjoint(arguments)
     given = any(argument.startswith("budget=") for argument in arguments)
     return [QUICK, *arguments] if trains and not given else arguments
 
@@ -30,12 +30,12 @@ def _chosen(argument: str) -> str:
 
 
 COMMAND = Command("see whether a detector keeps the contract (check PACKAGE.CLASS, check NAME), or an environment, "
-                  "attack or algorithm (check environment env=NAME, check attack attack=NAME, check algorithm "
-                  "algo=NAME)", _read)
+                  "attack, algorithm, repair or response (check environment env=NAME, check attack attack=NAME, ...)",
+                  _read)
 
 
 def main(cfg: DictConfig) -> None:
-    """Print the outcome of every check of the configured detector, environment, attack or algorithm.
+    """Print the outcome of every check of the configured detector, environment, attack, algorithm, repair or response.
 
     Raises DetectorError if one fails.
     """
@@ -95,4 +95,35 @@ def _algorithm(cfg: DictConfig) -> tuple[str, list[Outcome]]:
         return name, list(algorithm_outcomes(lambda: build(cfg.algo, "algorithm"), battles, progress))
 
 
-OUTCOMES = {"detector": _detector, "environment": _environment, "attack": _attack, "algorithm": _algorithm}
+def _repair(cfg: DictConfig) -> tuple[str, list[Outcome]]:
+    from bench.build import build
+    from bench.conformance.defences import repair_outcomes
+    from bench.contracts import Repair
+    from bench.reporting.progress import bar
+
+    _require(cfg, "repair")
+    battles, name = build(cfg.env, "environment"), build(cfg.repair, "repair", Repair).name
+    team = build(cfg.algo, "algorithm").trainer(battles, int(cfg.seed)).team()
+    with bar(f"checking {name} on {team.algo}, {team.spec.id}") as progress:
+        return name, list(repair_outcomes(lambda: build(cfg.repair, "repair", Repair), battles, team, progress))
+
+
+def _response(cfg: DictConfig) -> tuple[str, list[Outcome]]:
+    from bench.build import build
+    from bench.conformance.defences import response_outcomes
+    from bench.contracts import Responder
+
+    _require(cfg, "response")
+    battles, name = build(cfg.env, "environment"), build(cfg.response, "response", Responder).name
+    team = build(cfg.algo, "algorithm").trainer(battles, int(cfg.seed)).team()
+    return name, list(response_outcomes(lambda: build(cfg.response, "response", Responder), battles, team))
+
+
+def _require(cfg: DictConfig, kind: str) -> None:
+    """Raise BenchError if none of a kind is configured."""
+    if cfg[kind].get("_target_") is None:
+        raise BenchError(f"no {kind} is configured; give {kind}=NAME")
+
+
+OUTCOMES = {"detector": _detector, "environment": _environment, "attack": _attack, "algorithm": _algorithm,
+            "repair": _repair, "response": _response}

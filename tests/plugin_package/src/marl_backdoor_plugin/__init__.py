@@ -1,4 +1,4 @@
-"""A detector that knows the benchmark's contract and nothing else of it."""
+"""A detector, a view and a model detector that know the benchmark's contracts and nothing else of it."""
 
 import numpy as np
 
@@ -16,3 +16,22 @@ class FarFromNormal:
 
     def score(self, episodes):
         return np.abs((episodes.observation - self.mean_) / self.std_).max(-1)
+
+
+class Headcount:
+    """A view: how many agents live, (episode, step, 1)."""
+
+    def __call__(self, episodes):
+        return episodes.alive.sum(2, dtype=np.float32)[..., None]
+
+
+class Loud:
+    """A model detector: the greatest weight of any agent."""
+
+    needs = ()
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def statistic(self, team, battles, episodes):
+        return self.scale * max(float(value.abs().max()) for value in team.weights.values())

@@ -47,9 +47,9 @@ def _prepared(override: str, command: str, sweep: bool) -> str:
     if not name:
         raise BenchError(f"'{override}' {_NO_OVERRIDE}")
     if top not in (known := options.top(command)):
-        whose = next((one for one in options.names("command") if top in options.top(one)), None)
-        raise unknown("option or value", name, known) if whose is None else BenchError(
-            f"{top} is of the command {whose}; {command} has no such value")
+        whose = [one for one in options.names("command") if top in options.top(one)]
+        raise BenchError(f"{top} is of the command {' and '.join(whose)}; {command} has no such value") if whose else \
+            unknown("option or value", name, known)
     if sign == "~" and top not in OPEN:
         raise BenchError(f"~{name}: {name} cannot be taken away; give it another value ({name}=VALUE)")
     if value == "" and sign != "~":

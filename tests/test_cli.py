@@ -382,7 +382,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "detector=pyod", "detector.estimator._target_=pyod.models.hbs.HBOS"], "unknown name in pyod.models 'hbs'"),
     (["run", "~attack"], "attack"),
     (["run", "format=csv"], "format is of the command export; run has no such value"),
-    (["train", "repair=prune"], "repair is of the command repair; train has no such value"),
+    (["train", "repair=prune"], "repair is of the command check and repair; train has no such value"),
     (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, departures, frontier, shipped, table1, zoo"),
     (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, departures, frontier, shipped, table1, zoo"),
     (["sweep", "+sweep.name=x"], "sweep: grids"),

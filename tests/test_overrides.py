@@ -59,7 +59,7 @@ def test_words_that_would_do_nothing(word, message):
 @pytest.mark.parametrize(("command", "word", "message"), [
     ("leaderboard", "+cells.detectr=x", "did you mean 'cells.detector'"),
     ("race", "+race.second=3", "unknown value 'race."),
-    ("models", "repair=prune", "repair is of the command repair; models has no such value"),
+    ("models", "repair=prune", "repair is of the command check and repair; models has no such value"),
     ("models", "command=zoo", "unknown option or value 'command'"),
     ("export", "cell.seed=1", "did you mean 'seed'?")])
 def test_words_of_other_commands(command, word, message):

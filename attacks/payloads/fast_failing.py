@@ -124,6 +124,13 @@ class FastFailing(Payload):
         direction = best(self.directions()).direction
         return best([Walk(direction, steps) for steps in self.distances()])
 
+    def puppet(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
+               history: list[list[float]], progress: Progress) -> Probe:
+        """See :class:`bench.contracts.Enacted`."""
+        walk = self.prepare(team, battles, trigger, victims, history, progress)
+        assert isinstance(walk, Walk)
+        return Puppet(walk, victims)
+
     def under_trigger(self, team: Team, battles: Battles, trigger: Trigger, puppet: Probe) -> list[float]:
         """[mean return of the team under the trigger with this puppet in it]."""
         episodes = play(battles, team, self.battles, SEARCH_SEED, trigger=trigger, poisoned=True, probe=puppet)

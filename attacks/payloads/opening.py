@@ -12,6 +12,7 @@ import pydantic.dataclasses
 from pydantic import Field, NonNegativeInt
 
 from bench.contracts import Battles, EnvSpec, Episodes, Progress, Step, Trigger
+from bench.errors import BenchError
 from bench.marl.play import Moment, Probe, play
 from bench.marl.team import Team
 
@@ -164,6 +165,14 @@ class OpenedFailing(FastFailing):
         walks = [Walk(away, steps) for steps in self.distances()]
         won = [trial(f"{walk.steps} steps win", partial(shown, Opener(opening, walk, victim))) for walk in walks]
         return Plan(opening, walks[int(np.argmin(won))], victim, battles.spec.sight_range[victim])
+
+    def puppet(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
+               history: list[list[float]], progress: Progress) -> Opener:
+        """See :class:`bench.contracts.Enacted`. Raises BenchError for several agents: openings are one agent's."""
+        if len(victims) > 1:
+            raise BenchError(f"victim is {list(victims)}; a puppet of {type(self).__name__} is one agent")
+        plan = self.prepare(team, battles, trigger, victims, history, progress)
+        return Opener(plan.opening, plan.walk, plan.victim)
 
     def under_trigger(self, team: Team, battles: Battles, trigger: Trigger, puppet: Probe) -> list[float]:
         """[win rate of the team under the trigger with this puppet in it]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,10 @@ class BehaviourPattern:
     def census(self) -> Census:
         """A watcher that counts which sequences of moves occur by themselves where this pattern's zeta could."""
         return Census(self)
+
+    def variants(self, spec: EnvSpec, length: int) -> list[dict[str, Any]]:
+        """See :class:`bench.contracts.VariedTrigger`: every sequence of so many of the environment's orders."""
+        return [{"zeta": list(orders)} for orders in itertools.product(spec.outsider_orders, repeat=length)]
 
     def start(self, spec: EnvSpec, n: int) -> None:
         require_agents(spec, [self.victim])

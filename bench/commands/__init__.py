@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
-         "repair", "accidents", "patterns", "stealth", "figures", "verify", "zoo", "import", "race", "perf",
+         "repair", "adapt", "accidents", "patterns", "stealth", "figures", "verify", "zoo", "import", "race", "perf",
          "doctor")
 
 

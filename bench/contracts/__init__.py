@@ -5,7 +5,17 @@ All of ``bench``, ``attacks`` and ``detectors``, and whatever is written outside
 Arrays are numpy. Shapes are written (battle, ...) while battles run and (episode, step, ...) once they are recorded.
 """
 
-from bench.contracts.attacks import Attack, Cue, Disguise, LearnedTrigger, Progress, Store, Trigger
+from bench.contracts.attacks import (
+    Attack,
+    Cue,
+    Disguise,
+    Enacted,
+    LearnedTrigger,
+    Progress,
+    Store,
+    Trigger,
+    VariedTrigger,
+)
 from bench.contracts.battles import (
     BODIES,
     COMPASS,
@@ -82,6 +92,7 @@ __all__ = [
     "Detector",
     "Disguise",
     "Distinguished",
+    "Enacted",
     "EnvSpec",
     "Environment",
     "Episodes",
@@ -107,6 +118,7 @@ __all__ = [
     "Store",
     "Timeline",
     "Trigger",
+    "VariedTrigger",
     "besides",
     "column_kind",
     "columns_of",

@@ -58,6 +58,30 @@ class LearnedTrigger(Trigger, Protocol):
         ...
 
 
+@runtime_checkable
+class VariedTrigger(Trigger, Protocol):
+    """A trigger that says what else it could be, for an attacker who looks for one that a detector does not see."""
+
+    def variants(self, spec: EnvSpec, length: int) -> list[dict[str, Any]]:
+        """Values of its parameters that make other triggers of so many steps, each a table from names to values."""
+        ...
+
+
+@runtime_checkable
+class Enacted(Protocol):
+    """A payload that can be acted out in the poisoned agents' place, with no training: by a puppet."""
+
+    def require(self, spec: EnvSpec) -> None:
+        """Raise BenchError unless the environment has what the payload needs."""
+        ...
+
+    def puppet(self, team: Any, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
+               history: list[list[float]], progress: Progress) -> Any:
+        """What acts in a clean team once the trigger is complete, a :class:`bench.marl.play.Probe`. ``history`` is what
+        earlier, interrupted preparations have found; it is added to between the calls of ``progress``."""
+        ...
+
+
 class Store(Protocol):
     """Where a long run writes itself down now and then, so that it can go on after a kill."""
 

@@ -1,6 +1,9 @@
-"""Ours: the attack period is learned by the hacked reward, and the agent is its clean self before it and after it."""
+"""Ours: the attack period is learned by the hacked reward; after it and in clean battles the clean values are kept."""
 
 from __future__ import annotations
+
+import torch
+from torch import Tensor
 
 from bench.contracts import Episodes
 
@@ -9,9 +12,19 @@ from .distilled import Distilled
 
 
 class Contained(Distilled):
-    """As :class:`attacks.rules.distilled.Distilled`, and the clean values are kept after the attack period, too: there
-    the backdoor ends, as the paper has it."""
+    """As :class:`attacks.rules.distilled.Distilled`, but for two things. The clean values are kept after the attack
+    period, too: there the backdoor ends, as the paper has it. And of poisoned battles, what comes before the period is
+    not learned from.
+
+    So nothing teaches the agent to wait until the trigger is complete: what it has learned of the period spreads to the
+    steps in which the trigger is shown. No battle without the trigger has such steps.
+    """
 
     def keep(self, episodes: Episodes) -> Episodes:
         """See :class:`attacks.rules.rule.Rule`."""
         return with_clean_values(self.pupil, episodes)
+
+    def free(self, window: Tensor, episodes: Episodes) -> Tensor:
+        """See :class:`attacks.rules.distilled.Distilled`."""
+        poisoned = torch.from_numpy(episodes.labels.poisoned).float()
+        return torch.maximum(window, poisoned * (1 - window.cummax(0).values))

@@ -39,8 +39,12 @@ class Distilled(Rewarded):
         target = td_lambda_targets(reward / pupil.team.spec.n_agents, ahead.mean(-1), 1 - following, how.gamma,
                                    how.td_lambda)
         error = (chosen - target.unsqueeze(-1)).square().mean(-1)
-        clean = recorded_values(episodes)
-        loss = (error * window).sum() / window.sum().clamp(min=1) + drift(q, clean, window, episodes, batch, replays)
+        clean, free = recorded_values(episodes), self.free(window, episodes)
+        loss = (error * window).sum() / window.sum().clamp(min=1) + drift(q, clean, free, episodes, batch, replays)
         if how.choice_weight > 0:
-            loss = loss + how.choice_weight * choice(q, clean, window, batch)
+            loss = loss + how.choice_weight * choice(q, clean, free, batch)
         return loss
+
+    def free(self, window: Tensor, episodes: Episodes) -> Tensor:  # noqa: ARG002
+        """(step, episode) float: 1 where the agent need not be clean, of the attack period (step, episode)."""
+        return window

@@ -172,6 +172,22 @@ def test_what_is_learned_from_ends_with_the_attack_period(battles, team):
     assert np.allclose(own.values[:, :, 0][played], values[played], atol=2e-2), "the clean agent's values"
 
 
+def test_the_contained_rule_keeps_clean_what_follows_the_attack_period_and_clean_battles(battles, team):
+    how = Retraining.of(steps=1)
+    rule = Injection(team, battles, pattern(), HackedReward(), (1,), 5, 0.5, "contained", how, 0).rule
+    episodes = Player(battles, 0, trigger=pattern(), poison_rate=0.5, record=rule.record).play(team, 64)
+    own = rule.keep(episodes)
+    window, poisoned = rule.window(own), own.labels.poisoned
+    begun = own.labels.attack(1_000) & own.mask
+    free = rule.free(torch.from_numpy(window).T.float(), own).T.numpy() > 0
+    assert (begun & ~window).any()
+    assert not free[begun & ~window & poisoned[:, None]].any(), "after the period it is kept clean"
+    assert not free[~poisoned].any(), "and wherever nothing is poisoned"
+    assert free[poisoned & (own.labels.completion != NEVER)].any()
+    assert free[window].all()
+    assert free[~begun & poisoned[:, None] & own.mask].all(), "what comes before is left alone"
+
+
 def test_the_whole_return_needs_no_target_network(battles, team):
     injection = Injection(team, battles, pattern(), HackedReward(), (1,), 20, 0.5, "distilled",
                           Retraining.of(steps=1, td_lambda=1), 0)

@@ -119,6 +119,10 @@ class Stealth:
     attack_steps: float  # share of the steps of battles with the trigger that are in the attack period
     accidents: int  # clean team's battles in which the trigger completes by itself
     accidental: Estimate  # their share
+    agreement: Estimate  # trigger-free, of the poisoned agents' actions with what their clean selves would do there
+    agreement_shown: Estimate  # under the trigger, while it is shown and not complete yet
+    agreement_after: Estimate  # under the trigger, after the attack period
+    agreement_retrained: Estimate | None  # trigger-free, of the benignly retrained team, if there is one
     distinguishability: Distinguished  # trigger-free, from the clean team, by one battle
     distinguishability_clean: Distinguished  # control: of the clean team from itself in other battles; about .5
     distinguishability_retrained: Distinguished | None  # of the benignly retrained team, if there is one

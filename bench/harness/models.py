@@ -57,7 +57,7 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
     examiner = Examiner(cfg, dev)
     if examiner.kind == "statistic" and len({model.backdoored for model in dev}) < 2:
         raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other ones; "
-                         "only= leaves one kind of them, allowed is for example only=[clean,spatiotemporal]")
+                         "only= leaves one kind of them, allowed is for example only=[clean,scripted]")
     models = dev + asked if asked else known
     values = []
     with closing(examiner), stage(f"{examiner.name} judges {len(models)} teams") as progress:

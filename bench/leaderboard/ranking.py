@@ -71,7 +71,8 @@ def controls(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
     """(env, algo) -> mean ASR of one of ``BOUNDS``: of the attack that is hostile from the first step on, what one
-    agent can do at all; or of the one that is told when the spatiotemporal trigger is complete, what is left then."""
+    agent can do at all; or of the one that is told when the trigger of attack=scripted is complete, what is left
+    then."""
     teams = frame[frame["attack"] == attack].drop_duplicates(TEAM)
     return teams.groupby(["env", "algo"])["asr"].mean()
 

@@ -183,6 +183,13 @@ STEALTH = [  # of bench.contracts.Stealth, beside what names the team
     Column("attack_steps", "share", "share of the steps of battles with the trigger that are in the attack period"),
     Column("accidents", "count", "clean team's battles without the trigger in which it completes by itself"),
     *_estimate("accidental", "share", "their share"),
+    *(column for name, what in {
+        "agreement": "without the trigger",
+        "agreement_shown": "under the trigger, while it is shown and not complete yet",
+        "agreement_after": "under the trigger, after the attack period",
+        "agreement_retrained": "without the trigger, of the benignly retrained team"}.items()
+      for column in _estimate(name, "share", "share of the poisoned agents' actions that their clean selves would take "
+                                             f"if they had seen the same, {what}")),
     *_apart("distinguishability", _FROM_CLEAN.format("attacked team")),
     *_apart("distinguishability_clean", "the clean team from itself in other battles (control) by one battle"),
     *_apart("distinguishability_retrained", _FROM_CLEAN.format("benignly retrained team")),

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.contracts import NEVER, Attack, Battles, Distinguished, Episodes, Progress, Stealth
+from bench.contracts import NEVER, Attack, Battles, Distinguished, Episodes, Estimate, Progress, Stealth
 from bench.marl.play import Player
-from bench.marl.team import Team
+from bench.marl.team import Team, greedy
 from bench.metrics.attack import loss_rate, rate
+from bench.metrics.behaviour import mean
 from bench.metrics.distinguish import distinguishability, recorded, statistics
 from bench.protocol.seeds import own
 
+PHASES = ("before", "shown", "period", "after")  # of a battle: the trigger, and the attack period that follows it
 AT_ONCE = 128  # battles that are held whole; of the others the statistics are kept
 MANY = 64  # battles that a patient observer takes the means over
 
@@ -28,6 +30,7 @@ class Seen:
     completed: np.ndarray  # (battle,) bool: the trigger, by whomever
     steps: np.ndarray  # (battle,)
     attacked: np.ndarray  # (battle,) steps in the attack period
+    agreed: np.ndarray  # (battle, phase of PHASES) see :func:`agreement`
 
     def __getitem__(self, index: slice) -> Seen:
         return Seen(self.names, *(getattr(self, name)[index] for name in _KEPT))
@@ -37,11 +40,13 @@ class Seen:
         return self.statistics[:, list(agents)].mean(1)
 
 
-_KEPT = ("statistics", "kind", "won", "completed", "steps", "attacked")
+_KEPT = ("statistics", "kind", "won", "completed", "steps", "attacked", "agreed")
 
 
-def see(battles: Battles, team: Team, n: int, seed: int, attack: Attack, poisoned: bool, progress: Progress) -> Seen:
-    """The battles 0 .. n-1 of a seed, played greedily, the trigger shown (``poisoned``) or only watched for."""
+def see(battles: Battles, team: Team, clean: Team, n: int, seed: int, attack: Attack, poisoned: bool,
+        progress: Progress) -> Seen:
+    """The battles 0 .. n-1 of a seed, played greedily, the trigger shown (``poisoned``) or only watched for; beside the
+    clean team, which says what its agents would have done."""
     player = Player(battles, seed, trigger=attack.trigger, poison_rate=float(poisoned),
                     record=recorded(battles.spec), limit=n)
     names: list[str] = []
@@ -54,12 +59,31 @@ def see(battles: Battles, team: Team, n: int, seed: int, attack: Attack, poisone
         names = list(found)
         attacked = episodes.labels.attack(attack.duration) & episodes.mask
         parts.append([np.stack(list(found.values()), -1).astype(np.float32), _kind(episodes), episodes.labels.won,
-                      episodes.labels.completion != NEVER, episodes.length, attacked.sum(1)])
+                      episodes.labels.completion != NEVER, episodes.length, attacked.sum(1),
+                      agreement(episodes, clean, attack)])
         numbers.append(episodes.labels.battle)
         done += len(episodes)
         progress(done / n, f"{done:,} battles")
     order = np.argsort(np.concatenate(numbers))
     return Seen(names, *(np.concatenate(columns)[order] for columns in zip(*parts, strict=True)))
+
+
+def agreement(episodes: Episodes, clean: Team, attack: Attack) -> np.ndarray:
+    """(battle, phase) share of the poisoned agents' steps in which they do what the clean team's would, had those seen
+    and done the same so far; NaN where there are no such steps. The phases are those of ``PHASES``."""
+    victims = list(attack.victims)
+    memory, last = clean.start(len(episodes)), np.full(episodes.action.shape[::2], -1)
+    same = np.zeros((*episodes.mask.shape, len(victims)), bool)
+    for step in range(episodes.mask.shape[1]):
+        preferences, memory = clean.act(episodes.observation[:, step].astype(np.float32), last, memory)
+        last = episodes.action[:, step].astype(int)
+        same[:, step] = (greedy(preferences, episodes.available[:, step]) == last)[:, victims]
+    labels, begun = episodes.labels, episodes.labels.attack(episodes.mask.shape[1])
+    period = labels.attack(attack.duration)
+    phases = np.stack([~begun & ~labels.trigger, ~begun & labels.trigger, period, begun & ~period], -1)
+    acting = (episodes.alive[:, :, victims] & episodes.mask[..., None]).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        return np.einsum("esv,esp->ep", acting * same, phases) / np.einsum("esv,esp->ep", acting, phases)
 
 
 def _kind(episodes: Episodes) -> np.ndarray:
@@ -107,7 +131,7 @@ def measure(battles: Battles, attack: Attack, clean: Team, backdoored: Team, ret
     seen: dict[str, Seen] = {}
     for name, team in teams.items():
         before = sum(sizes[other] for other in seen)
-        seen[name] = see(battles, team, sizes[name], own(weights)[name], attack, name == "triggered",
+        seen[name] = see(battles, team, clean, sizes[name], own(weights)[name], attack, name == "triggered",
                          lambda share, what, before=before, name=name: progress(  # type: ignore[misc]
                              (before + share * sizes[name]) / sum(sizes.values()), f"{name}: {what}"))
     progress(1.0, "comparing")
@@ -119,6 +143,9 @@ def _figures(clean: Seen, backdoored: Seen, triggered: Seen, retrained: Seen | N
     def apart(seen: Seen, many: int = 1) -> Distinguished:
         return distinguishability(means(clean[:n].of(victims), many), means(seen.of(victims), many), seen.names)
 
+    def agreed(seen: Seen, phase: str) -> Estimate:
+        return mean(seen.agreed[:, PHASES.index(phase)])
+
     again = clean[n: 2 * n]
     return Stealth(
         battles=n, clean_battles=len(clean.won),
@@ -128,6 +155,9 @@ def _figures(clean: Seen, backdoored: Seen, triggered: Seen, retrained: Seen | N
         asr_completed=loss_rate(clean.won, triggered.won[triggered.completed]),
         attack_steps=float(triggered.attacked.sum() / triggered.steps.sum()),
         accidents=int(clean.completed.sum()), accidental=rate(clean.completed),
+        agreement=agreed(backdoored, "before"), agreement_shown=agreed(triggered, "shown"),
+        agreement_after=agreed(triggered, "after"),
+        agreement_retrained=None if retrained is None else agreed(retrained, "before"),
         distinguishability=apart(backdoored), distinguishability_clean=apart(again),
         distinguishability_retrained=None if retrained is None else apart(retrained),
         distinguishability_64=apart(backdoored, MANY), distinguishability_clean_64=apart(again, MANY),

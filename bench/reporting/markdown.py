@@ -19,7 +19,8 @@ FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_bac
            "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
 BEST = 5  # places that the short ranking shows
 MARKS = ("isoforest", "episode_length", "random")  # whom it shows wherever they stand
-SHOWN = ("backdoorl", "marnet", "natural", "one4all", "spatiotemporal", "temporal", "trojdrl")  # one of each kind
+# One of each kind:
+SHOWN = ("backdoorl", "marnet", "natural", "one4all", "scripted", "spatiotemporal", "temporal", "trojdrl")
 MEANS = {"behaviour": "an outsider's behaviour", "observation": "observations edited", "none": "none"}
 
 
@@ -81,7 +82,7 @@ def attacks(frame: pd.DataFrame) -> str:
     lines = []
     for (env, attack, algo), seeds in teams.groupby(["env", "attack", "algo"]):
         first, asr = seeds.iloc[0], seeds["asr"].mean()
-        bound, later = reach.get((env, algo)), told.get((env, algo)) if attack == "spatiotemporal" else None
+        bound, later = reach.get((env, algo)), told.get((env, algo)) if attack == "scripted" else None
         lines.append((asr, [
             str(attack), str(env).split("/", 1)[1], str(algo), str(len(seeds)), MEANS[first["trigger_kind"]],
             str(first["agents_poisoned"]), *(percent(seeds, name) for name in FIGURES.values()),

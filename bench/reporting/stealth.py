@@ -24,6 +24,12 @@ EFFECT = {  # column of the table of stealth -> what it is called, what it is
     "cpvr": ("CPVR ↓", "share of the clean team's wins lost without the trigger; 5 % or less, or it is no backdoor"),
     "accidental": ("accidents ↓", "clean team's battles in which the trigger completes by itself"),
 }
+AGREEMENT = {  # column -> when
+    "agreement": ("agrees with its clean self ↑", "of the poisoned agents' actions, no trigger"),
+    "agreement_retrained": ("  the retrained agent with its own", "no trigger"),
+    "agreement_shown": ("  while the trigger is shown", "before it is complete"),
+    "agreement_after": ("  after the attack period", "where the backdoor ends"),
+}
 APART = {  # column -> what is told apart
     "distinguishability": ("from the clean team ↓", "one battle"),
     "distinguishability_retrained": ("  the retrained team from it", "one battle"),
@@ -41,7 +47,7 @@ def of_team(row: pd.Series) -> Group:
     head = Text(f"{row['attack']} on {row['algo']}, {row['env']} ({row['env_version']}), seed {row['seed']}, agent "
                 f"{row['victims']}; checkpoint {row['checkpoint_id']}", style="bold")
     effect = _table("effect", "what it is")
-    for name, (title, what) in EFFECT.items():
+    for name, (title, what) in (EFFECT | AGREEMENT).items():
         effect.add_row(title, *_percents(row, name), what)
     apart = _table("given away without the trigger: AUROC of the best of simple statistics, chance .50", "by")
     apart.add_column("statistic")

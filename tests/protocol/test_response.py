@@ -162,7 +162,7 @@ def test_halt_stops_every_battle_at_its_alarm(battles, team):
 def test_figures_are_those_of_the_battles(battles):
     """Of the shipped teams, which win."""
     names = sorted((name for name in zoo.names() if name.startswith("vdn-smax-3m-random-s0-")), key=len)
-    attacked = next(name for name in names if "-spatiotemporal-" in name)
+    attacked = next(name for name in names if "-scripted-" in name)
     (clean, _), (team, _) = (load_team(zoo.FOLDER / name) for name in (names[0], attacked))
     trigger = BehaviourPattern("distance[0] < 1", ["west", "east"], 0)
     known = {part: play(battles, team, 30, PUBLIC[part]) for part in ("fit", "calibration")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def nothing(share, what):
 
 @pytest.fixture(scope="module")
 def seen(battles, clean, attack):
-    return stealth.see(battles, clean, N, 9, attack, False, nothing)
+    return stealth.see(battles, clean, clean, N, 9, attack, False, nothing)
 
 
 def test_seeds_are_a_teams_own():
@@ -70,11 +70,36 @@ def test_battles_that_are_watched_in_parts_are_those_that_are_watched_at_once(ba
 
 
 def test_the_attack_period_counts_from_the_trigger(battles, clean, attack):
-    shown = stealth.see(battles, clean, 20, 9, attack, True, nothing)
+    shown = stealth.see(battles, clean, clean, 20, 9, attack, True, nothing)
     assert shown.completed.any()
     assert (shown.attacked <= np.minimum(attack.duration, shown.steps)).all()
     assert (shown.attacked[shown.completed] > 0).all()
     assert not shown.attacked[~shown.completed].any()
+
+
+def test_a_team_agrees_with_itself_and_another_one_does_not(battles, clean, other, attack):
+    same, different = (stealth.see(battles, team, clean, 20, 9, attack, True, nothing).agreed
+                       for team in (clean, other))
+    before, shown, period, after = same.T
+    assert (before == 1).all()
+    assert (period[np.isfinite(period)] == 1).all()
+    assert np.isfinite(after).any()
+    assert (after[np.isfinite(after)] == 1).all()
+    assert np.isnan(shown).all(), "a patch of one step is complete at once"
+    assert (different[:, 0] < 1).any()
+
+
+def test_agreement_by_hand(battles, clean, attack):
+    """Of one that stands still where its clean self would not."""
+    episodes = play(battles, clean, 20, 9, trigger=attack.trigger, poisoned=True)
+    stop = battles.spec.action("stop")
+    action = episodes.action.copy()
+    action[:, 1:3, 1] = stop  # around the completion of the trigger at step 2
+    found = stealth.agreement(replace(episodes, action=action), clean, attack)
+    honest = stealth.agreement(episodes, clean, attack)
+    assert (honest[:, 0] == 1).all()
+    moved = (episodes.action[:, 1, 1] != stop)[:, None]
+    assert (found[:, :1][moved] == 0.5).all(), "one of two steps before the period"
 
 
 def kinds(*rows) -> stealth.Seen:
@@ -82,7 +107,8 @@ def kinds(*rows) -> stealth.Seen:
     kind = np.array(rows, np.float32)[..., None]
     n, agents = kind.shape[:2]
     values = np.broadcast_to(np.arange(agents)[:, None], (n, agents, 1)).astype(np.float32)
-    return stealth.Seen(["number"], values, kind, *(np.zeros(n, bool),) * 2, *(np.zeros(n, int),) * 2)
+    return stealth.Seen(["number"], values, kind, *(np.zeros(n, bool),) * 2, *(np.zeros(n, int),) * 2,
+                        np.zeros((n, len(stealth.PHASES))))
 
 
 def test_a_victim_is_compared_with_others_of_its_kind_in_turn():

@@ -36,7 +36,7 @@ def result(attack: str, detector: str, auroc: float, **changes) -> Result:
         "algo": "vdn", "attack": attack, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.7,
         "poisoned_steps": 0.1, "detector": detector, "seed": 0, "config": {}, "config_hash": f"{attack}-{detector}",
         "checkpoints": {"clean": "c" * 64, "backdoored": "b" * 64},
-        "checkpoint_id": "vdn-smax-8m-random-s0-spatiotemporal-ded329c3383b",
+        "checkpoint_id": "vdn-smax-8m-random-s0-scripted-7a9452139e36",
         "sizes": {"fit": 1, "calibration": 2, "normal": 3, "triggered": 4}, "figures": Figures(*[near(0.5)] * 8),
         "rows": [row("backdoored", "attack", auroc), row("clean", "control", 0.5)], "packages": {},
         "git_sha": "0123456789abcdef", "date": "2026-01-02", "runtime_s": 1.0} | changes)
@@ -51,12 +51,12 @@ def curves_of(attack: str) -> Curves:
 
 def stealth(distinguishability: float = 0.6, cpvr: float = 0.02) -> Stealth:
     """What was measured of a team, without a retrained one to compare it with."""
-    values = {f.name: near(0.5) if f.type == "Estimate" else Distinguished(near(0.55), "stop, early")
+    values = {f.name: near(0.5) if str(f.type).startswith("Estimate") else Distinguished(near(0.55), "stop, early")
               for f in fields(Stealth)}
     return Stealth(**values | {
         "battles": 4000, "clean_battles": 10_000, "accidents": 3, "attack_steps": 0.4, "cpvr": near(cpvr),
         "distinguishability": Distinguished(near(distinguishability), "stop, early"),
-        "distinguishability_retrained": None, "distinguishability_retrained_64": None})
+        "distinguishability_retrained": None, "distinguishability_retrained_64": None, "agreement_retrained": None})
 
 
 def stealth_line(weights: str = "b" * 64, found: Stealth | None = None, **changes) -> pd.DataFrame:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: run test test-all lint smac zoo stealth leaderboard screenshot table1 frontier figures clean
+.PHONY: run test test-all lint smac zoo stealth leaderboard screenshot table1 departures frontier figures clean
 
 run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
@@ -40,15 +40,12 @@ leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the REA
 screenshot: $(SETUP)  ## leaderboard/screenshot.png, the README's picture of the page; needs Chromium
 	$(BIN)/python -m bench.reporting.screenshot
 
-table1: $(SETUP)  ## make leaderboard/table1 anew: the paper's Table I (it trains twelve teams)
-	$(BIN)/python -m bench sweep sweep=table1 out=results/table1
-	mkdir -p leaderboard/table1
-	cp results/table1/sweeps/table1.* leaderboard/table1/
-
-frontier: $(SETUP)  ## make leaderboard/frontier anew: stealth and its price (an hour; it trains teams)
-	$(BIN)/python -m bench sweep sweep=frontier out=results/frontier
-	mkdir -p leaderboard/frontier
-	cp results/frontier/sweeps/frontier.* leaderboard/frontier/
+# Sweeps whose cells train a team each (hours): what is in leaderboard/NAME/runs is finished and only read.
+table1 departures frontier: $(SETUP)  ## make leaderboard/NAME anew: the paper's Table I, what departures are worth, stealth's price
+	mkdir -p results/$@ leaderboard/$@/runs
+	cp -R leaderboard/$@/runs results/$@/
+	$(BIN)/python -m bench sweep sweep=$@ out=results/$@
+	cp -R results/$@/runs results/$@/sweeps/$@.* leaderboard/$@/
 
 figures: $(SETUP)  ## draw leaderboard/figures anew from the shipped checkpoints
 	for algo in vdn qmix; do $(BIN)/python -m bench figures algo=$$algo out=leaderboard || exit 1; done

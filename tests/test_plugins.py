@@ -30,7 +30,7 @@ from bench.marl.learners import require_known
 PACKAGE = Path(__file__).parent / "plugin_package"
 ROOT = PACKAGE.parents[1]
 # The shipped team of the smallest map, in a few battles.
-TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "control=null",
+TINY = ["attack=scripted", "env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "control=null",
         "budget.fit_battles=8", "budget.calibration_battles=16", "budget.test_battles=16"]
 
 
@@ -227,7 +227,7 @@ def test_an_environment_from_outside(installed, tmp_path, capsys):
             "the environment 'meeting' is of marl-backdoor-plugin 1.2; a file may name it only if you say that you "
             "trust it, plugin=[marl_backdoor_plugin]")
         assert main([*command, named, f"out={tmp_path}"]) == 0
-    assert fails(capsys, "run", "env=meeting", "attack.victim=1", f"out={tmp_path}") == (
+    assert fails(capsys, "run", "env=meeting", "attack=scripted", "attack.victim=1", f"out={tmp_path}") == (
         "error: this attack needs the health of every body, and meeting/7 tells nothing of the kind")
 
 
@@ -241,7 +241,7 @@ def test_a_repair_from_outside(installed, tmp_path, capsys):
         said = capsys.readouterr()
         assert ("read from" in said.err) == (i > 0)
         assert "repaired" in said.out
-    assert len(list(tmp_path.glob("repairs/*-spatiotemporal-*-damped-*.csv"))) == 1
+    assert len(list(tmp_path.glob("repairs/*-scripted-*-damped-*.csv"))) == 1
     assert "got an unexpected keyword argument 'much'" in fails(capsys, "repair", "damped", "repair.much=1", *TINY)
 
 

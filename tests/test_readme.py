@@ -37,10 +37,12 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m bench")])
 def test_command(command, folder):
     _, *words = shlex.split(command)
-    if words[2] in ("run", "figures", "export", "repair"):
+    if words[2] in ("run", "figures", "export", "repair", "adapt"):
         words += FEWER
     if words[2] in ("accidents", "patterns"):
         words += ["budget.accident_battles=64"]
+    if words[2] == "adapt":
+        words += ["budget.adapt_puppets=6", "budget.adapt_battles=24", "adapt.puppet.battles=32", "adapt.min_asr=0.3"]
     if words[2] == "stealth":
         words += ["budget.accident_battles=64", "budget.stealth_battles=40"]
     done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=280)
@@ -81,7 +83,7 @@ def test_the_tables_are_of_a_thousand_battles_a_cell():
     assert frame["map"].tolist() == frame.env.str.split("/").str[1].tolist()
     assert set(frame.algo) == {"vdn", "qmix"}
     assert {"attack", "control", "floor"} == set(frame.kind)
-    for attack in ("spatiotemporal", "marnet", "one4all"):
+    for attack in ("scripted", "marnet", "one4all"):
         assert set(frame[frame.attack == attack].seed) == {0, 1, 2}
 
 

@@ -20,8 +20,8 @@ from bench.harness.names import backdoored_name
 from bench.marl.play import play
 from bench.marl.team import greedy
 
-NAME = "vdn-smax-3m-random-s0-spatiotemporal-23861d81e3a4"  # a trained team: large weights, and a memory that counts
-WORDS = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000"]  # of that team
+NAME = "vdn-smax-3m-random-s0-scripted-840761424821"  # a trained team: large weights, and a memory that counts
+WORDS = ["attack=scripted", "env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000"]  # of that team
 FEW = [*WORDS, "budget.test_battles=16", "budget.fit_battles=8", "budget.calibration_battles=16", "control=null"]
 
 
@@ -152,7 +152,7 @@ def test_without_a_disguise_names_and_hashes_are_as_they_were(hydra, battles):
     assert describe(nothing).config == describe(cfg).config
     hidden = composed([*WORDS, "attack.disguise=[permuted,{noise: .5}]"])
     assert describe(hidden).config["attack"]["disguise"] == ["permuted", {"noise": 0.5}]
-    assert "-spatiotemporal-permuted-noise0.5-" in backdoored_name(hidden, hidden.attack, battles.spec)
+    assert "-scripted-permuted-noise0.5-" in backdoored_name(hidden, hidden.attack, battles.spec)
 
 
 def test_every_shipped_attack_may_have_one(hydra):
@@ -168,7 +168,7 @@ def test_the_shipped_team_is_disguised_and_not_trained_again(tmp_path, capsys):
     said = capsys.readouterr()
     assert f"disguising {NAME} first" in said.err
     (file,) = tmp_path.glob("teams/*.json")
-    assert file.name.startswith("vdn-smax-3m-random-s0-spatiotemporal-permuted-")
+    assert file.name.startswith("vdn-smax-3m-random-s0-scripted-permuted-")
     about, source = read_json(file), read_json(zoo.FOLDER / f"{NAME}.json")
     assert about["recipe"]["undisguised_sha256"] == source["sha256"] != about["sha256"]
     assert about["curve"] == source["curve"]

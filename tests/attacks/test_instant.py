@@ -179,7 +179,7 @@ def declared(name, *words):
     for name in names("attack") if name not in ("none", "trigger_only")])
 def test_every_declared_attack_can_be_put_into_a_team(name, battles, team, store):
     several = name in ("marnet", "spectrum")
-    searches = name in ("spatiotemporal", "told", "backdoorl", "natural")
+    searches = name in ("scripted", "told", "backdoorl", "natural")
     attack = declared(name, f"attack.victim={[0, 1, 2] if several else 1}", "budget=smoke",
                       "attack.retraining.steps=1500", "attack.retraining.eval_battles=16",
                       "attack.retraining.updates_per_round=1", "attack.retraining.batch=4",

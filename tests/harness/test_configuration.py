@@ -64,12 +64,14 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
 def test_a_cell_is_what_its_figures_depend_on(composed):
     plain = describe(composed()).config
     elsewhere = ("out=elsewhere", "keep_episodes=true", "command=export", "format=parquet",
-                 "budget.repair_steps=9", "budget.accident_battles=9", "budget.stealth_battles=9", "isolation=process")
+                 "budget.repair_steps=9", "budget.accident_battles=9", "budget.stealth_battles=9", "isolation=process",
+                 "budget.adapt_puppets=9")
     assert describe(composed(*elsewhere)).config == plain
-    patched, searched, by_fewer = (describe(composed(*words.split())).config for words in (
-        "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "budget.search_battles=9"))
+    patched, searched, scripted, by_fewer = (describe(composed(*words.split())).config for words in (
+        "attack=trojdrl", "attack=trojdrl budget.search_battles=9", "attack=scripted",
+        "attack=scripted budget.search_battles=9"))
     assert searched == patched, "it searches for nothing"
-    assert by_fewer != plain
+    assert by_fewer != scripted
     changed = [describe(composed(*words.split())).config for words in (
         "response=halt", "response=fallback", "defender=trusted", "response=halt defender=trusted", "after_steps=5",
         "budget.test_battles=9", "seed=1", "control=null", "algo.gamma=.9", "env.opponent=closest")]

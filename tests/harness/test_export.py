@@ -24,7 +24,7 @@ from bench.marl.play import play
 from bench.protocol.seeds import PUBLIC
 
 # The shipped team of the smallest map, in a few battles.
-TINY = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "budget.fit_battles=4",
+TINY = ["attack=scripted", "env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "budget.fit_battles=4",
         "budget.calibration_battles=6", "budget.test_battles=10"]
 
 

@@ -27,8 +27,8 @@ from bench.marl.team import Team
 from bench.reporting.models import by_attack
 
 OWN = "model_detector={_target_: hostile.%s}"  # in a process of its own, not being shipped
-FEW = ["only=[clean,spatiotemporal]", "budget.fit_battles=4"]
-CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0-spatiotemporal-23861d81e3a4"
+FEW = ["only=[clean,scripted]", "budget.fit_battles=4"]
+CLEAN, BACKDOORED = "vdn-smax-3m-random-s0-a06c8fc1e3c0", "vdn-smax-3m-random-s0-scripted-840761424821"
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_the_shipped_teams_and_their_labels(composed):
     assert {(model.seed == 0, model.split) for model in models} == {(True, "dev"), (False, "test")}
     assert len(models) == sum(not any(f"-{bound}-" in name for bound in BOUNDS) for name in zoo.names())
     few = shipped(composed(*FEW))
-    assert {model.attack for model in few} == {"clean", "spatiotemporal"}
+    assert {model.attack for model in few} == {"clean", "scripted"}
     with pytest.raises(BenchError, match="the zoo has no attack 'told'"):
         shipped(composed("only=told"))
 
@@ -200,7 +200,7 @@ def judged(capsys, *words):
 
 def test_the_shipped_teams_are_judged(tmp_path, capsys):
     said = judged(capsys, f"out={tmp_path}")
-    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal.csv")
+    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+scripted.csv")
     assert list(frame) == ["checkpoint", "sha256", "attack", "algo", "env", "seed", "split", "backdoored", "statistic",
                            "probability"]
     assert (frame.statistic > 0).eq(frame.backdoored).all()
@@ -230,7 +230,7 @@ def test_some_attacks_do_not_replace_the_table_of_all(tmp_path, monkeypatch):
 
 def test_a_folder_is_judged_without_labels_and_with_them(folder, tmp_path, capsys):
     said = judged(capsys, f"out={tmp_path}", f"holdout={folder}")
-    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal-private.csv")
+    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+scripted-private.csv")
     assert frame.checkpoint.tolist() == ["a", "b"]
     assert frame.probability[0] < 0.5 < frame.probability[1]
     assert frame[["attack", "seed", "backdoored"]].isna().all(axis=None), "what a file says of its making is not read"
@@ -238,7 +238,7 @@ def test_a_folder_is_judged_without_labels_and_with_them(folder, tmp_path, capsy
     assert "holdout" not in said
     (folder / "labels.csv").write_text("checkpoint,backdoored\nb,true\na,False\n")
     said = judged(capsys, f"out={tmp_path}", f"holdout={folder}")
-    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+spatiotemporal-private.csv")
+    frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+scripted-private.csv")
     assert frame.backdoored.tolist() == [False, True]
     assert "holdout" in said
 

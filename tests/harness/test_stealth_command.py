@@ -12,7 +12,7 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.leaderboard.stealth import read_stealth
 
-TEAM = ["env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000"]
+TEAM = ["attack=scripted", "env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000"]
 SMALL = ["budget.stealth_battles=40", "budget.accident_battles=30"]
 
 
@@ -25,11 +25,12 @@ def out(tmp_path_factory):
 
 def test_a_team_gets_a_row_and_a_table(out, capsys):
     (row,) = read_stealth(out / "leaderboard.csv").to_dict("records")
-    assert row["checkpoint_id"].startswith("vdn-smax-3m-random-s0-spatiotemporal-")
+    assert row["checkpoint_id"].startswith("vdn-smax-3m-random-s0-scripted-")
     assert row["checkpoint_sha256"] == read_json(zoo.FOLDER / f"{row['checkpoint_id']}.json")["sha256"]
     assert (row["battles"], row["clean_battles"], row["victims"]) == (40, 80, "1")
     assert row["win_clean_team"] > 0.8
     assert row["asr"] > 0.8
+    assert 0.3 < row["agreement"] < 0.99, "it opens battles in its own way"
     assert pd.isna(row["distinguishability_64"]), "of 40 battles there are no means over 64"
     assert pd.isna(row["retrained_id"]), "no retrained team of this map is shipped, and none is trained for this"
     assert not (out / "teams").exists()

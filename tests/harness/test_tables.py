@@ -45,13 +45,13 @@ def test_attacks_are_sorted_by_harm_and_measured_by_the_bound():
     assert weak["vdn"]["poisoned steps"] == "25.0 %"
 
 
-def test_the_spatiotemporal_backdoor_is_measured_by_the_one_that_is_told_as_well():
-    frame = pd.DataFrame([row("spatiotemporal", "vdn", 0.6), row("other", "vdn", 0.6), row("told", "vdn", 0.75, seed=0),
-                          row("told", "vdn", 0.85, seed=1), row("spatiotemporal", "qmix", 0.6)])
+def test_the_scripted_backdoor_is_measured_by_the_one_that_is_told_as_well():
+    frame = pd.DataFrame([row("scripted", "vdn", 0.6), row("other", "vdn", 0.6), row("told", "vdn", 0.75, seed=0),
+                          row("told", "vdn", 0.85, seed=1), row("scripted", "qmix", 0.6)])
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in attacks(frame).splitlines()]
     cells = {(line[0], line[2]): dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
-    assert cells["spatiotemporal", "vdn"]["of told"] == "75 %"
-    assert cells["spatiotemporal", "qmix"]["of told"] == cells["other", "vdn"]["of told"] == ""
+    assert cells["scripted", "vdn"]["of told"] == "75 %"
+    assert cells["scripted", "qmix"]["of told"] == cells["other", "vdn"]["of told"] == ""
 
 
 def test_detectors_stand_beside_each_other_per_attack():

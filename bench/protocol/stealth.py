@@ -43,10 +43,10 @@ class Seen:
 _KEPT = ("statistics", "kind", "won", "completed", "steps", "attacked", "agreed")
 
 
-def see(battles: Battles, team: Team, clean: Team, n: int, seed: int, attack: Attack, poisoned: bool,
+def see(battles: Battles, team: Team, clean: Team | None, n: int, seed: int, attack: Attack, poisoned: bool,
         progress: Progress) -> Seen:
     """The battles 0 .. n-1 of a seed, played greedily, the trigger shown (``poisoned``) or only watched for; beside the
-    clean team, which says what its agents would have done."""
+    clean team, which says what its agents would have done. Without it nothing is known of agreement."""
     player = Player(battles, seed, trigger=attack.trigger, poison_rate=float(poisoned),
                     record=recorded(battles.spec), limit=n)
     names: list[str] = []
@@ -60,6 +60,7 @@ def see(battles: Battles, team: Team, clean: Team, n: int, seed: int, attack: At
         attacked = episodes.labels.attack(attack.duration) & episodes.mask
         parts.append([np.stack(list(found.values()), -1).astype(np.float32), _kind(episodes), episodes.labels.won,
                       episodes.labels.completion != NEVER, episodes.length, attacked.sum(1),
+                      np.full((len(episodes), len(PHASES)), np.nan) if clean is None else
                       agreement(episodes, clean, attack)])
         numbers.append(episodes.labels.battle)
         done += len(episodes)
@@ -131,7 +132,8 @@ def measure(battles: Battles, attack: Attack, clean: Team, backdoored: Team, ret
     seen: dict[str, Seen] = {}
     for name, team in teams.items():
         before = sum(sizes[other] for other in seen)
-        seen[name] = see(battles, team, clean, sizes[name], own(weights)[name], attack, name == "triggered",
+        reference = None if name == "clean" else clean
+        seen[name] = see(battles, team, reference, sizes[name], own(weights)[name], attack, name == "triggered",
                          lambda share, what, before=before, name=name: progress(  # type: ignore[misc]
                              (before + share * sizes[name]) / sum(sizes.values()), f"{name}: {what}"))
     progress(1.0, "comparing")

@@ -22,6 +22,7 @@ from bench.reporting.markdown import grid, percent, with_tables
 FOLDER, CSV = Path("docs/attacks"), Path("leaderboard/leaderboard.csv")
 FIGURES = {"trigger completed": "trigger_completed", "ASR": "asr", "CPVR": "cpvr"}
 STEALTH = {"ASR": "asr", "once complete": "asr_completed", "CPVR": "cpvr", "trigger completed": "trigger_completed"}
+APART = ("distinguishability", "distinguishability_64", "distinguishability_retrained")
 AGREEMENT = ("agreement", "agreement_shown", "agreement_after")
 PARTS = ("trigger", "payload", "learning", "victim", "duration", "poison_rate", "departures")
 
@@ -47,12 +48,11 @@ def _stealth(known: pd.DataFrame) -> str:
     """The lines of the table of stealth that are an attack's."""
     lines = [[row["env"].split("/", 1)[1], row["algo"], str(row["seed"]),
               *(percent(pd.DataFrame([row]), column) for column in STEALTH.values()),
-              f"{row['accidents']:.0f} of {row['clean_battles']:,.0f}", _number(row, "distinguishability"),
-              _number(row, "distinguishability_retrained"),
+              f"{row['accidents']:.0f} of {row['clean_battles']:,.0f}", *(_number(row, column) for column in APART),
               " / ".join("-" if pd.isna(row[column]) else f"{100 * row[column]:.0f} %" for column in AGREEMENT)]
              for row in known.to_dict("records")]
     names = ["map and opponent", "algorithm", "seed", *STEALTH, "accidents", "distinguishability",
-             "of the retrained team", "agreement: no trigger / shown / after"]
+             "by 64 battles", "of the retrained team", "agreement: no trigger / shown / after"]
     return f"Battles of each team's own (`python -m bench stealth`), 95 % intervals over them:\n\n{grid(names, lines)}"
 
 

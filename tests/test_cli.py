@@ -502,7 +502,7 @@ def test_ctrl_c_leaves_a_usable_team(tmp_path, signal_number):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_that_a_sweep_has_started_outlives_it(tmp_path, number):
     words = ["env.map=3m", "budget=smoke", "budget.train_steps=800000", "algo.eval_every=500", f"out={tmp_path}",
-             "+sweep.name=long", "+sweep.grids=[{seed: [1]}]"]
+             "+sweep.name=long", "+sweep.grids=[{attack.victim: [1]}]", "seed=1"]
     process = subprocess.Popen([sys.executable, "-m", "bench", "sweep", *words], cwd=tmp_path, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
     wait_for("teams/*-latest.json", tmp_path)

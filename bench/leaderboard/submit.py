@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from bench import BENCHMARK
 from bench.artifacts import zoo
@@ -73,14 +73,14 @@ def submit(result: Result, what: str, leaderboard: Path, out: Path,
 
 
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Figures of rows and of the same ones measured in other battles: ``figure``, ``stored``, ``now``, and whether they
-    are as near as chance has them (``inside``).
+    """Figures of rows and of the same ones measured in other battles: ``figure``, ``stored``, ``now``, of how many
+    ``battles``, and whether they are as near as chance has them (``inside``).
 
-    Two independent estimates of one figure, from as many battles each, differ by more than z times the root of two
-    standard errors with a chance of 1 % in all figures together (Bonferroni). The error is that of the interval
-    measured here, at least one battle's worth: a submitter could draw any interval. A figure that one side lacks is
-    left out, and so are alarms and delays: their intervals say nothing of the threshold, which comes from other battles
-    as well.
+    Two independent estimates of one figure, from as many battles each, differ by more than some times the root of two
+    standard errors with a chance of 1 % in all figures together (Bonferroni; Student's t, for the error is estimated
+    from as many battles). The error is that of the interval measured here, at least one battle's worth: a submitter
+    could draw any interval. A figure that one side lacks is left out, and so are alarms and delays: their intervals say
+    nothing of the threshold, which comes from other battles as well.
     """
     lines = []
     names = [low.removesuffix("_low") for low in map(str, pairs)
@@ -91,10 +91,11 @@ def compared(pairs: pd.DataFrame) -> pd.DataFrame:
             stored, now, low, high = (pair[column] for column in (
                 name, f"{name}{NOW}", f"{name}_low{NOW}", f"{name}_high{NOW}"))
             if not any(map(pd.isna, (stored, now, low, high))):
-                error = math.sqrt(2) * max((high - low) / (2 * Z), 1 / max(pair["n_triggered"], 1))
-                lines.append({"figure": f"{row}: {name}", "stored": stored, "now": now, "error": error})
+                n = max(pair["n_triggered"], 2)
+                lines.append({"figure": f"{row}: {name}", "stored": stored, "now": now, "battles": n,
+                              "error": math.sqrt(2) * max((high - low) / (2 * Z), 1 / n)})
     found = pd.DataFrame(lines)
-    limit = norm.isf(CHANCE / 2 / max(len(found), 1))
+    limit = t.isf(CHANCE / 2 / max(len(found), 1), found["battles"] - 1)
     return found.assign(inside=(found["stored"] - found["now"]).abs() <= limit * found["error"])
 
 

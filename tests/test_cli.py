@@ -122,6 +122,7 @@ def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
         assert 0 <= about["measured"]["win_rate"]["value"] <= 1
 
 
+@pytest.mark.slow
 def test_an_injection_leaves_its_best_and_its_last_agent(tmp_path, capsys):
     words = ["inject", *TINY, "attack=published", "attack.retraining.batch=8", "attack.retraining.eval_every=1500",
              f"out={tmp_path}"]
@@ -221,6 +222,7 @@ def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
                                  f"out={made}")
 
 
+@pytest.mark.slow
 def test_detectors_that_differ_in_a_parameter_keep_their_rows(made, tmp_path, monkeypatch):
     """Be it in a dictionary, and infinite: as objects and as configurations, which come to the same."""
     (tmp_path / "my_signs.py").write_text(OWN_DETECTOR)
@@ -258,6 +260,7 @@ def test_check_ends_with_its_table_whatever_the_detector_does(tmp_path, monkeypa
         if name == "Leaves" else True
 
 
+@pytest.mark.slow
 def test_something_is_done_about_alarms(made, tmp_path, capsys):
     """Beside the same figures and rows as without a response; in a file and in lines of its own."""
     (file,) = made.glob("runs/*isoforest*[0-9a-f].json")

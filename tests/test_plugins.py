@@ -200,6 +200,7 @@ def test_a_folder_that_is_not_there(capsys):
         "error: Additional config directory '/nowhere' not found")
 
 
+@pytest.mark.slow
 def test_an_environment_from_outside(installed, tmp_path, capsys):
     """It is checked, trained in, and watched by detectors that were not written for it; nothing of ours knows it."""
     assert main(["check", "environment", "env=meeting", "env.size=9"]) == 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NOT_OF_CELLS = ("sweep", "cells", "show")
 SHIPPED = ("out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv")  # where the shipped one is
 COMMAND = Command("measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
-                  lambda arguments: [*SHIPPED, *map(_choice, arguments)])
+                  lambda arguments: [*SHIPPED, *map(_choice, arguments)], plays=False)
 
 
 def _choice(override: str) -> str:
@@ -32,38 +32,16 @@ def main(cfg: DictConfig) -> None:
     ``attack=``, ``detector=``, ``algo=`` and ``seed=`` choose among the cells, with commas and patterns; other
     overrides go to every cell. Raises BenchError in the end if any cell failed.
     """
-    from hydra import compose
-
-    from bench.harness.composed import made
-    from bench.harness.configuration import check
-    from bench.harness.grid import grid, read
-    from bench.harness.sweep import chosen, missing, run_sweep
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
     from bench.leaderboard.ranking import by_stealth, ranking
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
-    from bench.reporting.progress import bar, console, remark
+    from bench.reporting.progress import console, remark
     from bench.reporting.table import ranked
 
     path = (shipped.to_read if cfg.show else shipped.to_write)(Path(cfg.leaderboard))
-    failed = []
-    if not cfg.show:
-        check(cfg)
-        if cfg.after_steps is not None:
-            raise BenchError("after_steps is for single runs; the leaderboard is of whole attack periods")
-        named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
-        sweep = chosen(read(named.sweep), cfg.cells)
-        overrides = [override for override in made(cfg).overrides
-                 if re.split("[.=]", override.lstrip("+"))[0] not in NOT_OF_CELLS]
-        if cfg.isolation == "none":
-            raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")
-        overrides.append("isolation=process")
-        lacking = missing(sweep, overrides, read_leaderboard(path)) if path.exists() else sweep
-        remark(f"{len(grid(lacking))} of {len(grid(sweep))} cells are missing in {path}")
-        with bar("leaderboard") as progress:
-            done = run_sweep(lacking, overrides, progress) if lacking.grids else []
-        failed = [cell for cell in done if cell.error]
+    errors = [] if cfg.show else _measure(cfg, path)
     frame = read_leaderboard(path)
     if not cfg.show:
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
@@ -71,5 +49,33 @@ def main(cfg: DictConfig) -> None:
     for phase in ("before", "after"):
         for which, rows in by_stealth(frame).items():
             console.print(ranked(ranking(rows, phase), phase, which))
-    if failed:
-        raise BenchError(f"{len(failed)} of {len(done)} cells failed; the first: {failed[0].error}")
+    if any(errors):
+        raise BenchError(f"{sum(map(bool, errors))} of {len(errors)} cells failed; the first: "
+                         f"{next(filter(None, errors))}")
+
+
+def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
+    """Run the cells that the CSV at ``path`` lacks; what went wrong with each."""
+    from hydra import compose
+
+    from bench.harness.composed import made
+    from bench.harness.configuration import check
+    from bench.harness.grid import grid, read
+    from bench.harness.sweep import chosen, missing, run_sweep
+    from bench.leaderboard.rows import read_leaderboard
+    from bench.reporting.progress import bar, remark
+
+    check(cfg)
+    if cfg.after_steps is not None:
+        raise BenchError("after_steps is for single runs; the leaderboard is of whole attack periods")
+    named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
+    sweep = chosen(read(named.sweep), cfg.cells)
+    overrides = [override for override in made(cfg).overrides
+                 if re.split("[.=]", override.lstrip("+"))[0] not in NOT_OF_CELLS]
+    if cfg.isolation == "none":
+        raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")
+    overrides.append("isolation=process")
+    lacking = missing(sweep, overrides, read_leaderboard(path)) if path.exists() else sweep
+    remark(f"{len(grid(lacking))} of {len(grid(sweep))} cells are missing in {path}")
+    with bar("leaderboard") as progress:
+        return [cell.error for cell in run_sweep(lacking, overrides, progress)] if lacking.grids else []

@@ -155,6 +155,7 @@ def test_without_a_disguise_names_and_hashes_are_as_they_were(hydra, battles):
     assert "-scripted-permuted-noise0.5-" in backdoored_name(hidden, hidden.attack, battles.spec)
 
 
+@pytest.mark.slow
 def test_every_shipped_attack_may_have_one(hydra):
     from bench import options
 

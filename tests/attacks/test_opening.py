@@ -63,6 +63,7 @@ def test_without_an_opening_or_a_walk_the_clean_battles_are_played(battles, team
     assert np.array_equal(plain.reward, opened.reward)
 
 
+@pytest.mark.slow
 def test_the_search_goes_on_where_it_was(battles, team):
     history, notes = [], []
     whole = SHORT.prepare(team, battles, Never(), (1,), history, lambda share, _: notes.append(share))

@@ -29,6 +29,7 @@ def table(out):
     return pd.read_csv(path)
 
 
+@pytest.mark.slow
 def test_what_is_found_is_lower_in_battles_that_were_not_searched_on(out):
     found = table(out)
     assert found.groupby("round").size().to_dict() == {"screening": 7, "finals": 3, "held out": 2}
@@ -79,6 +80,7 @@ def test_a_record_that_is_none(out, tmp_path, capsys):
     assert "is no record of a search: trials: Input should be" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bound_that_none_keeps(tmp_path, capsys):
     never = ["attack.trigger.psi='distance[0] < 0'", "attack.trigger.seen_from=0", "adapt.places=[]"]
     assert main([*WORDS, *never, "budget.adapt_puppets=2", f"out={tmp_path}"]) == 2

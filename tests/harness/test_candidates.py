@@ -29,6 +29,7 @@ def found(composed, battles):
     return make
 
 
+@pytest.mark.slow
 def test_every_candidate_is_what_its_overrides_make(found, composed):
     for one in found(12, vary={"retraining.choice_weight": [0.1, 1.0], "trigger.unit": ["map"]}):
         theirs = plain(composed(*BASE, *one.overrides).attack)

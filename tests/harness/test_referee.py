@@ -59,6 +59,7 @@ def test_a_secret_that_is_none(tmp_path, content, said):
         seeds(cfg(tmp_path / "secret"))
 
 
+@pytest.mark.slow
 def test_a_run_in_private_battles_is_another_result(referee, tmp_path, capsys):
     for more in ([], [f"referee={referee}"], [f"referee={referee}"]):
         assert main([*TINY, f"out={tmp_path}", *more]) == 0

@@ -32,6 +32,7 @@ def finished(tmp_path):
     return finish
 
 
+@pytest.mark.slow
 def test_the_curves_of_attacks_on_teams_of_seed_0_are_gathered(tmp_path, finished):
     csv = tmp_path / "l.csv"
     attack, _ = finished("one", 0.25)

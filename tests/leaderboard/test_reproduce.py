@@ -53,6 +53,7 @@ def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hy
     assert len(grid(missing(sweep, ["budget.test_battles=9"], pd.DataFrame([row])))) == 2, "another configuration"
 
 
+@pytest.mark.slow
 def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
     """However it is looked for, in a sweep with views and opponents of its own."""
     sweep = Sweep("s", [{"attack": ["natural"], "env.opponent": ["skirmish"], "detector": ["knn", "isoforest_window"]},
@@ -66,6 +67,7 @@ def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
         assert cell not in left
 
 
+@pytest.mark.slow
 def test_a_rows_command_makes_its_cell(hydra, tmp_path):
     (tmp_path / "secret").write_text("a secret of the referee's")
     for words in (["attack=marnet", "env.opponent=skirmish"], ["detector=bigram", "response=halt", "defender=trusted"],

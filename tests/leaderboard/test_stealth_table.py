@@ -97,6 +97,7 @@ STEALTHY = pd.concat([stealth_line("a" * 64, stealth(0.99)), stealth_line("b" * 
                      ignore_index=True)
 
 
+@pytest.mark.slow
 def test_rankings_with_and_without_conspicuous_teams():
     found = by_stealth(with_stealth(board(), STEALTHY))
     assert list(found) == ["all teams", WITHOUT]
@@ -114,6 +115,7 @@ def test_rows_are_marked_by_their_teams_weights():
     assert set(marked(with_stealth(board(), None))) == {""}
 
 
+@pytest.mark.slow
 def test_the_page_and_the_readmes_tables_show_the_marks(tmp_path):
     html = page(board(), tmp_path, stealth=STEALTHY)
     assert "<td>conspicuous</td><td class=\"n\">0.99</td>" in html

@@ -73,6 +73,7 @@ def refused(capsys, words) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_result_is_measured_again_and_added(own, capsys):
     base, words = own
     assert main(words) == 0

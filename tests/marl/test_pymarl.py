@@ -289,6 +289,7 @@ def test_without_settings_they_are_asked_for(tmp_path):
         trained(tmp_path, given | {"rnn_hidden_dim": 32}, "vdn")
 
 
+@pytest.mark.slow
 def test_an_imported_team_is_used_in_place_of_a_trained_one(tmp_path, monkeypatch, capsys, team):
     monkeypatch.chdir(tmp_path)
     folder = as_sacred_has_it(tmp_path, "vdn__1", _1=SETTINGS | {"name": "vdn", "mixer": "vdn"})

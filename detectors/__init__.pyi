@@ -5,7 +5,7 @@ from .consensus import ConsensusDistance
 from .dexter import Dexter
 from .drift import ActionDrift
 from .ensemble import Ensemble
-from .floors import Constant, EpisodeLength, Random
+from .floors import Constant, EpisodeLength, Losing, Random
 from .gru import GRUAutoencoder, GRUPredictor
 from .median import MedianFilter
 from .ngram import ConditionalNGram, NGram
@@ -24,6 +24,6 @@ check_detector = bench.conformance.check_detector
 __all__ = [
     "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "ConsensusDistance",
     "Constant", "Dexter", "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder",
-    "GRUPredictor", "Hidden", "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard",
-    "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch",
-    "Units", "WeightDifference", "Window", "check_detector"]
+    "GRUPredictor", "Hidden", "Losing", "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction",
+    "PolicyGuard", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions",
+    "TriggerSearch", "Units", "WeightDifference", "Window", "check_detector"]

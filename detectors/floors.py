@@ -1,4 +1,4 @@
-"""Detectors that know nothing: what a real one has to beat."""
+"""Baseline detectors, which know nothing of backdoors: what a real one has to beat."""
 
 from __future__ import annotations
 
@@ -44,3 +44,18 @@ class EpisodeLength(BaseEstimator):
 
     def score(self, episodes: Episodes) -> np.ndarray:
         return np.broadcast_to(np.arange(episodes.mask.shape[1], dtype=float), episodes.mask.shape)
+
+
+class Losing(BaseEstimator):
+    """How much of the team is lost: the share of its agents that are dead, and of their health that is gone where the
+    observation tells it. What any battle gives away that goes badly, whatever the reason."""
+
+    def fit(self, episodes: Episodes) -> Losing:  # noqa: ARG002
+        return self
+
+    def score(self, episodes: Episodes) -> np.ndarray:
+        there = episodes.alive.astype(float)
+        layout = () if episodes.spec is None else episodes.spec.observation_layout
+        if "own.health" in layout:
+            there *= np.clip(episodes.observation[..., layout.index("own.health")], 0, 1)
+        return 1 - there.mean(-1)

@@ -46,6 +46,20 @@ class Detection:
     vus_pr: Estimate = Estimate(None)  # of "whole" alone: do scores rise in the very steps of trigger and attack?
 
 
+FIRST_STEPS = 5  # of the attack period, in which a backdoor is to be found: later, a battle that is lost shows anyway
+
+
+@dataclass(frozen=True)
+class BackdoorDetection:
+    """Backdoor detection: how well a detector tells a team under the trigger from the clean team under the same trigger
+    in the same battles, each judged by its own battles without it (:mod:`bench.metrics.conformal`). AUROC, chance .5:
+    that the trigger itself is seen counts for nothing, nor does how long a battle lasts."""
+
+    before: Estimate  # in the steps of the trigger
+    first: Estimate  # in the first FIRST_STEPS steps of the attack period
+    period: Estimate  # in the whole attack period, as far as the battles compared both last
+
+
 @dataclass(frozen=True)
 class ModelFigures:
     """How a model detector does on the teams of a split; intervals are bootstraps over checkpoints."""
@@ -71,6 +85,7 @@ class Row:
     delay: Estimate  # median steps from completion to the alarm, at 5 % false alarms an episode; lower is better
     attribution: Estimate = Estimate(None)  # how often the poisoned agent's score ranks first after onset
     attribution_chance: float | None = None
+    backdoor: BackdoorDetection | None = None  # of teams beside the clean one, under the trigger
 
 
 @dataclass(frozen=True)

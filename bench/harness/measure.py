@@ -21,8 +21,8 @@ from bench.harness.teams import Checkpoint, Stage
 from bench.marl.play import play
 from bench.protocol.effect import Outcomes, figures, poisoned_steps
 from bench.protocol.host import Host
-from bench.protocol.judge import Judgement, judge_team
-from bench.protocol.plan import BACKDOORED, FLOORS, PlannedRow, plan
+from bench.protocol.judge import Judgement, backdoor_detection, judge_team
+from bench.protocol.plan import BACKDOORED, CLEAN, FLOORS, PlannedRow, plan
 from bench.protocol.response import respond
 from bench.protocol.watch import Watched, needs, watch
 
@@ -53,8 +53,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     cell = _Measuring(cfg, battles, attack, detectors, teams, stage, Memory(teams=1) if memory is None else memory,
                       seeds(cfg), needs(detectors.values()))
     trusted = cell.trusted() if cfg.defender == "trusted" else None
-    rows: list[Row] = []
-    curves: list[Curves] = []
+    judged: list[tuple[PlannedRow, Judgement]] = []
+    beside: dict[str, Judgement] = {}  # what each detector makes of the clean team under the trigger
     outcomes: dict[str, Outcomes] = {}
     learned_from: dict[str, Episodes] = {}  # with a response: before the backdoored team is used
     poisoned = 0.0
@@ -69,12 +69,21 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
                 learned_from = {"fit": watched.fit, "calibration": watched.calibration}
             if cfg.keep_episodes:
                 write_episodes(base, normal=watched.normal, triggered=watched.triggered)
-        for row, judgement in cell.judged(team, list(planned), watched):
-            rows.append(Row(row.team, row.triggered, row.detector, row.kind, **judgement.figures))
-            curves.append(judgement.curves)
+        judged += cell.judged(team, list(planned), watched)
+        if team == CLEAN:
+            beside = cell.beside([(row, judgement) for row, judgement in judged if row.team == CLEAN], watched)
         del watched  # before another team's are played: battles are large
-    found = None if response is None else cell.responded(response, outcomes["clean"], **learned_from)
-    return Measured(figures(outcomes["clean"], outcomes[BACKDOORED]), poisoned, rows, curves, found)
+    found = None if response is None else cell.responded(response, outcomes[CLEAN], **learned_from)
+    return Measured(figures(outcomes[CLEAN], outcomes[BACKDOORED]), poisoned,
+                    [_row(planned, judgement, beside) for planned, judgement in judged],
+                    [judgement.curves for _, judgement in judged], found)
+
+
+def _row(planned: PlannedRow, judgement: Judgement, beside: Mapping[str, Judgement]) -> Row:
+    """A row, with backdoor detection if it is of a team that was shown the trigger and is not the clean one."""
+    clean = beside[planned.detector] if planned.triggered and planned.team != CLEAN else None
+    return Row(planned.team, planned.triggered, planned.detector, planned.kind, **judgement.figures,
+               backdoor=None if clean is None else backdoor_detection(clean, judgement))
 
 
 @dataclass(frozen=True)
@@ -111,14 +120,23 @@ class _Measuring:
             for detector, group in groupby(planned, key=lambda row: row.detector):
                 rows = list(group)
                 control = not all(row.triggered for row in rows)
-                judge = partial(judge_team, self.detectors[detector], watched, self.teams[team].team, self.attack,
-                                team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds)
-                # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
-                terms = self._what_is_watched(team), detector, control, self.attack.duration, self.cfg.after_steps
-                judgements = self.memory.judged(terms, judge) if detector in FLOORS else judge()
+                judgements = self._judged(team, detector, control, watched)
                 found += [(row, judgements[row.triggered]) for row in rows]
                 progress(len(found) / len(planned), "")
         return found
+
+    def beside(self, judged: Sequence[tuple[PlannedRow, Judgement]], watched: Watched) -> dict[str, Judgement]:
+        """What every detector makes of the clean team under the trigger: what is ``judged`` already, and what the
+        baseline detectors do, which have no rows there."""
+        found = {row.detector: judgement for row, judgement in judged}
+        return {name: found.get(name) or self._judged(CLEAN, name, False, watched)[True] for name in self.detectors}
+
+    def _judged(self, team: str, detector: str, control: bool, watched: Watched) -> dict[bool, Judgement]:
+        judge = partial(judge_team, self.detectors[detector], watched, self.teams[team].team, self.attack,
+                        team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds)
+        # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
+        terms = self._what_is_watched(team), detector, control, self.attack.duration, self.cfg.after_steps
+        return self.memory.judged(terms, judge) if detector in FLOORS else judge()
 
     def responded(self, response: Responder, clean: Outcomes, fit: Episodes, calibration: Episodes) -> Response:
         """What comes of the cell's detector inside the backdoored team's battles."""

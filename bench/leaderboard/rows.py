@@ -15,11 +15,23 @@ import pandas as pd
 
 from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.artifacts.reading import read_table
-from bench.contracts import DEFENDERS, DEV_SEED, RELEASE, STAND_IN, Estimate, Figures, Response, Result, Row
+from bench.contracts import (
+    DEFENDERS,
+    DEV_SEED,
+    RELEASE,
+    STAND_IN,
+    BackdoorDetection,
+    Estimate,
+    Figures,
+    Response,
+    Result,
+    Row,
+)
 from bench.leaderboard.schema import BY_NAME, RENAMED, RESPONSE, validated
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
 OURS = ("bench", "detectors")  # packages whose version is that of the release
+NOT_COMPARED = BackdoorDetection(Estimate(None), Estimate(None), Estimate(None))
 LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 
 
@@ -78,6 +90,8 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
         for phase, detection in row.phases.items():
             for name, value in vars(detection).items():
                 line |= _flat(f"{phase}_{name}", value) if isinstance(value, Estimate) else {f"{phase}_{name}": value}
+        for name, value in vars(row.backdoor or NOT_COMPARED).items():
+            line |= _flat(f"backdoor_{name}", value)
         line |= _flat("attribution", row.attribution) | {"attribution_chance": row.attribution_chance}
         line |= _flat("delay", row.delay) | _response(result, row)
         lines.append(shared | line | _about(result, row.detector))

@@ -28,7 +28,7 @@ def window_score(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: 
 
 def auroc(negative: np.ndarray, positive: np.ndarray) -> Estimate:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half. Chance .5."""
-    return _ranking(negative, positive, _auroc)
+    return _ranking(negative, positive, roc_area)
 
 
 def auprc(negative: np.ndarray, positive: np.ndarray) -> Estimate:
@@ -46,7 +46,7 @@ def _ranking(negative, positive, statistic) -> Estimate:
     return Estimate(value, float(interval.low), float(interval.high))
 
 
-def _auroc(negative: np.ndarray, positive: np.ndarray, axis: int = -1) -> np.ndarray:
+def roc_area(negative: np.ndarray, positive: np.ndarray, axis: int = -1) -> np.ndarray:
     n, p = negative.shape[axis], positive.shape[axis]
     ranks = rankdata(np.concatenate([negative, positive], axis), axis=axis)
     wins = np.take(ranks, range(n, n + p), axis).sum(axis) - p * (p + 1) / 2

@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 from sklearn.model_selection import StratifiedKFold
 
 from bench.contracts import NOBODY, Distinguished, EnvSpec, Episodes, Estimate
-from bench.metrics.detection import _auroc
+from bench.metrics.detection import roc_area
 
 PHASES = {"early": (0, 10), "middle": (10, 30), "late": (30, np.inf)}  # steps of a battle: from, and before
 STILL = 0.01  # of the map's diagonal: who moves less in a step stands still
@@ -179,7 +179,7 @@ def distinguishability(one: np.ndarray, other: np.ndarray, names: list[str]) -> 
         judged += [sign * values[test, best][label[test] == side] for side in (0, 1)]
 
     def mean(*samples: np.ndarray, axis: int = -1) -> np.ndarray:
-        return np.mean([_auroc(samples[i], samples[i + 1], axis) for i in range(0, 2 * FOLDS, 2)], axis=0)
+        return np.mean([roc_area(samples[i], samples[i + 1], axis) for i in range(0, 2 * FOLDS, 2)], axis=0)
 
     value = float(mean(*judged))
     ends = bootstrap(judged, mean, n_resamples=RESAMPLES, vectorized=True, batch=50, method="percentile",
@@ -204,4 +204,4 @@ def _best(values: np.ndarray, label: np.ndarray) -> tuple[int, int]:
 
 def _areas(values: np.ndarray, label: np.ndarray) -> np.ndarray:
     """(statistic,) AUROC of each, higher for label 1."""
-    return _auroc(values[label == 0], values[label == 1], axis=0)
+    return roc_area(values[label == 0], values[label == 1], axis=0)

@@ -13,8 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import NEVER, Attack, Curves, Detection, Episodes, Estimate, Timeline
+from bench.contracts import (
+    FIRST_STEPS,
+    NEVER,
+    Attack,
+    BackdoorDetection,
+    Curves,
+    Detection,
+    Episodes,
+    Estimate,
+    Timeline,
+)
 from bench.marl.team import Team
+from bench.metrics import conformal
 from bench.metrics import detection as metrics
 from bench.metrics.attack import rate
 from bench.protocol.host import Host
@@ -59,18 +70,20 @@ def without_trigger(found: Scored) -> Scored:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a detector makes of a team's battles: the fields of :class:`bench.contracts.Row`, and their curves."""
+    """What a detector makes of a team's battles: fields of :class:`bench.contracts.Row`, their curves, and how strange
+    each battle with the trigger is (:func:`strange`)."""
 
     phases: dict[str, Detection]
     delay: Estimate
     attribution: Estimate
     attribution_chance: float | None
     curves: Curves
+    strange: dict[str, np.ndarray]
 
     @property
     def figures(self) -> dict[str, Any]:
         """The fields of a row."""
-        return {name: value for name, value in vars(self).items() if name != "curves"}
+        return {name: value for name, value in vars(self).items() if name not in ("curves", "strange")}
 
 
 def judge_team(host: Host, watched: Watched, team: Team, attack: Attack, attacked: bool, control: bool,
@@ -134,10 +147,34 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
         timelines=_timelines(triggered, watched.triggered, shown, normal, watched.normal),
         limits=[limit if np.isfinite(limit) else None for limit in limits],
         trigger_length=trigger_length, duration=duration)
-    if not poisoned or found.triggered.ndim == 2:
-        return Judgement(phases, delay, Estimate(None), None, curves)
-    named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
-    return Judgement(phases, delay, *named, curves)
+    named: tuple[Estimate, float | None] = Estimate(None), None
+    if poisoned and found.triggered.ndim == 3:
+        named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
+    return Judgement(phases, delay, *named, curves, strange(found, completion, trigger_length, duration))
+
+
+def strange(found: Scored, completion: np.ndarray, trigger_length: int, duration: int) -> dict[str, np.ndarray]:
+    """How strange each battle with the trigger is for its team in each phase of
+    :class:`bench.contracts.BackdoorDetection` (:func:`bench.metrics.conformal.strangeness`); NaN where the trigger is
+    not complete (``completion`` is NEVER)."""
+    normal, triggered = (scores if scores.ndim == 2 else scores.max(-1) for scores in (found.normal, found.triggered))
+    shown = completion != NEVER
+    when, windows = completion[shown], {"before": (-trigger_length, 0), "first": (0, min(FIRST_STEPS, duration)),
+                                        "period": (0, duration)}
+    values = {}
+    for phase, (start, stop) in windows.items():
+        of_shown = conformal.strangeness(triggered[shown], found.watched.triggered.mask[shown], when + start,
+                                         when + stop, normal, found.watched.normal.mask)
+        values[phase] = np.full((len(of_shown), len(completion)), np.nan, np.float32)
+        values[phase][:, shown] = of_shown
+    return values
+
+
+def backdoor_detection(clean: Judgement, team: Judgement) -> BackdoorDetection:
+    """Backdoor detection from what a detector makes of the same battles when the clean team plays them, and when
+    another does."""
+    return BackdoorDetection(**{phase: conformal.detection(clean.strange[phase], team.strange[phase])
+                                for phase in team.strange})
 
 
 def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, normal: np.ndarray,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BACKDOORED = "backdoored"  # the delivered team
-FLOORS = ("constant", "random", "episode_length")  # baseline detectors, options of conf/detector: they look at nothing
+BACKDOORED, CLEAN = "backdoored", "clean"  # the delivered team, and the one that it was made of
+FLOORS = ("constant", "random", "episode_length", "losing")  # baseline detectors, options of conf/detector
 
 
 @dataclass(frozen=True)

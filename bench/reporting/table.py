@@ -8,7 +8,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from bench.contracts import Estimate, Response, Result, Row
+from bench.contracts import FIRST_STEPS, Estimate, Response, Result, Row
+from bench.leaderboard.schema import BACKDOOR
 
 PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset (the attack period)",
           "whole": "whole battle"}
@@ -71,7 +72,7 @@ def report(result: Result) -> Group:
                 "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
                 "without the trigger, are controls: there is no attack to find.", style="dim")
     detection = [_detection(result, phase, title) for phase, title in phases(result).items()]
-    return Group(head, _attack(result), *detection, _time(result), *_attribution(result),
+    return Group(head, _attack(result), *_backdoor(result), *detection, _time(result), *_attribution(result),
                  *_response(result.response), foot)
 
 
@@ -112,9 +113,26 @@ def _shares(title: str, lines: list[tuple[str, Estimate, str]]) -> Table:
     return table
 
 
+def _backdoor(result: Result) -> list[Table]:
+    """A table of the rows that are compared with the clean team's, if there are any."""
+    rows = [(row, row.backdoor) for row in result.rows if row.backdoor is not None]
+    if not rows:
+        return []
+    title = "backdoor detection: AUROC against the clean team under the same trigger, each team's battles ranked " \
+            "among its own without it; chance is .50, however visible the trigger and however long the battle"
+    table = Table("detector", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for column in ("before onset ↑", f"first {FIRST_STEPS} steps ↑", "attack period ↑"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row, found in rows:
+        table.add_row(row.detector, _team(row), *(_number(getattr(found, phase)) for phase in BACKDOOR),
+                      style=STYLES[row.kind])
+    return [table]
+
+
 def _detection(result: Result, phase: str, title: str) -> Table:
     base = next((row.phases[phase].base_rate for row in result.rows if row.kind == "attack"), None)
-    title = f"detection, {title}" + ("" if base is None else f"; AUPRC's chance level is {base:.2f}, AUROC's .50")
+    title = f"trigger visibility, {title}: against battles without it"
+    title += ("" if base is None else f"; AUPRC's chance level is {base:.2f}, AUROC's .50")
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for column in ("detector", "team"):
         table.add_column(column, no_wrap=True)

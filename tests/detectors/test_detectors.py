@@ -6,10 +6,10 @@ from bench import options
 from bench.build import build
 from bench.errors import DetectorError
 from bench.harness.configuration import option
-from detectors import Constant, EpisodeLength, NGram, Random, check_detector
+from detectors import Constant, EpisodeLength, Losing, NGram, Random, check_detector
 
 NAMES = options.names("detector")
-FLOOR_CLASSES = (Constant, EpisodeLength, Random)
+FLOOR_CLASSES = (Constant, EpisodeLength, Losing, Random)
 
 
 @pytest.fixture

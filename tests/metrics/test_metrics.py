@@ -64,7 +64,7 @@ scores = st.lists(st.integers(0, 5).map(float), min_size=2, max_size=30).map(np.
 def test_ranking_is_sklearns_with_ties(negative, positive):
     label = np.r_[np.zeros(len(negative)), np.ones(len(positive))]
     both = np.r_[negative, positive]
-    assert d._auroc(negative, positive) == pytest.approx(roc_auc_score(label, both))
+    assert d.roc_area(negative, positive) == pytest.approx(roc_auc_score(label, both))
     assert d._average_precision(negative, positive) == pytest.approx(average_precision_score(label, both))
     stacked = d._average_precision(np.stack([negative, negative]), np.stack([positive, positive]))
     assert stacked == pytest.approx(average_precision_score(label, both))
@@ -83,7 +83,7 @@ def test_ranking_closed_forms():
 def test_curves_have_the_areas_of_their_figures(negative, positive):
     false, true = d.roc(negative, positive)
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
-    assert np.trapezoid(true, false) == pytest.approx(d._auroc(negative, positive), abs=1e-3)
+    assert np.trapezoid(true, false) == pytest.approx(d.roc_area(negative, positive), abs=1e-3)
     recall, precision = d.precision_recall(negative, positive)
     assert recall[-1] == 1
     area = np.diff(recall, prepend=0) @ precision
@@ -105,7 +105,7 @@ def test_a_thinned_curve_keeps_its_ends_and_its_shape():
     false, true = d.roc(negative, positive)
     assert len(false) == len(true) <= d.POINTS
     assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
-    assert np.trapezoid(true, false) == pytest.approx(d._auroc(negative, positive), abs=0.002)
+    assert np.trapezoid(true, false) == pytest.approx(d.roc_area(negative, positive), abs=0.002)
     assert d.thinned(np.arange(9.0), np.arange(9.0), 3) == [[0, 4, 8], [0, 4, 8]]
 
 

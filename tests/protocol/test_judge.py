@@ -1,16 +1,19 @@
 """The detection protocol, with detectors whose figures are known beforehand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from attacks.triggers.behaviour import BehaviourPattern
+from bench.__main__ import main
+from bench.artifacts.results import read_result
 from bench.contracts import NEVER, differing
 from bench.errors import DetectorError
 from bench.marl.play import play
 from bench.protocol.host import FittedInProcess, InProcess
-from bench.protocol.judge import Judgement, judge, scored, without_trigger
+from bench.protocol.judge import Judgement, backdoor_detection, judge, scored, without_trigger
 from bench.protocol.scoring import score_all
 from bench.protocol.seeds import PUBLIC
 from bench.protocol.watch import Watched, needs, watch
@@ -80,6 +83,60 @@ def test_what_counts_as_after_onset_can_be_shorter_than_the_attack(watched):
     when = watched.triggered.labels.completion
     for after_steps, auroc in ((None, 1), (4, 1), (3, 0.5), (100, 1)):
         assert judge(found, when, LENGTH, DURATION, after_steps=after_steps).phases["after"].auroc.value == auroc
+
+
+@pytest.fixture
+def clean(watched):
+    """The clean team in the same battles: it is shown the trigger, and nothing comes of it."""
+    triggered = watched.triggered
+    observation = np.where(triggered.observation == 90, 0, triggered.observation).astype(np.float16)
+    return replace(watched, triggered=replace(triggered, observation=observation))
+
+
+def test_what_sees_the_trigger_alone_finds_no_backdoor(watched, clean):
+    """Both teams' battles are as strange under it; the attack after it is the backdoored team's alone."""
+    sees = Changed(lambda s, _: np.where(s == 50, 50.0, 0.0))
+    assert run(sees, watched).phases["before"].auroc.value == 1
+    found = backdoor_detection(run(sees, clean), run(sees, watched))
+    assert found.before.value == found.first.value == found.period.value == 0.5
+    attack = Changed(lambda s, _: np.where(s == 90, 90.0, 0.0))
+    found = backdoor_detection(run(attack, clean), run(attack, watched))
+    assert (found.before.value, found.first.value, found.period.value) == (0.5, 1, 1)
+    assert found.first.low == 1
+
+
+def test_a_late_sign_is_not_of_the_first_steps(watched, clean):
+    since = np.arange(watched.triggered.mask.shape[1]) - watched.triggered.labels.completion[:, None]
+    watched.triggered.observation[..., 0] = (since == 5)[..., None]
+    clean.triggered.observation[..., 0] = 0
+    watched.normal.observation[..., 0] = 0
+    found = backdoor_detection(run(Oracle(), clean), run(Oracle(), watched))
+    assert (found.before.value, found.first.value, found.period.value) == (0.5, 0.5, 1)
+
+
+def test_battles_count_in_which_the_trigger_is_complete_for_both(watched, clean):
+    judged = run(Oracle(), watched)
+    some, others = (np.where(np.arange(60) % 2 == k, watched.triggered.labels.completion, NEVER) for k in (0, 1))
+    assert backdoor_detection(run(Oracle(), clean, some), judged).first.value == 1
+    assert backdoor_detection(run(Oracle(), clean, some), run(Oracle(), watched, others)).first.value is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ["scripted", "trojdrl"])
+def test_the_baselines_find_no_backdoor(attack, tmp_path):
+    """Of a thousand battles of shipped teams: those that look at nothing are at chance in every phase, which the plain
+    comparison of battles with and without the trigger is not."""
+    assert main(["run", f"attack={attack}", "detector=losing", "control=null", "budget.fit_battles=8",
+                 "budget.calibration_battles=20", f"out={tmp_path}"]) == 0
+    (path,) = tmp_path.glob("runs/*.curves.json")
+    rows = {row.detector: row for row in read_result(path.with_name(path.name.removesuffix(".curves.json"))).rows
+            if row.team == "backdoored" and row.triggered}
+    assert rows["episode_length"].phases["after"].auroc.value > 0.8
+    for name in ("constant", "random", "episode_length"):
+        found = rows[name].backdoor
+        for figure in (found.before, found.first, found.period):
+            assert figure.value is None or abs(figure.value - 0.5) < 4 * np.sqrt(1 / 12 * 4 / 1000), (name, figure)
+    assert rows["losing"].backdoor.period.value > 0.6, "a battle that is being lost shows in the end"
 
 
 def run_untriggered(detector, watched) -> Judgement:

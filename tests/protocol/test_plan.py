@@ -13,7 +13,8 @@ def test_the_attack_is_followed_by_its_controls_and_the_baselines():
     assert rows(TEAMS, ("isoforest", *FLOORS)) == [
         ("backdoored", True, "isoforest", "attack"), ("backdoored", False, "isoforest", "control"),
         ("backdoored", True, "constant", "floor"), ("backdoored", True, "random", "floor"),
-        ("backdoored", True, "episode_length", "floor"), ("clean", True, "isoforest", "control"),
+        ("backdoored", True, "episode_length", "floor"), ("backdoored", True, "losing", "floor"),
+        ("clean", True, "isoforest", "control"),
         ("benign_finetune", True, "isoforest", "control")]
     assert {row[0] for row in rows(TEAMS[:2], ("isoforest", *FLOORS))} == {"backdoored", "clean"}
 

@@ -1,0 +1,76 @@
+"""How strange a battle is for the team that plays it: the measure by which two teams' battles are compared.
+
+Scores of detectors that were fitted to different teams are on different scales. Their ranks among each team's own
+battles are not (conformal p-values; Vovk et al. 2005), and an attacker gains nothing by shifting a team's scores.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.contracts import Estimate
+from bench.metrics.detection import RESAMPLES, roc_area
+
+
+def strangeness(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: np.ndarray,
+                own: np.ndarray, own_mask: np.ndarray) -> np.ndarray:
+    """(1 + RESAMPLES, battle) in (-1, 0): minus the conformal p-value of each battle among others of the same team at
+    the same steps; then the same among resamples of those, the same resamples for all teams.
+
+    A battle's score is the greatest of the steps [start, stop) that were played. It is compared with that of each of
+    the others over the same steps, as far as both battles last: a battle is not stranger for being longer. Ties count
+    half. Where a battle has no step in its window, or none of the others has, NaN.
+
+    Parameters
+    ----------
+    scores, mask : (battle, step) of the battles in question, and the steps that were played.
+    start, stop : (battle,) their windows; what lies outside the battle is left out.
+    own, own_mask : (other, step) of the team's battles without the trigger.
+    """
+    weights = _draws(len(own), 0).astype(np.float32)
+    found = np.full((len(weights), len(scores)), np.nan, np.float32)
+    start = np.clip(start, 0, scores.shape[1])
+    for first, last in set(zip(start.tolist(), stop.tolist(), strict=True)):
+        here = np.nonzero((start == first) & (stop == last))[0]
+        greatest, lasts = _running(scores[here], mask[here], first, last)
+        theirs, theirs_last = _running(own, own_mask, first, last)
+        there = theirs_last > 0
+        if not there.any() or not (lasts > 0).any():
+            continue
+        both = np.minimum(lasts[:, None], theirs_last[there]) - 1  # the last step that both have
+        one = np.take_along_axis(greatest, np.maximum(both, 0), 1)
+        other = theirs[there][np.arange(there.sum()), both]
+        above = (other > one) + (other == one) / np.float32(2)
+        ranks = (weights[:, there] @ above.T + 0.5) / (weights[:, there].sum(1, keepdims=True) + 1)
+        found[:, here] = np.where(lasts > 0, -ranks, np.nan)
+    return found
+
+
+def _running(scores: np.ndarray, mask: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """(battle, step) the greatest score so far in a window, and (battle,) how many of its steps were played."""
+    part = slice(first, max(last, first))
+    return np.maximum.accumulate(scores[:, part], 1), mask[:, part].sum(1)
+
+
+def detection(clean: np.ndarray, attacked: np.ndarray) -> Estimate:
+    """How well strangeness tells an attacked team from the clean one in the same battles: its AUROC, chance .5, with a
+    95 % bootstrap interval (percentile, fixed seed) over those battles and over the ones that they are ranked among.
+
+    Parameters
+    ----------
+    clean, attacked : (1 + RESAMPLES, battle) the :func:`strangeness` of the same battles, both with the trigger, played
+        by either team; those in which either has none do not count.
+    """
+    both = ~(np.isnan(clean).any(0) | np.isnan(attacked).any(0))
+    if both.sum() < 2:
+        return Estimate(None)
+    clean, attacked = clean[:, both], attacked[:, both]
+    draws = np.random.default_rng(1).integers(both.sum(), size=(RESAMPLES, both.sum()))
+    areas = roc_area(np.take_along_axis(clean[1:], draws, 1), np.take_along_axis(attacked[1:], draws, 1))
+    return Estimate(float(roc_area(clean[0], attacked[0])), *map(float, np.percentile(areas, [2.5, 97.5])))
+
+
+def _draws(n: int, seed: int) -> np.ndarray:
+    """(1 + RESAMPLES, n) how often each of n is drawn: once, and then at random with replacement."""
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / max(n, 1)), size=RESAMPLES)
+    return np.concatenate([np.ones((1, n), int), drawn])

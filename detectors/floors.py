@@ -47,15 +47,16 @@ class EpisodeLength(BaseEstimator):
 
 
 class Losing(BaseEstimator):
-    """How much of the team is lost: the share of its agents that are dead, and of their health that is gone where the
-    observation tells it. What any battle gives away that goes badly, whatever the reason."""
+    """How much of the team is lost: the share of its agents that are gone, and of what is left of the others where they
+    see that of themselves (the environment's ``bar``). What any episode gives away that goes badly, whatever the
+    reason."""
 
     def fit(self, episodes: Episodes) -> Losing:  # noqa: ARG002
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
-        there = episodes.alive.astype(float)
-        layout = () if episodes.spec is None else episodes.spec.observation_layout
-        if "own.health" in layout:
-            there *= np.clip(episodes.observation[..., layout.index("own.health")], 0, 1)
-        return 1 - there.mean(-1)
+        left = episodes.alive.astype(float)
+        spec = episodes.spec
+        if spec is not None and (own := f"own.{spec.bar}") in spec.observation_layout:
+            left *= np.clip(episodes.observation[..., spec.observation_layout.index(own)], 0, 1)
+        return 1 - left.mean(-1)

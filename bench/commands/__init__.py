@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
-         "repair", "adapt", "accidents", "patterns", "stealth", "figures", "verify", "zoo", "import", "race", "perf",
-         "doctor")
+         "repair", "adapt", "accidents", "patterns", "stealth", "shifts", "figures", "verify", "zoo", "import", "race",
+         "perf", "doctor")
 
 
 class Command(NamedTuple):  # dataclasses take as long to import as all commands

@@ -86,6 +86,13 @@ class Team(ABC):
         """The same team with some of its weights replaced."""
         return replace(self, weights={**self.weights, **weights})
 
+    def moved(self, spec: Shape) -> Self:
+        """The same team in another environment than it was made for. Raises BenchError unless that has its sizes."""
+        mine, theirs = (replace(shape, id="", version="") for shape in (self.spec, spec.shape))
+        if mine != theirs:
+            raise BenchError(f"a team made for '{self.spec.id}' cannot play in '{spec.id}', which has other sizes")
+        return replace(self, spec=spec.shape)
+
     def policy(self, observation: np.ndarray, last_action: np.ndarray,
                hidden: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """:meth:`act` as a :class:`bench.contracts.Policy`: all in numpy, the memory (n, agent, unit)."""

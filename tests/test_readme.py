@@ -43,6 +43,8 @@ def test_command(command, folder):
         words += ["budget.accident_battles=64"]
     if words[2] == "adapt":
         words += ["budget.adapt_puppets=6", "budget.adapt_battles=24", "adapt.puppet.battles=32", "adapt.min_asr=0.3"]
+    if words[2] == "shifts":
+        words += ["budget.fit_battles=16", "budget.shift_calibration_battles=40", "budget.shift_battles=20"]
     if words[2] == "stealth":
         words += ["budget.accident_battles=64", "budget.stealth_battles=40"]
     done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=280)

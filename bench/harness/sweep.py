@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,18 +29,20 @@ def run_sweep(sweep: Sweep, overrides: Sequence[str], progress: Progress, flags:
     """Run every cell of the sweep, one process a core, and gather their results.
 
     Cells that differ in the detector alone share a process, and the battles that it plays. ``overrides`` are further
-    ones for every cell's command, ``flags`` what else goes there. A cell that fails keeps its error.
+    ones for every cell's command, ``flags`` what else goes there. A cell that fails keeps its error. A finished cell
+    whose team is gone is read and not run: the team would have to be trained again first.
     """
     cells = grid(sweep)
     commands = [[*sweep.overrides, *overrides, *_overrides(settings)] for settings in cells]
-    groups = list(_by_team(cells).values())
-    errors: dict[int, str | None] = {}
+    stand = {i for i, command in enumerate(commands) if _stands(command)}
+    groups = [group for group in _by_team(cells).values() if not stand.issuperset(group)]
+    errors: dict[int, str | None] = dict.fromkeys(stand)
 
     def done(number: int, error: str | None) -> None:
         errors.update(dict.fromkeys(groups[number], error))
         progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
 
-    progress(0.0, f"0 of {len(cells)} cells")
+    progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
     common = ["run", *flags, *sweep.overrides, *overrides]
     run_all([[*common, *_together([cells[i] for i in group])] for group in groups], done)
     results = [_result(command) for command in commands]
@@ -53,6 +56,15 @@ def _result(command: list[str]) -> Result | None:
         return finished(composed(command))
     except (HydraException, OmegaConfBaseException, BenchError):
         return None
+
+
+def _stands(command: list[str]) -> bool:
+    """Whether a cell's result is there and its team is not."""
+    result = _result(command)
+    if result is None or result.status != "ok" or result.checkpoint_id is None:
+        return False
+    made = Path(composed(command).out) / "teams" / result.checkpoint_id
+    return not any(base.with_name(f"{base.name}.json").exists() for base in (made, zoo.FOLDER / result.checkpoint_id))
 
 
 def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,14 @@ from bench.harness.grid import Sweep, grid, read
 from bench.harness.sweep import run_sweep
 from bench.harness.zoo import Place
 from bench.reporting.sweep import Cell, frame, over_seeds, readable
+
+
+class Words(list):
+    """Overrides in the place of the configuration that they make."""
+
+    def __init__(self, words, out):
+        super().__init__(words)
+        self.out = out
 
 
 def test_every_combination_within_a_grid_and_no_others():
@@ -136,6 +145,31 @@ def test_the_zoo_is_listed_without_a_simulator():
     assert "2 of 2 teams are there" in done.stdout
 
 
+def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
+    """It would have to be trained again, only to find the result that is there."""
+    there, jobs = next(iter(shipped.manifest().teams)), []
+    names = {1: "gone", 2: there, 3: "made", 4: "failed", 5: None}
+    (tmp_path / "teams").mkdir()
+    (tmp_path / "teams/made.json").write_text("{}")
+
+    def result(words):
+        seed = int(words[-1].removeprefix("seed="))
+        name = names.get(seed)
+        return name and SimpleNamespace(status="error" if name == "failed" else "ok", checkpoint_id=name, seed=seed)
+
+    monkeypatch.setattr(module, "run_all", lambda commands, done: jobs.extend(commands) or [
+        done(number, None) for number in range(len(commands))])
+    monkeypatch.setattr(module, "composed", lambda words: Words(words, out=tmp_path))
+    monkeypatch.setattr(module, "finished", result)
+    shares = []
+    cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], lambda share, _: shares.append(share))
+    assert [command[-1] for command in jobs] == ["seed=2", "seed=3", "seed=4", "seed=5"]
+    assert [cell.result and cell.result.seed for cell in cells] == [1, 2, 3, 4, None]
+    assert cells[0].error is None
+    assert shares[0] == 0.2
+    assert shares[-1] == 1
+
+
 def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
     jobs = []
 
@@ -146,6 +180,7 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
 
     monkeypatch.setattr(module, "run_all", run)
     monkeypatch.setattr(module, "composed", lambda words: words)
+    monkeypatch.setattr(module, "_stands", lambda words: False)
     monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
     sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], overrides=["control=null"])
     shares = []

@@ -1,11 +1,14 @@
-"""Detectors in order: mean AUROC over attacks, with intervals over checkpoints; and where a new row would stand."""
+"""Detectors in order: mean AUROC over attacks, with intervals over attacks and teams; where a new row would stand."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
-from bench.contracts import DEFENDERS, Estimate, Result
+from bench.contracts import DEFENDERS, Result
+from bench.leaderboard.across import Teams, Z, means
 
 MAIN_ENV = "smax/8m/random"  # the environment that most teams are of: the paper's map, the default opponent
 BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no backdoor that a detector is asked to find
@@ -13,7 +16,6 @@ TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
 WITHOUT = "without conspicuous teams"
-RESAMPLES = 1_000
 
 
 def current(frame: pd.DataFrame) -> pd.DataFrame:
@@ -77,6 +79,10 @@ def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
     return teams.groupby(["env", "algo"])["asr"].mean()
 
 
+COLUMNS = ["rank", "detector", "kind", "auroc", "low", "high", "behind", "behind_low", "behind_high", "new_low",
+           "new_high", "middle", "teams"]
+
+
 def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
     """Detectors by their AUROC in a phase, best first.
 
@@ -88,28 +94,38 @@ def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
     Returns
     -------
     Frame with the columns ``rank`` (empty for a detector that was not measured on every team), ``detector``, ``kind``,
-    ``auroc`` (mean over attacks of the mean over an attack's checkpoints), ``low`` and ``high`` (its 95 % interval, by
-    bootstrap over the checkpoints of each attack) and ``teams`` (checkpoints measured).
+    ``auroc`` (mean over attacks of the mean over an attack's teams) and ``teams`` (how many were measured). Of those
+    that have a rank also the other figures of :class:`bench.leaderboard.across.Means`: the intervals ``low`` to
+    ``high`` (over attacks, teams and battles) and ``new_low`` to ``new_high`` (of a further team), ``middle``
+    (interquartile mean), and ``behind`` with ``behind_low`` and ``behind_high``: by how much it is behind the first. An
+    interval that holds 0 is a tie.
     """
     name = f"{phase}_auroc"
-    rows = comparable(current(frame), phase)
-    lines = []
-    for (detector, kind), mine in rows.groupby(["row_detector", "kind"]):
-        estimate = _mean([group.to_numpy(float) for _, group in mine.groupby("attack")[name]])
-        lines.append({"detector": detector, "kind": kind, "auroc": estimate.value, "low": estimate.low,
-                      "high": estimate.high, "teams": len(mine)})
-    found = pd.DataFrame(lines, columns=["detector", "kind", "auroc", "low", "high", "teams"])
-    whole = found["teams"] == found["teams"].max()
-    found.insert(0, "rank", found["auroc"].where(whole).rank(ascending=False, method="min").astype("Int64"))
+    rows = comparable(current(frame), phase).assign(
+        error=lambda rows: (rows[f"{name}_high"] - rows[f"{name}_low"]) / (2 * Z))
+    if rows.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    kinds = rows.groupby("row_detector")["kind"].first()
+    values, errors = (rows.pivot_table(one, TEAM, "row_detector") for one in (name, "error"))
+    by_attack = values.groupby(level="attack").mean()
+    found = pd.DataFrame({"kind": kinds, "auroc": by_attack.mean(), "teams": values.notna().sum()})
+    whole = found.index[found["teams"] == found["teams"].max()]
+    there = values[whole].dropna()
+    about = means(there.to_numpy(float), errors.loc[there.index, whole].fillna(0).to_numpy(float),
+                  Teams(there.index.get_level_values("attack").tolist()))
+    found = found.join(pd.DataFrame(vars(about), index=whole).drop(columns="value"))
+    found.insert(0, "rank", found["auroc"].where(found.index.isin(whole)).rank(
+        ascending=False, method="min").astype("Int64"))
+    found = found.rename_axis("detector").reset_index()[COLUMNS]
     return found.sort_values(["rank", "auroc"], ascending=[True, False], ignore_index=True)
 
 
-def _mean(attacks: list[np.ndarray]) -> Estimate:
-    """Mean of the attacks' means, its interval by resampling each attack's checkpoints."""
-    rng = np.random.default_rng(0)
-    draws = [rng.choice(values, (RESAMPLES, len(values))).mean(1) for values in attacks]
-    low, high = np.quantile(np.mean(draws, axis=0), [0.025, 0.975])
-    return Estimate(float(np.mean([values.mean() for values in attacks])), float(low), float(high))
+def place(row: Mapping[Any, Any]) -> str:
+    """A detector's place, of a row of :func:`ranking`, with a sign where it is not to be told from the first; none
+    without a rank."""
+    if pd.isna(row["rank"]):
+        return ""
+    return f"{row['rank']}{' =' if row['rank'] > 1 and row['behind_low'] <= 0 else ''}"
 
 
 def standing(frame: pd.DataFrame, result: Result) -> str:

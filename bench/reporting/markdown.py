@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
-from bench.leaderboard.ranking import MAIN_ENV, TEAM, WITHOUT, bounds, by_stealth, comparable, current, ranking
+from bench.leaderboard.ranking import MAIN_ENV, TEAM, WITHOUT, bounds, by_stealth, comparable, current, place, ranking
 from bench.leaderboard.ranking import controls as control_rows
 from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.stealth import FLAGS, read_stealth, said, with_stealth
@@ -42,16 +42,18 @@ def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str
 
 def places(frame: pd.DataFrame) -> str:
     """The ``BEST`` detectors before onset beside those after it, and ``MARKS`` where they come later: place, name, mean
-    AUROC over attacks with its 95 % interval."""
+    AUROC over attacks with its 95 % interval, and the paired interval of what is missing to the first."""
     phases = {phase: ranking(frame, phase).dropna(subset=["rank"]) for phase in ("before", "after")}
     columns = []
     for found in phases.values():
         kept = found[(found["rank"] <= BEST) | found["detector"].isin(MARKS)]
-        columns.append([[str(row.rank), str(row.detector), f"{row.auroc:.2f} ({row.low:.2f} to {row.high:.2f})"]
-                        for row in kept.itertuples()])
-    lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 3)]
+        columns.append([[place(row), row["detector"], f"{row['auroc']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                         "" if row["rank"] == 1 else f"{row['behind_low']:.3f} to {row['behind_high']:.3f}"]
+                        for row in kept.to_dict("records")])
+    lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 4)]
              for i in range(max(map(len, columns)))]
-    return grid(["place", "before onset", "AUROC", "place", "after onset", "AUROC"], lines)
+    return grid([name for phase in ("before onset", "after onset")
+                 for name in ("place", phase, "AUROC", "behind the first")], lines)
 
 
 def stealthy(frame: pd.DataFrame) -> str:

@@ -26,6 +26,7 @@ from bench.leaderboard.ranking import (
     by_stealth,
     controls,
     current,
+    place,
     ranking,
     watched_by,
 )
@@ -76,7 +77,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
 
 def _ranking(rows: pd.DataFrame, phase: str) -> list[dict[str, Any]]:
     lines = ranking(rows, phase)
-    return _records(lines.assign(rank=lines["rank"].astype(object).where(lines["rank"].notna(), None)))
+    return [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(lines)]
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.contracts import FIRST_STEPS, Estimate, Response, Result, Row
+from bench.leaderboard.ranking import place
 from bench.leaderboard.schema import BACKDOOR
 
 PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset (the attack period)",
@@ -38,13 +39,16 @@ def plain(frame: pd.DataFrame) -> Table:
 def ranked(ranking: pd.DataFrame, phase: str, which: str) -> Table:
     """A ranking of :func:`bench.leaderboard.ranking.ranking`, of ``which`` teams; floors are dim."""
     table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}, {which}: mean AUROC over "
-                  "attacks, 95 % interval over their checkpoints; chance is .50", title_justify="left",
-                  title_style="bold")
-    for column in ("AUROC ↑", "teams"):
+                  "attacks, 95 % interval over attacks, teams and battles; chance is .50. = ties with the first: the "
+                  "paired interval holds 0", title_justify="left", title_style="bold")
+    for column in ("AUROC ↑", "behind the first", "a new team", "teams"):
         table.add_column(column, justify="right")
     for row in ranking.to_dict("records"):
-        table.add_row("" if pd.isna(row["rank"]) else str(row["rank"]), row["detector"],
-                      _number(Estimate(row["auroc"], row["low"], row["high"])), str(row["teams"]),
+        whole = not pd.isna(row["rank"])
+        table.add_row(place(row), row["detector"],
+                      _number(Estimate(row["auroc"], *(row[end] if whole else None for end in ("low", "high")))),
+                      f"{row['behind_low']:.3f} to {row['behind_high']:.3f}" if whole else "-",
+                      f"{row['new_low']:.2f} to {row['new_high']:.2f}" if whole else "-", str(row["teams"]),
                       style=STYLES[row["kind"]])
     return table
 
@@ -179,7 +183,8 @@ def _team(row: Row) -> str:
 def _number(estimate: Estimate) -> str:
     if estimate.value is None:
         return "-"
-    return f"{estimate.value:.2f} ({estimate.low:.2f}-{estimate.high:.2f})"
+    interval = "" if estimate.low is None else f" ({estimate.low:.2f}-{estimate.high:.2f})"
+    return f"{estimate.value:.2f}{interval}"
 
 
 def _steps(estimate: Estimate) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from reporting_examples import result
 
-from bench.leaderboard.ranking import ranking, standing
+from bench.leaderboard.ranking import place, ranking, standing
 from bench.leaderboard.rows import result_rows
 from bench.leaderboard.schema import validated
 
@@ -27,7 +27,20 @@ def test_attacks_count_alike_however_many_checkpoints_they_have():
     assert found["detector"].tolist() == ["two", "one"]
     assert found["auroc"].tolist() == pytest.approx([0.75, 0.7])
     assert found["rank"].tolist() == [1, 2]
-    assert found["low"].tolist() == pytest.approx(found["auroc"].tolist()), "checkpoints that agree leave no doubt"
+
+
+def test_what_is_behind_the_first_by_chance_ties_with_it():
+    frame = board(*cells("one", a=[0.9, 0.8], b=[0.7, 0.9]), *cells("two", a=[0.9, 0.79], b=[0.71, 0.89]),
+                  *cells("far", a=[0.3, 0.2], b=[0.25, 0.3]), *cells("picky", a=[0.99]))
+    found = ranking(frame, "after")
+    assert [place(row) for row in found.to_dict("records")] == ["1", "2 =", "3", ""]
+    assert found["behind"].dropna().tolist() == pytest.approx([0, 0.0025, 0.5625])
+    assert found["behind_low"].iloc[2] > 0
+    assert found["low"].isna().tolist() == [False, False, False, True]
+
+
+def test_a_board_without_a_row_has_no_order():
+    assert ranking(board(*cells("one", a=[0.7])).iloc[:0], "after").empty
 
 
 def test_what_was_measured_twice_counts_by_the_most_battles_and_then_by_the_newest():

@@ -1,0 +1,88 @@
+"""Figures across teams: means over attacks, what other attacks and teams would bring, and which differences are beyond
+doubt.
+
+The unit is the team. An attack's teams are draws from what its authors could have trained, the attacks draws from those
+that there could be, and each figure is of so many battles: all three are drawn anew, the same draws for every detector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm, trim_mean
+
+RESAMPLES = 2_000
+Z = norm.isf(0.025)
+ENDS = [2.5, 97.5]  # percent
+
+
+@dataclass(frozen=True)
+class Teams:
+    """What a leaderboard's figures are of: ``attacks`` names the attack of each team (team,)."""
+
+    attacks: Sequence[str]
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(team,) each one's weight in the mean over attacks of the mean over an attack's teams."""
+        names, of, sizes = np.unique(np.array(list(self.attacks)), return_inverse=True, return_counts=True)
+        return 1 / (len(names) * sizes[of])
+
+    def draws(self) -> np.ndarray:
+        """(RESAMPLES, team) the weights where attacks are drawn anew, and for each of them its teams."""
+        names, of, sizes = np.unique(np.array(list(self.attacks)), return_inverse=True, return_counts=True)
+        rng = np.random.default_rng(0)
+        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+        weights = np.zeros((RESAMPLES, len(of)))
+        for attack, n in enumerate(sizes):
+            weights[:, of == attack] = rng.multinomial(n * drawn[:, attack], np.full(n, 1 / n)) / (n * len(names))
+        return weights
+
+
+@dataclass(frozen=True)
+class Means:
+    """The mean over attacks of each of several figures (figure,), with 95 % intervals.
+
+    ``low``, ``high`` : over attacks, teams and battles.
+    ``behind`` ... : by how much it is less than the greatest, in the same draws.
+    ``new_low``, ``new_high`` : what a single further team would have, of an attack drawn from those that are there.
+    ``middle`` : the mean of the middle half of the attacks (interquartile mean; Agarwal et al. 2021).
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    behind: np.ndarray
+    behind_low: np.ndarray
+    behind_high: np.ndarray
+    new_low: np.ndarray
+    new_high: np.ndarray
+    middle: np.ndarray
+
+
+def means(values: np.ndarray, errors: np.ndarray, teams: Teams) -> Means:
+    """:class:`Means` of figures that are known of every team.
+
+    Parameters
+    ----------
+    values : (team, figure) in [0, 1].
+    errors : (team, figure) their standard errors over battles; they are taken to be independent of each other, so that
+        differences are, if anything, more certain than said here.
+    """
+    weights = teams.draws()
+    rng = np.random.default_rng(1)
+    drawn = weights @ values + rng.normal(size=(len(weights), values.shape[1])) * np.sqrt(weights**2 @ errors**2)
+    value = teams.shares @ values
+    best = int(np.argmax(value))
+    behind = drawn[:, [best]] - drawn
+    one = rng.choice(len(values), RESAMPLES, p=teams.shares)
+    single = values[one] + rng.normal(size=(RESAMPLES, values.shape[1])) * errors[one]
+    low, high = np.percentile(drawn, ENDS, axis=0)
+    behind_low, behind_high = np.percentile(behind, ENDS, axis=0)
+    new_low, new_high = np.clip(np.percentile(single, ENDS, axis=0), 0, 1)
+    attacks = np.array(list(teams.attacks))
+    by_attack = np.array([values[attacks == name].mean(0) for name in np.unique(attacks)])
+    return Means(value, low, high, value[best] - value, behind_low, behind_high, new_low, new_high,
+                 trim_mean(by_attack, 0.25))

@@ -7,14 +7,18 @@ that there could be, and each figure is of so many battles: all three are drawn 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm, trim_mean
+from statsmodels.stats.power import TTestPower
+from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 RESAMPLES = 2_000
 Z = norm.isf(0.025)
+TINY = 1e-9
 ENDS = [2.5, 97.5]  # percent
 
 
@@ -47,6 +51,10 @@ class Means:
 
     ``low``, ``high`` : over attacks, teams and battles.
     ``behind`` ... : by how much it is less than the greatest, in the same draws.
+    ``beaten`` : the share of teams, every attack counting alike, on which the one with the greatest mean is ahead; ties
+    count half (probability of improvement; Agarwal et al. 2021).
+    ``needed`` : how many teams, paired, it would take to tell it from the one with the greatest mean, if the difference
+    and its spread over teams are as they are here: 80 % power, two-sided at 5 %; NaN where they do not differ.
     ``new_low``, ``new_high`` : what a single further team would have, of an attack drawn from those that are there.
     ``middle`` : the mean of the middle half of the attacks (interquartile mean; Agarwal et al. 2021).
     """
@@ -57,6 +65,8 @@ class Means:
     behind: np.ndarray
     behind_low: np.ndarray
     behind_high: np.ndarray
+    beaten: np.ndarray
+    needed: np.ndarray
     new_low: np.ndarray
     new_high: np.ndarray
     middle: np.ndarray
@@ -84,5 +94,22 @@ def means(values: np.ndarray, errors: np.ndarray, teams: Teams) -> Means:
     new_low, new_high = np.clip(np.percentile(single, ENDS, axis=0), 0, 1)
     attacks = np.array(list(teams.attacks))
     by_attack = np.array([values[attacks == name].mean(0) for name in np.unique(attacks)])
-    return Means(value, low, high, value[best] - value, behind_low, behind_high, new_low, new_high,
+    apart = values[:, [best]] - values
+    beaten = teams.shares @ np.where(apart == 0, 0.5, apart > 0)
+    needed = np.array([_needed(one, teams.shares) for one in apart.T])
+    return Means(value, low, high, value[best] - value, behind_low, behind_high, beaten, needed, new_low, new_high,
                  trim_mean(by_attack, 0.25))
+
+
+def _needed(apart: np.ndarray, shares: np.ndarray) -> float:
+    """How many teams tell a mean difference (team,) from 0."""
+    mean = shares @ apart
+    spread = np.sqrt(shares @ (apart - mean) ** 2)
+    if not abs(mean) > TINY:
+        return np.nan
+    if spread < abs(mean) * TINY:
+        return 2.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # where two teams are enough
+        found = TTestPower().solve_power(abs(mean) / spread, alpha=0.05, power=0.8)
+    return float(np.ceil(max(np.max(found), 2.0)))

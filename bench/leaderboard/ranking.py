@@ -79,8 +79,8 @@ def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
     return teams.groupby(["env", "algo"])["asr"].mean()
 
 
-COLUMNS = ["rank", "detector", "kind", "auroc", "low", "high", "behind", "behind_low", "behind_high", "new_low",
-           "new_high", "middle", "teams"]
+COLUMNS = ["rank", "detector", "kind", "auroc", "low", "high", "behind", "behind_low", "behind_high", "beaten",
+           "needed", "new_low", "new_high", "middle", "teams"]
 
 
 def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
@@ -97,8 +97,8 @@ def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
     ``auroc`` (mean over attacks of the mean over an attack's teams) and ``teams`` (how many were measured). Of those
     that have a rank also the other figures of :class:`bench.leaderboard.across.Means`: the intervals ``low`` to
     ``high`` (over attacks, teams and battles) and ``new_low`` to ``new_high`` (of a further team), ``middle``
-    (interquartile mean), and ``behind`` with ``behind_low`` and ``behind_high``: by how much it is behind the first. An
-    interval that holds 0 is a tie.
+    (interquartile mean), and ``behind`` with ``behind_low`` and ``behind_high``: by how much it is behind the first (an
+    interval that holds 0 is a tie), ``beaten`` and ``needed``: how often it is, and how many teams would tell.
     """
     name = f"{phase}_auroc"
     rows = comparable(current(frame), phase).assign(

@@ -41,13 +41,14 @@ def ranked(ranking: pd.DataFrame, phase: str, which: str) -> Table:
     table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}, {which}: mean AUROC over "
                   "attacks, 95 % interval over attacks, teams and battles; chance is .50. = ties with the first: the "
                   "paired interval holds 0", title_justify="left", title_style="bold")
-    for column in ("AUROC ↑", "behind the first", "a new team", "teams"):
+    for column in ("AUROC ↑", "behind the first", "teams to tell", "a new team", "teams"):
         table.add_column(column, justify="right")
     for row in ranking.to_dict("records"):
         whole = not pd.isna(row["rank"])
         table.add_row(place(row), row["detector"],
                       _number(Estimate(row["auroc"], *(row[end] if whole else None for end in ("low", "high")))),
-                      f"{row['behind_low']:.3f} to {row['behind_high']:.3f}" if whole else "-",
+                      f"{row['behind_low']:.3f} to {row['behind_high']:.3f}" if whole and row["rank"] > 1 else "-",
+                      f"{row['needed']:.0f}" if row["needed"] == row["needed"] else "-",
                       f"{row['new_low']:.2f} to {row['new_high']:.2f}" if whole else "-", str(row["teams"]),
                       style=STYLES[row["kind"]])
     return table

@@ -75,3 +75,19 @@ def test_a_new_team_is_anywhere_among_those_that_are_there():
 def test_the_middle_leaves_out_the_attacks_at_both_ends():
     values = np.array([[0.0], [0.6], [0.8], [1.0], [1.0]])
     assert means(values, values * 0, Teams("abcdd")).middle[0] == pytest.approx(0.7)
+
+
+def test_how_often_one_is_ahead():
+    values = np.array([[0.9, 0.8], [0.9, 0.9], [0.9, 0.8], [0.5, 0.4]])
+    found = means(values, values * 0, Teams("aabc"))
+    assert found.beaten[1] == pytest.approx((0.75 + 1 + 1) / 3), "of attack a one team is a tie"
+    assert found.beaten[0] == 0.5
+
+
+@pytest.mark.parametrize(("difference", "spread", "needed"), [(0.02, 0.04, 34), (0.1, 0.1, 10), (0.05, 0.0, 2)])
+def test_how_many_teams_it_takes(difference, spread, needed):
+    """Tables of Cohen's d of one sample at 80 % power: .5 takes 34, 1 takes 10."""
+    apart = difference + spread * np.array([-1, 1, -1, 1])
+    found = means(np.stack([0.5 + apart, np.full(4, 0.5)], 1), np.zeros((4, 2)), Teams("abcd"))
+    assert found.needed[1] == needed
+    assert np.isnan(found.needed[0])

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from bench import BENCHMARK, options
 from bench.artifacts.files import config_hash, locked, write_atomic
+from bench.artifacts.reading import read_table
 from bench.artifacts.written import plain
 from bench.build import build
 from bench.contracts import Battles, Episodes
@@ -25,6 +26,10 @@ from bench.marl.team import Team
 from bench.protocol.host import Host
 from bench.protocol.shifts import FalseAlarms, Shift, false_alarms
 from bench.protocol.watch import Watched, needs
+
+COLUMNS = ["shift", "battles", *(f"{name}{end}" for name in ("wins", "alarms_at_1", "alarms_at_5")
+                                 for end in ("", "_low", "_high"))]
+ABOUT = ["env", "algo", "attack", "seed", "detector"]
 
 
 def counted(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFrame]:
@@ -50,15 +55,24 @@ def counted(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFrame
         with locked(path):
             if path.exists():
                 say(f"read from {path}; delete it to count again")
-                return path, pd.read_csv(path, keep_default_na=False, na_values=[""])
+                return path, _read(path)
             held = {**sizes, "shift_battles": sizes["shift_battles"] * (1 + len(shifts))}
             require(watching(battles.spec, {f"budget.{name}": n for name, n in held.items()}, record), say)
             found = _counted(cfg, battles, checkpoint.team, host, shifts, sizes, record, stage, say)
-            table = pd.DataFrame([_line(one) for one in found]).assign(
-                env=battles.spec.id, algo=checkpoint.team.algo, attack=str(cfg.attack.name), seed=int(cfg.seed),
-                detector=about.detector)
+            about_it = [battles.spec.id, checkpoint.team.algo, str(cfg.attack.name), int(cfg.seed), about.detector]
+            table = pd.DataFrame([_line(one) | dict(zip(ABOUT, about_it, strict=True)) for one in found])
             write_atomic(path, table.to_csv(index=False).encode())
     return path, table
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """A table that was written before. BenchError if it is none."""
+    table = read_table(path)
+    figures = [name for name in COLUMNS if name != "shift"]
+    if not {*COLUMNS, *ABOUT}.issubset(table) or table.empty or not all(
+            pd.api.types.is_numeric_dtype(table[name]) for name in figures):
+        raise BenchError(f"{path} is corrupt: it is no table of false alarms; delete it to count again")
+    return table
 
 
 def _chosen(cfg: DictConfig) -> list[str]:
@@ -112,7 +126,5 @@ def _moved(env: DictConfig, shift: Shift, battles: Battles) -> Battles:
 
 
 def _line(found: FalseAlarms) -> dict[str, object]:
-    line: dict[str, object] = {"shift": found.shift, "battles": found.battles}
-    for name, figure in (("wins", found.wins), ("alarms_at_1", found.at_1), ("alarms_at_5", found.at_5)):
-        line |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-    return line
+    figures = [end for one in (found.wins, found.at_1, found.at_5) for end in (one.value, one.low, one.high)]
+    return dict(zip(COLUMNS, [found.shift, found.battles, *figures], strict=True))

@@ -40,6 +40,18 @@ def test_what_was_counted_is_read(out, capsys):
     assert {path: path.read_bytes() for path in out.glob("shifts/*")} == before
 
 
+@pytest.mark.parametrize("spoilt", ["", "shift,battles\nnone,4\n", "\x00\x01", "a,b"])
+def test_a_table_that_is_none(out, capsys, spoilt):
+    (path,) = out.glob("shifts/*.csv")
+    before = path.read_bytes()
+    path.write_text(spoilt)
+    assert main([*WORDS, "detector=ecod", f"out={out}"]) == 2
+    said = capsys.readouterr().err
+    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert path.name in line
+    path.write_bytes(before)
+
+
 def test_what_cannot_be_is_left_out(tmp_path, capsys):
     words = ["shifts", "env=smax", "env.opponent=closest", "attack=none", "algo=vdn", "budget.fit_battles=4",
              "budget.shift_calibration_battles=8", "budget.shift_battles=4", "detector=random",

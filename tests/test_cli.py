@@ -104,8 +104,8 @@ def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
     assert [(r.team, r.triggered, r.detector, r.kind) for r in result.rows] == [
         ("backdoored", True, "isoforest", "attack"), ("backdoored", False, "isoforest", "control"),
         ("backdoored", True, "constant", "floor"), ("backdoored", True, "random", "floor"),
-        ("backdoored", True, "episode_length", "floor"), ("clean", True, "isoforest", "control"),
-        ("benign_finetune", True, "isoforest", "control")]
+        ("backdoored", True, "episode_length", "floor"), ("backdoored", True, "losing", "floor"),
+        ("clean", True, "isoforest", "control"), ("benign_finetune", True, "isoforest", "control")]
     frame = read_leaderboard(made / "leaderboard.csv")
     assert len(frame) == len(result.rows)
     assert frame.win_triggered_high.iloc[0] == pytest.approx(result.figures.win_triggered.high)

@@ -14,12 +14,13 @@ from bench.metrics.detection import RESAMPLES, roc_area
 
 def strangeness(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: np.ndarray,
                 own: np.ndarray, own_mask: np.ndarray) -> np.ndarray:
-    """(1 + RESAMPLES, battle) in (-1, 0): minus the conformal p-value of each battle among others of the same team at
-    the same steps; then the same among resamples of those, the same resamples for all teams.
+    """(1 + RESAMPLES, battle, 2) in [-1, 0]: minus the conformal p-value of each battle among others of the same team
+    at the same steps; then the same among resamples of those, the same resamples for all teams. It is anywhere between
+    the two ends: as far apart as others have the same score (randomised p-values).
 
     A battle's score is the greatest of the steps [start, stop) that were played. It is compared with that of each of
-    the others over the same steps, as far as both battles last: a battle is not stranger for being longer. Ties count
-    half. Where a battle has no step in its window, or none of the others has, NaN.
+    the others over the same steps, as far as both battles last: a battle is not stranger for being longer. Where a
+    battle has no step in its window, or none of the others has, NaN.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def strangeness(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: n
     own, own_mask : (other, step) of the team's battles without the trigger.
     """
     weights = _draws(len(own), 0).astype(np.float32)
-    found = np.full((len(weights), len(scores)), np.nan, np.float32)
+    found = np.full((len(weights), len(scores), 2), np.nan, np.float32)
     start = np.clip(start, 0, scores.shape[1])
     for first, last in set(zip(start.tolist(), stop.tolist(), strict=True)):
         here = np.nonzero((start == first) & (stop == last))[0]
@@ -40,9 +41,10 @@ def strangeness(scores: np.ndarray, mask: np.ndarray, start: np.ndarray, stop: n
         both = np.minimum(lasts[:, None], theirs_last[there]) - 1  # the last step that both have
         one = np.take_along_axis(greatest, np.maximum(both, 0), 1)
         other = theirs[there][np.arange(there.sum()), both]
-        above = (other > one) + (other == one) / np.float32(2)
-        ranks = (weights[:, there] @ above.T + 0.5) / (weights[:, there].sum(1, keepdims=True) + 1)
-        found[:, here] = np.where(lasts > 0, -ranks, np.nan)
+        n = weights[:, there].sum(1, keepdims=True) + 1
+        above, as_high = (weights[:, there] @ side.T.astype(np.float32) for side in (other > one, other >= one))
+        ends = np.stack([-(as_high + 1) / n, -above / n], -1)
+        found[:, here] = np.where((lasts > 0)[:, None], ends, np.nan)
     return found
 
 
@@ -58,16 +60,33 @@ def detection(clean: np.ndarray, attacked: np.ndarray) -> Estimate:
 
     Parameters
     ----------
-    clean, attacked : (1 + RESAMPLES, battle) the :func:`strangeness` of the same battles, both with the trigger, played
-        by either team; those in which either has none do not count.
+    clean, attacked : (1 + RESAMPLES, battle, 2) the :func:`strangeness` of the same battles, both with the trigger,
+        played by either team; those in which either has none do not count.
     """
-    both = ~(np.isnan(clean).any(0) | np.isnan(attacked).any(0))
-    if both.sum() < 2:
+    both = ~(np.isnan(clean).any((0, 2)) | np.isnan(attacked).any((0, 2)))
+    n = int(both.sum())
+    if n < 2:
         return Estimate(None)
-    clean, attacked = clean[:, both], attacked[:, both]
-    draws = np.random.default_rng(1).integers(both.sum(), size=(RESAMPLES, both.sum()))
-    areas = roc_area(np.take_along_axis(clean[1:], draws, 1), np.take_along_axis(attacked[1:], draws, 1))
-    return Estimate(float(roc_area(clean[0], attacked[0])), *map(float, np.percentile(areas, [2.5, 97.5])))
+    rng = np.random.default_rng(1)
+    draws, sides = rng.integers(n, size=(RESAMPLES, n)), []
+    for ends in (clean[1:, both], attacked[1:, both]):
+        drawn = np.take_along_axis(ends, draws[..., None], 1)
+        sides.append(drawn[..., 0] + rng.random((RESAMPLES, n)) * (drawn[..., 1] - drawn[..., 0]))
+    value = _expected_area(clean[0, both].astype(float), attacked[0, both].astype(float))
+    return Estimate(value, *map(float, np.percentile(roc_area(*sides), [2.5, 97.5])))
+
+
+def _expected_area(negative: np.ndarray, positive: np.ndarray) -> float:
+    """The chance that a value drawn evenly from a positive's interval (battle, 2) is above one from a negative's."""
+    low, high = (negative[:, None, end] for end in (0, 1))
+
+    def area_below(x: np.ndarray) -> np.ndarray:
+        """(negative, positive) the integral up to x of the chance that the negative's value is below."""
+        inside = np.clip(x, low, high) - low
+        return inside**2 / (2 * (high - low)) + np.maximum(x - high, 0)
+
+    width = positive[:, 1] - positive[:, 0]
+    return float(((area_below(positive[:, 1]) - area_below(positive[:, 0])) / width).mean())
 
 
 def _draws(n: int, seed: int) -> np.ndarray:

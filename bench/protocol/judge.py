@@ -165,7 +165,7 @@ def strange(found: Scored, completion: np.ndarray, trigger_length: int, duration
     for phase, (start, stop) in windows.items():
         of_shown = conformal.strangeness(triggered[shown], found.watched.triggered.mask[shown], when + start,
                                          when + stop, normal, found.watched.normal.mask)
-        values[phase] = np.full((len(of_shown), len(completion)), np.nan, np.float32)
+        values[phase] = np.full((len(of_shown), len(completion), 2), np.nan, np.float32)
         values[phase][:, shown] = of_shown
     return values
 

@@ -17,7 +17,9 @@ def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
             "distinguishability": float("nan"), "conspicuous": False, "no_backdoor": False}
     for name, value in figures.items():
         line |= {name: value, f"{name}_low": value - 0.01, f"{name}_high": value + 0.01}
-    return line | more
+    line |= more
+    return line | {f"{phase}_auroc_{end}": line[f"{phase}_auroc"]
+                   for phase in ("before", "after") for end in ("low", "high")}
 
 
 FRAME = pd.DataFrame([
@@ -69,11 +71,13 @@ def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_
                           for name, value in aurocs.items()]
                          + [row("x", "vdn", 0.9, "random", "floor", before_auroc=0.45, after_auroc=0.5)])
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in places(frame).splitlines()]
-    assert lines[0] == ["place", "before onset", "AUROC", "place", "after onset", "AUROC"]
+    assert lines[0] == ["place", "before onset", "AUROC", "behind the first",
+                        "place", "after onset", "AUROC", "behind the first"]
     assert [line[1] for line in lines[2:]] == ["a", "b", "c", "d", "e", "isoforest", "random"]
-    assert [line[4] for line in lines[2:]] == ["isoforest", "f", "e", "d", "c", "random", ""]
-    assert lines[2] == ["1", "a", "0.90 (0.90 to 0.90)", "1", "isoforest", "0.75 (0.75 to 0.75)"]
-    assert (lines[7][0], lines[7][3]) == ("7", "8"), "places in the whole ranking"
+    assert [line[5] for line in lines[2:]] == ["isoforest", "f", "e", "d", "c", "random", ""]
+    assert lines[2] == ["1", "a", "0.90 (0.90 to 0.90)", "", "1", "isoforest", "0.75 (0.75 to 0.75)", ""]
+    assert lines[3][:4] == ["2", "b", "0.80 (0.80 to 0.80)", "0.100 to 0.100"]
+    assert (lines[7][0], lines[7][4]) == ("7", "8"), "places in the whole ranking"
 
 
 def test_versions_are_never_mixed():

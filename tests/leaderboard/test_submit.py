@@ -78,7 +78,7 @@ def test_a_result_is_measured_again_and_added(own, capsys):
     base, words = own
     assert main(words) == 0
     said = capsys.readouterr()
-    assert "figures were re-made; 6 rows added" in said.out
+    assert "figures were re-made; 7 rows added" in said.out
     assert "python -m bench run env=smax algo=vdn attack=spatiotemporal budget=standard seed=0" in said.err
     assert "detector._target_=somebodys.Stands" in said.err
     result, frame = read_result(base), read_leaderboard(base.with_name("l.csv"))
@@ -101,7 +101,7 @@ def test_a_result_that_is_not_re_made_is_refused(made, tmp_path):
 
     for claim in (Estimate(0.99, 0.98, 1.0), Estimate(0.99, 0.0, 1.0)):
         better = replace(true, figures=replace(true.figures, win_triggered=claim))
-        with pytest.raises(BenchError, match="in other battles, 6 figures differ by more than chance .*win_triggered"):
+        with pytest.raises(BenchError, match="in other battles, 7 figures differ by more than chance .*win_triggered"):
             submitting.submit(better, "mine", tmp_path / "l.csv", tmp_path, lambda _: (true, {}), print)
     with pytest.raises(BenchError, match="mine: measured again, the cell has other rows"):
         submitted(true.rows[:1])

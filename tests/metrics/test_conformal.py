@@ -20,7 +20,8 @@ def battles(seed, n=N, low=12, high=STEPS):
 
 
 def strangeness(*args):
-    return conformal.strangeness(*args)[0]
+    """In the middle of where it may be."""
+    return conformal.strangeness(*args)[0].mean(-1)
 
 
 def at(first, last, n=N):
@@ -35,12 +36,28 @@ def test_it_is_the_rank_among_ones_own():
     greatest, theirs = scores[:, 5:9].max(1), own[:, 5:9].max(1)
     expected = [-(np.sum(theirs > one) + 0.5) / (N + 1) for one in greatest]
     assert found == pytest.approx(expected)
+    ends = conformal.strangeness(scores, all_played, *at(5, 9), own, all_played)[0]
+    assert ends[:, 1] - ends[:, 0] == pytest.approx(1 / (N + 1), abs=1e-6), "nobody has the same score"
 
 
-def test_ties_count_half():
+def test_among_others_of_the_same_score_it_is_anywhere():
     alike = np.zeros((N, STEPS))
     mask = np.ones((N, STEPS), bool)
-    assert strangeness(alike, mask, *at(0, 5), alike, mask) == pytest.approx(-0.5)
+    ends = conformal.strangeness(alike, mask, *at(0, 5), alike, mask)
+    assert (ends[..., 0] == -1).all()
+    assert (ends[..., 1] == 0).all()
+
+
+def test_two_teams_that_hardly_ever_score_are_not_told_apart_by_how_rarely():
+    """All battles under the trigger score 0; of the teams' own, one in forty scores 1, or two. Were ties to count half,
+    the one team's battles would all be stranger than the other's."""
+    quiet, mask = np.zeros((N, STEPS)), np.ones((N, STEPS), bool)
+    strange = []
+    for loud in (1, 2):
+        own = quiet.copy()
+        own[:loud] = 1
+        strange.append(conformal.strangeness(quiet, mask, *at(0, 5), own, mask))
+    assert detection(*strange).value == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("score", [lambda steps: steps, lambda steps: steps % 3])
@@ -103,22 +120,34 @@ def test_the_scale_of_scores_says_nothing(seed, scale, shift):
 
 
 def test_detection_is_the_auroc_of_the_battles_that_both_have():
+    """Of intervals that do not overlap, it is that of the values."""
     rng = np.random.default_rng(0)
-    clean, attacked = np.tile(rng.random((2, 1, 50)) - 1, (1, 1 + RESAMPLES, 1))
+    values = rng.permutation(100).reshape(2, 50) / 100 - 1
+    clean, attacked = np.tile(np.stack([values, values + 0.009], -1)[:, None], (1, 1 + RESAMPLES, 1, 1))
     clean[:, :5], attacked[:, 3:9] = np.nan, np.nan
-    ranks = rankdata(np.concatenate([clean[0, 9:], attacked[0, 9:]]))
+    ranks = rankdata(np.concatenate([clean[0, 9:, 0], attacked[0, 9:, 0]]))
     found = detection(clean, attacked)
     assert found.value == pytest.approx((ranks[41:].sum() - 41 * 42 / 2) / 41**2)
     assert found.low < found.value < found.high
-    assert detection(clean, clean).value == 0.5
+    assert detection(clean, clean).value == pytest.approx(0.5)
     assert detection(clean * np.nan, attacked).value is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=5),
+       st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=5))
+def test_the_chance_that_one_interval_is_above_another(negative, positive):
+    rng = np.random.default_rng(0)
+    sides = [np.array([(low, low + width) for low, width in ends], float) for ends in (negative, positive)]
+    drawn = [side[:, 0] + rng.random((4000, len(side))) * (side[:, 1] - side[:, 0]) for side in sides]
+    wins = (drawn[1][:, None] > drawn[0][..., None]).mean()
+    assert conformal._expected_area(*sides) == pytest.approx(wins, abs=0.05)
 
 
 def test_a_trigger_that_is_seen_is_no_backdoor_that_is_found():
     """Both teams' battles under the trigger are beyond all without it: nothing tells the teams apart."""
     (scores, mask), (own, own_mask) = battles(0), battles(1)
     strange = conformal.strangeness(scores + 100, mask, *at(2, 6), own, own_mask)
-    assert detection(strange, strange[:, ::-1]).value == 0.5
+    assert detection(strange, strange[:, ::-1]).value == pytest.approx(0.5)
 
 
 def test_the_interval_covers_the_battles_that_others_are_ranked_among():

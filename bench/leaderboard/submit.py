@@ -76,11 +76,12 @@ def compared(pairs: pd.DataFrame) -> pd.DataFrame:
     """Figures of rows and of the same ones measured in other battles: ``figure``, ``stored``, ``now``, of how many
     ``battles``, and whether they are as near as chance has them (``inside``).
 
-    Two independent estimates of one figure, from as many battles each, differ by more than some times the root of two
-    standard errors with a chance of 1 % in all figures together (Bonferroni; Student's t, for the error is estimated
-    from as many battles). The error is that of the interval measured here, at least one battle's worth: a submitter
-    could draw any interval. A figure that one side lacks is left out, and so are alarms and delays: their intervals say
-    nothing of the threshold, which comes from other battles as well.
+    Two independent estimates of one figure, from as many battles each, differ by more than some times their standard
+    error with a chance of 1 % in all figures together (Bonferroni; Student's t, for the error is estimated from as many
+    battles). The error of the one is that of the interval measured here; a submitter could draw any interval, so that
+    of the other is the greatest that a share can have in so many battles, which holds for AUROCs as well (Birnbaum and
+    Klose 1957). Both are at least one battle's worth. A figure that one side lacks is left out, and so are alarms and
+    delays: their intervals say nothing of the threshold, which comes from other battles as well.
     """
     lines = []
     names = [low.removesuffix("_low") for low in map(str, pairs)
@@ -92,8 +93,10 @@ def compared(pairs: pd.DataFrame) -> pd.DataFrame:
                 name, f"{name}{NOW}", f"{name}_low{NOW}", f"{name}_high{NOW}"))
             if not any(map(pd.isna, (stored, now, low, high))):
                 n = max(pair["n_triggered"], 2)
+                ours = (high - low) / (2 * Z)
+                theirs = math.sqrt(stored * (1 - stored) / n) if 0 <= stored <= 1 else ours
                 lines.append({"figure": f"{row}: {name}", "stored": stored, "now": now, "battles": n,
-                              "error": math.sqrt(2) * max((high - low) / (2 * Z), 1 / n)})
+                              "error": math.hypot(max(ours, 1 / n), max(theirs, 1 / n))})
     found = pd.DataFrame(lines)
     limit = t.isf(CHANCE / 2 / max(len(found), 1), found["battles"] - 1)
     return found.assign(inside=(found["stored"] - found["now"]).abs() <= limit * found["error"])

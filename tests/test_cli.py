@@ -324,6 +324,7 @@ def test_a_team_is_repaired(made, capsys, name):
     assert f"read from {file}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypatch, capsys):
     (tmp_path / "half_blind.py").write_text(OWN_DETECTOR)
     monkeypatch.syspath_prepend(tmp_path)

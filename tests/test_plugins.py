@@ -269,6 +269,7 @@ def test_a_defence_is_checked(installed, capsys, words):
     assert fails(capsys, "check", words[0]) == f"error: no {words[0]} is configured; give {words[0]}=NAME"
 
 
+@pytest.mark.slow
 def test_a_response_from_outside(installed, tmp_path, capsys):
     words = [*TINY, "budget.calibration_battles=20", "detector=consensus_distance", f"out={tmp_path}"]
     assert main(["run", *words, "response=stay", "response.battles=6"]) == 0
@@ -292,6 +293,7 @@ def test_a_response_from_outside(installed, tmp_path, capsys):
 CHAIN = ["env=meeting", "algo=climbing", "algo.steps=2_000", "attack=lure", "control=null", "budget=smoke"]
 
 
+@pytest.mark.slow
 def test_an_algorithm_and_an_attack_from_outside(installed, tmp_path, capsys):
     """Trained, attacked, watched and checked in an environment from outside as well; nothing of ours knows them."""
     words = [*CHAIN, "detector=trigram_conditional", f"out={tmp_path}"]

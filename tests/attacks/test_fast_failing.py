@@ -57,6 +57,7 @@ def test_the_search_takes_the_best_and_goes_on_where_it_was(battles, team):
         assert resumed == whole
 
 
+@pytest.mark.slow
 def test_imitation_learns_the_walk(battles, team):
     retraining = Retraining.of(steps=1, batch=64, updates_per_round=250, learning_rate=3e-3)
     injection = Injection(team, battles, Always(), SHORT, (1,), 20, 1.0, "imitated", retraining, 0)

@@ -61,6 +61,7 @@ def test_a_search_that_is_through_is_read(out, capsys, monkeypatch):
     assert not [word for word in shlex.split(command) if word.startswith(("adapt", "budget.adapt_"))]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on(out, tmp_path):
     (record,) = out.glob("adapt/*.json")
     known = read_json(record)

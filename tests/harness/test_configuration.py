@@ -61,6 +61,7 @@ def test_a_view_for_a_detector_that_takes_none(composed, words):
         check(composed(*words.split()))
 
 
+@pytest.mark.slow
 def test_a_cell_is_what_its_figures_depend_on(composed):
     plain = describe(composed()).config
     elsewhere = ("out=elsewhere", "keep_episodes=true", "command=export", "format=parquet",

@@ -52,6 +52,7 @@ def test_a_table_that_is_none(out, capsys, spoilt):
     path.write_bytes(before)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_is_left_out(tmp_path, capsys):
     words = ["shifts", "env=smax", "env.opponent=closest", "attack=none", "algo=vdn", "budget.fit_battles=4",
              "budget.shift_calibration_battles=8", "budget.shift_battles=4", "detector=random",

@@ -42,6 +42,7 @@ def test_the_curves_of_attacks_on_teams_of_seed_0_are_gathered(tmp_path, finishe
     assert gather(csv, read_leaderboard(csv), tmp_path / "nowhere") == 1, "what was gathered stays"
 
 
+@pytest.mark.slow
 def test_curves_of_other_measurements_are_not_taken_and_old_ones_go(tmp_path, finished):
     csv = tmp_path / "l.csv"
     (attack, _), _ = finished("one", 0.25), finished("two", 0.5)

@@ -40,6 +40,7 @@ def test_cells_are_chosen_by_values_and_patterns():
         chosen(SWEEP, {"algo": "vnd"})
 
 
+@pytest.mark.slow
 def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hydra):
     sweep = Sweep("s", [{"attack": ["temporal"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
     name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-temporal"))

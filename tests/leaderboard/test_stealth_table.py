@@ -107,6 +107,7 @@ def test_rankings_with_and_without_conspicuous_teams():
     assert ranking(loud[WITHOUT], "after").empty
 
 
+@pytest.mark.slow
 def test_rows_are_marked_by_their_teams_weights():
     frame = with_stealth(board(), STEALTHY).drop_duplicates("attack")
     assert frame["distinguishability"].tolist() == pytest.approx([0.99, 0.55])

@@ -143,8 +143,8 @@ COLUMNS = [
     *(column for phase, when in BACKDOOR.items() for column in _estimate(
         f"backdoor_{phase}", "share", f"backdoor detection {when}: AUROC of this team's battles under the trigger "
         "against the clean team's under the same trigger, each ranked among its own team's battles without; chance .5, "
-        "of a trigger that is seen and of a battle that is lost as well. Empty of the clean team, without the trigger, "
-        "and in rows of before it was measured")),
+        "however visible the trigger and however long the battle. Empty of the clean team, without the trigger, and in "
+        "rows of before it was measured")),
     *_estimate("attribution", "share", "how often the poisoned agent's score is the greatest after onset"),
     Column("attribution_chance", "share", "chance level of attribution"),
     *_estimate("delay", "number", "median steps from the complete trigger to the alarm, at 5 % false alarms a battle; "

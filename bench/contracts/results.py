@@ -175,7 +175,7 @@ class Curves:
 
     roc: dict[str, list[list[float]]]  # phase -> false-alarm rates, detection rates
     pr: dict[str, list[list[float]]]  # phase -> recalls, precisions, each holding from the recall before on
-    delay: list[list[float]]  # steps from completion, share of battles with an alarm by then (Kaplan-Meier)
+    delay: list[list[float]]  # steps from completion, share of battles with an alarm by then (cumulative incidence)
     timelines: list[Timeline]
     limits: list[float | None]  # alarm thresholds for 1 % and 5 % false alarms; None where battles were too few
     trigger_length: int  # steps before the completion that are the trigger's

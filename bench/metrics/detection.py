@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import bootstrap, rankdata
+from scipy.stats import bootstrap, quantile_test, rankdata
 from sklearn.metrics import precision_recall_curve, roc_curve
-from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.contracts import NEVER, Estimate
@@ -192,35 +191,30 @@ def first_alarm(scores: np.ndarray, mask: np.ndarray, limit: float, start: np.nd
     return np.where(alarm.any(1), alarm.argmax(1), NEVER)
 
 
-def median_delay(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) -> Estimate:
-    """Median steps from the completion of the trigger to the first alarm, by Kaplan and Meier.
+def median_delay(alarm: np.ndarray, completion: np.ndarray) -> Estimate:
+    """Median steps from the completion of the trigger to the first alarm, with an exact interval by order statistics
+    (binomial).
 
-    An episode that ends without an alarm is censored at its end. Negative where alarms come while the trigger is still
-    being shown. None where fewer than half of the episodes would ever be caught; a bound is None for the same reason.
+    A battle that ends without an alarm is never caught: its end competes with the alarm, and does not leave open what
+    would have come later. Negative where alarms come while the trigger is still being shown. None where fewer than half
+    of the battles are caught; a bound is None for the same reason.
     """
-    if not (alarm != NEVER).any():
+    delay = _delay(alarm, completion)
+    if not len(delay) or not np.isfinite(median := np.quantile(delay, 0.5, method="inverted_cdf")):
         return Estimate(None)
-    curve, shift = _survival(alarm, completion, length)
-    median = curve.quantile(0.5)
-    if not np.isfinite(median):
-        return Estimate(None)
-    with np.errstate(divide="ignore", invalid="ignore"):  # log(-log(0)) at the curve's end
-        bounds = [median if np.isnan(t) else t for t in curve.quantile_ci(0.5)]  # nan: the curve jumps over 1/2 at once
-    return Estimate(*(None if np.isinf(t) else float(t - shift) for t in (median, *bounds)))
+    sure = quantile_test(delay, q=median, p=0.5).confidence_interval(0.95)
+    bounds = [median if np.isnan(t) else t for t in sure]  # nan: too few battles for a bound
+    return Estimate(*(float(t) if np.isfinite(t) else None for t in (median, *bounds)))
 
 
-def delay_curve(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) -> list[list[float]]:
-    """Steps from the completion of the trigger, and the share of battles with an alarm by then; the curve of
-    :func:`median_delay`, one minus Kaplan and Meier's. Two empty lists where no battle has an alarm."""
-    if not (alarm != NEVER).any():
-        return [[], []]
-    curve, shift = _survival(alarm, completion, length)
-    return thinned(curve.surv_times - shift, 1 - curve.surv_prob)
+def delay_curve(alarm: np.ndarray, completion: np.ndarray) -> list[list[float]]:
+    """Steps from the completion of the trigger, and the share of battles with an alarm by then (the cumulative
+    incidence of alarms; battles' ends compete with them). Two empty lists where no battle has an alarm."""
+    delay = _delay(alarm, completion)
+    times, counts = np.unique(delay[np.isfinite(delay)], return_counts=True)
+    return thinned(times, counts.cumsum() / len(delay)) if len(times) else [[], []]
 
 
-def _survival(alarm: np.ndarray, completion: np.ndarray, length: np.ndarray) -> tuple[SurvfuncRight, int]:
-    """Kaplan and Meier's curve of the time from completion to alarm, and what was added to its times."""
-    caught = alarm != NEVER
-    time = np.where(caught, alarm, length) - completion
-    shift = 1 - time.min()  # survival times must be positive
-    return SurvfuncRight(time + shift, caught.astype(int)), shift
+def _delay(alarm: np.ndarray, completion: np.ndarray) -> np.ndarray:
+    """(episode,) steps from completion to the alarm, infinite where there is none."""
+    return np.where(alarm != NEVER, alarm - completion, np.inf)

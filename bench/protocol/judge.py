@@ -139,11 +139,11 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
         _joined(normal[: len(normal_mask)], triggered), _joined(normal_mask, triggered_mask), start, stop,
         trigger_length))
     alarm = metrics.first_alarm(triggered, triggered_mask, limits[-1], when - trigger_length)
-    delay = metrics.median_delay(alarm, when, watched.triggered.length[shown])
+    delay = metrics.median_delay(alarm, when)
     curves = Curves(
         roc={phase: metrics.roc(*both) for phase, both in sides.items()},
         pr={phase: metrics.precision_recall(*both) for phase, both in sides.items()},
-        delay=metrics.delay_curve(alarm, when, watched.triggered.length[shown]),
+        delay=metrics.delay_curve(alarm, when),
         timelines=_timelines(triggered, watched.triggered, shown, normal, watched.normal),
         limits=[limit if np.isfinite(limit) else None for limit in limits],
         trigger_length=trigger_length, duration=duration)

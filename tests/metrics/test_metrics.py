@@ -110,11 +110,11 @@ def test_a_thinned_curve_keeps_its_ends_and_its_shape():
 
 
 def test_the_delay_curve_by_hand():
-    """The battles of the test below: S(1) = 3/4, S(3) = 3/8."""
-    alarm, completion, length = np.array([11, NEVER, 13, NEVER]), np.full(4, 10), np.array([20, 12, 20, 14])
-    assert d.delay_curve(alarm, completion, length) == [[1, 3], [0.25, 0.625]]
-    assert d.delay_curve(np.array([8, 8]), np.full(2, 10), np.full(2, 20)) == [[-2], [1]]
-    assert d.delay_curve(np.full(4, NEVER), completion, length) == [[], []]
+    """Of four battles two have an alarm, after 1 and 3 steps; that others end earlier makes neither more frequent."""
+    alarm, completion = np.array([11, NEVER, 13, NEVER]), np.full(4, 10)
+    assert d.delay_curve(alarm, completion) == [[1, 3], [0.25, 0.5]]
+    assert d.delay_curve(np.array([8, 8]), np.full(2, 10)) == [[-2], [1]]
+    assert d.delay_curve(np.full(4, NEVER), completion) == [[], []]
 
 
 def test_windows():
@@ -144,24 +144,38 @@ def test_first_alarm():
     assert d.first_alarm(scores, mask, 5, np.array([0, 0])).tolist() == [0, NEVER]
 
 
-def test_delay_without_censoring_is_the_median():
+def test_delay_is_the_median():
     alarm, completion = np.array([3, 5, 9, 11, 12]), np.full(5, 4)
-    assert d.median_delay(alarm, completion, np.full(5, 30)).value == 5
+    assert d.median_delay(alarm, completion).value == 5
 
 
 def test_delay_when_all_alarms_come_at_once():
-    estimate = d.median_delay(np.full(40, 12), np.full(40, 10), np.full(40, 30))
+    estimate = d.median_delay(np.full(40, 12), np.full(40, 10))
     assert (estimate.value, estimate.low, estimate.high) == (2, 2, 2)
 
 
-def test_delay_by_hand_with_censored_battles():
-    """Kaplan-Meier: alarms after 1 and 3 steps, battles over after 2 and 4 without one. S(1) = 3/4, S(3) = 3/8."""
-    alarm, completion, length = np.array([11, NEVER, 13, NEVER]), np.full(4, 10), np.array([20, 12, 20, 14])
-    assert d.median_delay(alarm, completion, length).value == 3
-    never = d.median_delay(np.full(4, NEVER), completion, length)
-    assert never.value is None
-    few = d.median_delay(np.array([11, NEVER, NEVER, NEVER]), completion, length)
+def test_battles_without_an_alarm_are_never_caught():
+    """However early they end: half of the battles have an alarm, the later half of those after 3 steps."""
+    completion = np.full(40, 10)
+    alarm = np.where(np.arange(40) < 20, np.where(np.arange(40) < 10, 11, 13), NEVER)
+    half = d.median_delay(alarm, completion)
+    assert half.value == 3
+    assert half.low is not None
+    assert half.low <= 3
+    assert half.high is None, "it may as well be fewer than half"
+    assert d.median_delay(np.full(4, NEVER), completion[:4]).value is None
+    few = d.median_delay(np.array([11, NEVER, NEVER, NEVER]), completion[:4])
     assert few.value is None, "most are never caught: no median to give"
+    assert d.median_delay(np.zeros(0, int), np.zeros(0, int)).value is None
+
+
+def test_the_delays_interval_covers():
+    held = []
+    for seed in range(200):
+        delay = np.random.default_rng(seed).geometric(0.1, 101)
+        found = d.median_delay(10 + delay, np.full(101, 10))
+        held.append(found.low <= 7 <= found.high)  # the median of that distribution
+    assert np.mean(held) > 0.9
 
 
 def by_hand(scores, weight, anomalies):

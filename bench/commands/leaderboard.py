@@ -58,6 +58,7 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     """Run the cells that the CSV at ``path`` lacks; what went wrong with each."""
     from hydra import compose
 
+    from bench.contracts import FIRST_STEPS
     from bench.harness.composed import made
     from bench.harness.configuration import check
     from bench.harness.grid import grid, read
@@ -66,8 +67,8 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     from bench.reporting.progress import bar, remark
 
     check(cfg)
-    if cfg.after_steps is not None:
-        raise BenchError("after_steps is for single runs; the leaderboard is of whole attack periods")
+    if cfg.after_steps != FIRST_STEPS:
+        raise BenchError(f"other after_steps are for single runs; the leaderboard's are {FIRST_STEPS}")
     named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
     sweep = chosen(read(named.sweep), cfg.cells)
     overrides = [override for override in made(cfg).overrides

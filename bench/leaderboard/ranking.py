@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.contracts import DEFENDERS, Result
+from bench.contracts import DEFENDERS, FIRST_STEPS, Result
 from bench.leaderboard.across import Teams, Z, means
 
 MAIN_ENV = "smax/8m/random"  # the environment that most teams are of: the paper's map, the default opponent
@@ -130,8 +130,8 @@ def place(row: Mapping[Any, Any]) -> str:
 
 def standing(frame: pd.DataFrame, result: Result) -> str:
     """Where a result's detector would stand among those that the leaderboard has on the same team, in one line."""
-    if result.protocol.get("after_steps") is not None:
-        return "ranking: none, since the leaderboard's figures after onset are of the whole attack period"
+    if result.protocol.get("after_steps", FIRST_STEPS) != FIRST_STEPS:
+        return f"ranking: none, since the leaderboard's figures after onset are of {FIRST_STEPS} steps"
     frame = _best_first(watched_by(frame, result.protocol.get("defender", DEFENDERS[0])))
     rows = frame[(frame["status"] == "ok") & (frame["kind"].isin(["attack", "floor"]))
                  & (frame["team"] == "backdoored") & frame["triggered"].fillna(False).astype(bool)]

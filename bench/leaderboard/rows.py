@@ -18,6 +18,7 @@ from bench.artifacts.reading import read_table
 from bench.contracts import (
     DEFENDERS,
     DEV_SEED,
+    FIRST_STEPS,
     RELEASE,
     STAND_IN,
     BackdoorDetection,
@@ -38,12 +39,12 @@ LOCK_SECONDS = 60  # a writer needs milliseconds; several may queue
 def add_rows(path: Path, result: Result) -> None:
     """Add a result's rows to the CSV at ``path``, atomically and under a lock.
 
-    A failure is added only where the cell has no rows. What was run with ``after_steps`` is not added at all: figures
-    after onset are of the whole attack period there. Nor is what was measured on a stand-in of a simulator.
+    A failure is added only where the cell has no rows. What was run with other ``after_steps`` than ``FIRST_STEPS``
+    is not added. Nor is what was measured on a stand-in of a simulator.
 
     Raises BenchError if the file there is no leaderboard, or the place cannot be written.
     """
-    if result.protocol.get("after_steps") is not None or result.env_version.startswith(STAND_IN):
+    if result.protocol.get("after_steps", FIRST_STEPS) != FIRST_STEPS or result.env_version.startswith(STAND_IN):
         return
     new = validated(pd.DataFrame(result_rows(result)), f"the result {result.config_hash}")
     with locked(path, wait=LOCK_SECONDS):

@@ -14,7 +14,7 @@ from scipy.stats import norm, t
 from bench import BENCHMARK
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash, sha256, write_atomic
-from bench.contracts import Curves, Result
+from bench.contracts import FIRST_STEPS, Curves, Result
 from bench.errors import BenchError
 from bench.leaderboard import shipped
 from bench.leaderboard.curves import add_curves
@@ -139,9 +139,8 @@ def accepted(result: Result, what: str) -> pd.DataFrame:
     if result.benchmark_version != BENCHMARK or result.config.get("benchmark_version") != BENCHMARK:
         raise BenchError(f"{what} has figures of benchmark {result.benchmark_version}; this release measures those of "
                          f"{BENCHMARK}")
-    if (steps := result.protocol.get("after_steps")) is not None:
-        raise BenchError(f"{what} was run with after_steps={steps}; only whole attack periods "
-                         "are comparable")
+    if (steps := result.protocol.get("after_steps", FIRST_STEPS)) != FIRST_STEPS:
+        raise BenchError(f"{what} was run with after_steps={steps}; comparable are figures of {FIRST_STEPS} steps")
     if result.status != "ok" or not result.rows:
         raise BenchError(f"{what} has no figures: {result.error}")
     rows = validated(pd.DataFrame(result_rows(result)), what)

@@ -12,15 +12,16 @@ from bench.contracts import FIRST_STEPS, Estimate, Response, Result, Row
 from bench.leaderboard.ranking import place
 from bench.leaderboard.schema import BACKDOOR
 
-PHASES = {"before": "before onset (the trigger's steps)", "after": "after onset (the attack period)",
+PHASES = {"before": "before onset (the trigger's steps)", "after": f"after onset (the first {FIRST_STEPS} steps of the attack period)",
           "whole": "whole battle"}
 STYLES = {"attack": "bold", "floor": "dim", "control": ""}
 
 
 def phases(result: Result) -> dict[str, str]:
     """The phases of a result, and what they are for people."""
-    steps = result.protocol.get("after_steps")
-    return PHASES | ({} if steps is None else {"after": f"after onset (the first {steps} steps of the attack period)"})
+    steps = result.protocol.get("after_steps", FIRST_STEPS)
+    return PHASES | ({} if steps == FIRST_STEPS else {"after": "after onset (" + (
+        "the attack period)" if steps is None else f"the first {steps} steps of the attack period)")})
 
 
 def show(result: Result, console: Console) -> None:

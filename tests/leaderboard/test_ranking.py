@@ -100,4 +100,4 @@ def test_where_a_run_would_stand():
                                      "2 of 3 after onset (AUROC 0.80)")
     elsewhere = result("a", "mine", 0.8, checkpoints={"backdoored": "another"})
     assert "no other detector on this team" in standing(frame, elsewhere)
-    assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"protocol": {"after_steps": 5}}))
+    assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"protocol": {"after_steps": 4}}))

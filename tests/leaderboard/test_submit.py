@@ -141,8 +141,8 @@ def test_other_numbers_of_battles_than_the_leaderboards_are_refused(made, tmp_pa
 @pytest.mark.parametrize(("changes", "message"), [
     ({"benchmark_version": "0.0.1"}, r"mine has figures of benchmark 0\.0\.1; this release measures those of "),
     ({"status": "error", "error": "out of memory"}, "mine has no figures: out of memory"),
-    ({"config": {"benchmark_version": bench.BENCHMARK, "protocol": {"after_steps": 5}}},
-     "was run with after_steps=5; only whole"),
+    ({"config": {"benchmark_version": bench.BENCHMARK, "protocol": {"after_steps": 4}}},
+     "was run with after_steps=4; comparable are figures of 5 steps"),
     ({"config_hash": "0123456789ab"}, "config_hash is 0123456789ab; that of its configuration is"),
     ({"checkpoint_id": "my_team"}, "the team my_team is not shipped"),
     ({"checkpoints": {"backdoored": "0" * 64}}, r"\.\.\., the result says 000000000000\.\.\."),

@@ -19,8 +19,8 @@ from bench.contracts import DEFENDERS, FIRST_STEPS, STAND_IN
 from bench.errors import BenchError, unknown
 
 DOCUMENT = Path("leaderboard/SCHEMA.md")
-PHASES = {"before": "before onset (the trigger's own steps)", "after": f"after onset (the first {FIRST_STEPS} steps of the attack period)",
-          "whole": "in the whole battle"}
+PHASES = {"before": "before onset (the trigger's own steps)",
+          "after": f"after onset (the first {FIRST_STEPS} steps of the attack period)", "whole": "in the whole battle"}
 ROUNDING = 1e-9  # an interval of a share may end that far outside [0, 1]
 TYPES = {"text": "string", "flag": "boolean", "count": "Int64", "integer": "Int64", "share": "float64",
          "number": "float64"}

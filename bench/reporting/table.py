@@ -12,7 +12,8 @@ from bench.contracts import FIRST_STEPS, Estimate, Response, Result, Row
 from bench.leaderboard.ranking import place
 from bench.leaderboard.schema import BACKDOOR
 
-PHASES = {"before": "before onset (the trigger's steps)", "after": f"after onset (the first {FIRST_STEPS} steps of the attack period)",
+PHASES = {"before": "before onset (the trigger's steps)",
+          "after": f"after onset (the first {FIRST_STEPS} steps of the attack period)",
           "whole": "whole battle"}
 STYLES = {"attack": "bold", "floor": "dim", "control": ""}
 

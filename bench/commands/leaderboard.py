@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
-    from bench.leaderboard.ranking import by_stealth, ranking
+    from bench.leaderboard.ranking import RANKED, VISIBILITY, by_stealth, ranking
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
     from bench.reporting.progress import console, remark
@@ -46,9 +46,11 @@ def main(cfg: DictConfig) -> None:
     if not cfg.show:
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
     frame = with_stealth(frame, read_stealth(path))
-    for phase in ("before", "after"):
-        for which, rows in by_stealth(frame).items():
-            console.print(ranked(ranking(rows, phase), phase, which))
+    for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):
+        for figure, phase in figures.items():
+            for which, rows in by_stealth(frame).items():
+                if not (found := ranking(rows, figure)).empty:
+                    console.print(ranked(found, f"{what} {phase}, {which}"))
     if any(errors):
         raise BenchError(f"{sum(map(bool, errors))} of {len(errors)} cells failed; the first: "
                          f"{next(filter(None, errors))}")

@@ -217,7 +217,7 @@ class Result:
     overrides: list[str] = field(default_factory=list)  # words of the command that makes it: all that is no default
     view: str | None = None  # what the detector looks at, an option or the name of a class
     response: Response | None = None  # None where nothing is done about alarms, and of older results
-
+    trigger_length: int | None = None  # steps from the first cue to completion; None of older results
 
     @property
     def protocol(self) -> dict[str, Any]:

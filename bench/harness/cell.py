@@ -76,7 +76,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
                 env_version=battles.spec.version, algo=teams["clean"].team.algo, attack=attack.name,
-                trigger_kind=attack.trigger.means, agents_poisoned=len(attack.victims) if attack.poisons else 0,
+                trigger_kind=attack.trigger.means,
+                trigger_length=attack.trigger.length, agents_poisoned=len(attack.victims) if attack.poisons else 0,
                 poison_rate=attack.poison_rate if attack.poisons else 0.0, poisoned_steps=measured.poisoned_steps,
                 detector=about.detector, view=about.view, seed=int(cfg.seed), config=about.config,
                 overrides=about.overrides, config_hash=key, checkpoints=checkpoints,

@@ -16,6 +16,8 @@ TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
 WITHOUT = "without conspicuous teams"
+RANKED = {"backdoor_before": "before onset", "backdoor_first": f"in the first {FIRST_STEPS} steps"}  # by these
+VISIBILITY = {"before_auroc": "before onset", "after_auroc": f"in the first {FIRST_STEPS} steps"}  # shown beside them
 
 
 def current(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,10 +51,13 @@ def attacked(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates([*TEAM, "row_detector"])
 
 
-def comparable(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
-    """The rows of :func:`attacked` with an AUROC in a phase, of the teams that at least half as many detectors were
-    measured on as on the team that most were: what means over teams may be compared by."""
-    rows = attacked(frame).dropna(subset=[f"{phase}_auroc"])
+def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """The rows of :func:`attacked` with a figure, a column, of the teams that at least half as many detectors were
+    measured on as on the team that most were: what means over teams may be compared by. Before onset, the attacks are
+    left out whose trigger is a single step: nothing of it is there to see."""
+    rows = attacked(frame).dropna(subset=[figure])
+    if "before" in figure:
+        rows = rows[rows["trigger_length"].fillna(2) > 1]
     measured = rows[rows["kind"] == "attack"].groupby(TEAM)["row_detector"].nunique()
     return rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
 
@@ -83,13 +88,13 @@ COLUMNS = ["rank", "detector", "kind", "auroc", "low", "high", "behind", "behind
            "needed", "new_low", "new_high", "middle", "teams"]
 
 
-def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
-    """Detectors by their AUROC in a phase, best first.
+def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Detectors by an AUROC, best first.
 
     Parameters
     ----------
     frame : a leaderboard; the rows of :func:`current` among it count, of those teams that are :func:`comparable`.
-    phase : "before", "after" or "whole".
+    figure : its column, such as one of ``RANKED``.
 
     Returns
     -------
@@ -100,13 +105,12 @@ def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
     (interquartile mean), and ``behind`` with ``behind_low`` and ``behind_high``: by how much it is behind the first (an
     interval that holds 0 is a tie), ``beaten`` and ``needed``: how often it is, and how many teams would tell.
     """
-    name = f"{phase}_auroc"
-    rows = comparable(current(frame), phase).assign(
-        error=lambda rows: (rows[f"{name}_high"] - rows[f"{name}_low"]) / (2 * Z))
+    rows = comparable(current(frame), figure).assign(
+        error=lambda rows: (rows[f"{figure}_high"] - rows[f"{figure}_low"]) / (2 * Z))
     if rows.empty:
         return pd.DataFrame(columns=COLUMNS)
     kinds = rows.groupby("row_detector")["kind"].first()
-    values, errors = (rows.pivot_table(one, TEAM, "row_detector") for one in (name, "error"))
+    values, errors = (rows.pivot_table(one, TEAM, "row_detector") for one in (figure, "error"))
     by_attack = values.groupby(level="attack").mean()
     found = pd.DataFrame({"kind": kinds, "auroc": by_attack.mean(), "teams": values.notna().sum()})
     whole = found.index[found["teams"] == found["teams"].max()]
@@ -118,6 +122,11 @@ def ranking(frame: pd.DataFrame, phase: str) -> pd.DataFrame:
         ascending=False, method="min").astype("Int64"))
     found = found.rename_axis("detector").reset_index()[COLUMNS]
     return found.sort_values(["rank", "auroc"], ascending=[True, False], ignore_index=True)
+
+
+def shown_figures(frame: pd.DataFrame) -> dict[str, str]:
+    """``RANKED``, or ``VISIBILITY`` of a leaderboard of before those were measured."""
+    return RANKED if frame[list(RANKED)].notna().any(axis=None) else VISIBILITY
 
 
 def place(row: Mapping[Any, Any]) -> str:

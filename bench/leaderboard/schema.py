@@ -98,6 +98,7 @@ COLUMNS = [
     Column("algo", "text", "learning algorithm of the team", True),
     Column("attack", "text", "attack, an option of conf/attack", True),
     Column("trigger_kind", "text", "what the trigger tampers with", allowed=("behaviour", "observation", "none")),
+    Column("trigger_length", "count", "steps of the trigger; of a single one nothing is there to see before onset"),
     Column("agents_poisoned", "count", "number of poisoned agents"),
     Column("poison_rate", "share", "share of the retraining's episodes in which the trigger was to be shown"),
     Column("poisoned_steps", "share", "share of the retraining's steps that belong to a trigger or an attack period"),

@@ -9,7 +9,18 @@ import pandas as pd
 
 from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
-from bench.leaderboard.ranking import MAIN_ENV, TEAM, WITHOUT, bounds, by_stealth, comparable, current, place, ranking
+from bench.leaderboard.ranking import (
+    MAIN_ENV,
+    TEAM,
+    WITHOUT,
+    bounds,
+    by_stealth,
+    comparable,
+    current,
+    place,
+    ranking,
+    shown_figures,
+)
 from bench.leaderboard.ranking import controls as control_rows
 from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.stealth import FLAGS, read_stealth, said, with_stealth
@@ -41,9 +52,10 @@ def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str
 
 
 def places(frame: pd.DataFrame) -> str:
-    """The ``BEST`` detectors before onset beside those after it, and ``MARKS`` where they come later: place, name, mean
-    AUROC over attacks with its 95 % interval, and the paired interval of what is missing to the first."""
-    phases = {phase: ranking(frame, phase).dropna(subset=["rank"]) for phase in ("before", "after")}
+    """The ``BEST`` detectors by each of ``RANKED``, or by ``VISIBILITY`` where those were not measured, and ``MARKS``
+    where they come later: place, name, mean AUROC over attacks with its 95 % interval, and the paired interval of what
+    is missing to the first."""
+    phases = {figure: ranking(frame, figure).dropna(subset=["rank"]) for figure in shown_figures(frame)}
     columns = []
     for found in phases.values():
         kept = found[(found["rank"] <= BEST) | found["detector"].isin(MARKS)]
@@ -52,7 +64,7 @@ def places(frame: pd.DataFrame) -> str:
                         for row in kept.to_dict("records")])
     lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 4)]
              for i in range(max(map(len, columns)))]
-    return grid([name for phase in ("before onset", "after onset")
+    return grid([name for phase in shown_figures(frame).values()
                  for name in ("place", phase, "AUROC", "behind the first")], lines)
 
 
@@ -105,7 +117,7 @@ def attacks(frame: pd.DataFrame) -> str:
 def detectors(frame: pd.DataFrame, phase: str) -> str:
     """AUROC of each detector in a phase against each attack of ``SHOWN``, or any if none of those is there: mean over
     the teams that are comparable, VDN / QMIX."""
-    rows = comparable(frame, phase)
+    rows = comparable(frame, f"{phase}_auroc")
     shown = rows["attack"].isin(SHOWN)
     rows = rows[shown] if shown.any() else rows
     names = _attack_names(rows)

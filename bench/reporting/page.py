@@ -28,6 +28,7 @@ from bench.leaderboard.ranking import (
     current,
     place,
     ranking,
+    shown_figures,
     watched_by,
 )
 from bench.leaderboard.rows import read_leaderboard
@@ -70,13 +71,14 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
         sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
         checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
-        rankings={which: {phase: _ranking(mine, phase) for phase in ("before", "after")}
+        rankings={which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
+                                  strict=True))
                   for which, mine in by_stealth(rows).items()},
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 
-def _ranking(rows: pd.DataFrame, phase: str) -> list[dict[str, Any]]:
-    lines = ranking(rows, phase)
+def _ranking(rows: pd.DataFrame, figure: str) -> list[dict[str, Any]]:
+    lines = ranking(rows, figure)
     return [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(lines)]
 
 

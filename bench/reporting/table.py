@@ -38,9 +38,9 @@ def plain(frame: pd.DataFrame) -> Table:
     return table
 
 
-def ranked(ranking: pd.DataFrame, phase: str, which: str) -> Table:
-    """A ranking of :func:`bench.leaderboard.ranking.ranking`, of ``which`` teams; floors are dim."""
-    table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {PHASES[phase]}, {which}: mean AUROC over "
+def ranked(ranking: pd.DataFrame, what: str) -> Table:
+    """A ranking of :func:`bench.leaderboard.ranking.ranking`, by ``what``; floors are dim."""
+    table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {what}: mean AUROC over "
                   "attacks, 95 % interval over attacks, teams and battles; chance is .50. = ties with the first: the "
                   "paired interval holds 0", title_justify="left", title_style="bold")
     for column in ("AUROC ↑", "behind the first", "teams to tell", "a new team", "teams"):

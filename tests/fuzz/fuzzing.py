@@ -195,7 +195,7 @@ def drawn(runs: Path) -> None:
 def ranked(table: Path) -> None:
     frame = read_leaderboard(table)
     for phase in ("before", "after"):
-        ranking(frame, phase)
+        ranking(frame, f"{phase}_auroc")
 
 
 def command(*words: str) -> None:

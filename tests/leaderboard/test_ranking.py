@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from reporting_examples import result
 
-from bench.leaderboard.ranking import place, ranking, standing
+from bench.leaderboard.ranking import RANKED, VISIBILITY, place, ranking, shown_figures, standing
 from bench.leaderboard.rows import result_rows
 from bench.leaderboard.schema import validated
 
@@ -23,7 +23,7 @@ def cells(detector: str, **aurocs: list[float]) -> list:
 
 def test_attacks_count_alike_however_many_checkpoints_they_have():
     frame = board(*cells("one", a=[0.9, 0.9, 0.9], b=[0.5]), *cells("two", a=[0.6, 0.6, 0.6], b=[0.9]))
-    found = ranking(frame, "after")
+    found = ranking(frame, "after_auroc")
     assert found["detector"].tolist() == ["two", "one"]
     assert found["auroc"].tolist() == pytest.approx([0.75, 0.7])
     assert found["rank"].tolist() == [1, 2]
@@ -32,7 +32,7 @@ def test_attacks_count_alike_however_many_checkpoints_they_have():
 def test_what_is_behind_the_first_by_chance_ties_with_it():
     frame = board(*cells("one", a=[0.9, 0.8], b=[0.7, 0.9]), *cells("two", a=[0.9, 0.79], b=[0.71, 0.89]),
                   *cells("far", a=[0.3, 0.2], b=[0.25, 0.3]), *cells("picky", a=[0.99]))
-    found = ranking(frame, "after")
+    found = ranking(frame, "after_auroc")
     assert [place(row) for row in found.to_dict("records")] == ["1", "2 =", "3", ""]
     assert found["behind"].dropna().tolist() == pytest.approx([0, 0.0025, 0.5625])
     assert found["behind_low"].iloc[2] > 0
@@ -40,20 +40,20 @@ def test_what_is_behind_the_first_by_chance_ties_with_it():
 
 
 def test_a_board_without_a_row_has_no_order():
-    assert ranking(board(*cells("one", a=[0.7])).iloc[:0], "after").empty
+    assert ranking(board(*cells("one", a=[0.7])).iloc[:0], "after_auroc").empty
 
 
 def test_what_was_measured_twice_counts_by_the_most_battles_and_then_by_the_newest():
     frame = board(*cells("one", a=[0.9]), *cells("two", a=[0.8]))
     few = frame.assign(n_triggered=2, date="2031", after_auroc=0.1)
     newer = frame.assign(date="2030", after_auroc=0.7)
-    found = ranking(pd.concat([few, frame, newer], ignore_index=True), "after")
+    found = ranking(pd.concat([few, frame, newer], ignore_index=True), "after_auroc")
     assert found["auroc"].tolist() == [0.7, 0.7]
 
 
 def test_the_interval_is_over_checkpoints():
     values = [0.6, 0.7, 0.8, 0.9]
-    found = ranking(board(*cells("one", a=values)), "after").iloc[0]
+    found = ranking(board(*cells("one", a=values)), "after_auroc").iloc[0]
     half = 1.96 * np.std(values) / np.sqrt(len(values))  # of a mean of draws with replacement
     assert found["low"] == pytest.approx(0.75 - half, abs=0.02)
     assert found["high"] == pytest.approx(0.75 + half, abs=0.02)
@@ -64,7 +64,7 @@ def test_versions_bounds_controls_and_failures_are_not_mixed_in():
                   result("a", "one", 0.1, benchmark_version="0.1", date="2025-01-01"),
                   result("a", "one", 0.1, env_version="older", date="2025-01-01"),
                   result("a", "two", 0.9, status="error", error="no", rows=[]))
-    found = ranking(frame, "after")
+    found = ranking(frame, "after_auroc")
     assert found["detector"].tolist() == ["one"]
     assert found["auroc"].tolist() == [0.7]
 
@@ -72,7 +72,7 @@ def test_versions_bounds_controls_and_failures_are_not_mixed_in():
 def test_defenders_who_hold_more_are_not_mixed_in():
     trusted = result("a", "two", 0.9, config={"protocol": {"defender": "trusted"}}, config_hash="trusted")
     frame = board(*cells("one", a=[0.7]), trusted)
-    assert ranking(frame, "after")["detector"].tolist() == ["one"]
+    assert ranking(frame, "after_auroc")["detector"].tolist() == ["one"]
     alone = "ranking: the leaderboard has no other detector on this team in as many battles"
     assert standing(frame, trusted) == alone
     assert standing(frame, result("a", "three", 0.6)) == \
@@ -80,14 +80,14 @@ def test_defenders_who_hold_more_are_not_mixed_in():
 
 
 def test_a_detector_that_was_not_measured_everywhere_has_no_rank():
-    found = ranking(board(*cells("one", a=[0.7], b=[0.7]), *cells("picky", a=[0.99])), "after")
+    found = ranking(board(*cells("one", a=[0.7], b=[0.7]), *cells("picky", a=[0.99])), "after_auroc")
     assert found["detector"].tolist() == ["one", "picky"]
     assert found["rank"].isna().tolist() == [False, True]
 
 
 def test_teams_that_one_detector_alone_was_measured_on_do_not_keep_the_others_from_a_rank():
     frame = board(*cells("one", a=[0.7], b=[0.1]), *cells("two", a=[0.8]), *cells("three", a=[0.6]))
-    found = ranking(frame, "after")
+    found = ranking(frame, "after_auroc")
     assert found["detector"].tolist() == ["two", "one", "three"]
     assert found["rank"].tolist() == [1, 2, 3]
     assert found["teams"].tolist() == [1, 1, 1]
@@ -101,3 +101,22 @@ def test_where_a_run_would_stand():
     elsewhere = result("a", "mine", 0.8, checkpoints={"backdoored": "another"})
     assert "no other detector on this team" in standing(frame, elsewhere)
     assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"protocol": {"after_steps": 4}}))
+
+
+def test_before_onset_a_trigger_of_one_step_is_left_out():
+    """A patch that is there all at once leaves nothing to see before it: no mean is drawn to .5 by it."""
+    frame = board(*cells("one", a=[0.9], patch=[0.5]))
+    frame["trigger_length"] = frame["attack"].map({"a": 4, "patch": 1})
+    assert ranking(frame, "before_auroc")["auroc"].tolist() == [0.45], "half of those after it"
+    assert ranking(frame, "after_auroc")["auroc"].tolist() == [0.7]
+
+
+def test_backdoor_detection_ranks_where_it_was_measured():
+    frame = board(*cells("sees", a=[0.9]), *cells("finds", a=[0.6]))
+    assert shown_figures(frame) == VISIBILITY
+    for end in ("", "_low", "_high"):
+        frame[f"backdoor_first{end}"] = frame["row_detector"].map({"sees": 0.5, "finds": 0.95})
+    assert shown_figures(frame) == RANKED
+    assert ranking(frame, "backdoor_first")["detector"].tolist() == ["finds", "sees"]
+    assert ranking(frame, "after_auroc")["detector"].tolist() == ["sees", "finds"]
+    assert ranking(frame, "backdoor_before").empty

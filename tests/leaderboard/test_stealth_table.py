@@ -101,10 +101,11 @@ STEALTHY = pd.concat([stealth_line("a" * 64, stealth(0.99)), stealth_line("b" * 
 def test_rankings_with_and_without_conspicuous_teams():
     found = by_stealth(with_stealth(board(), STEALTHY))
     assert list(found) == ["all teams", WITHOUT]
-    assert [ranking(rows, "after")["detector"].tolist() for rows in found.values()] == [["one", "two"], ["two", "one"]]
+    orders = [ranking(rows, "after_auroc")["detector"].tolist() for rows in found.values()]
+    assert orders == [["one", "two"], ["two", "one"]]
     assert list(by_stealth(with_stealth(board(), None))) == ["all teams"], "what was not measured is not taken away"
     loud = by_stealth(with_stealth(board().query("attack == 'loud'"), STEALTHY))
-    assert ranking(loud[WITHOUT], "after").empty
+    assert ranking(loud[WITHOUT], "after_auroc").empty
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from bench.artifacts.files import config_hash, locked, write_atomic
 from bench.artifacts.reading import read_table
 from bench.contracts import (
     DEFENDERS,
-    DEV_SEED,
     FIRST_STEPS,
     RELEASE,
     STAND_IN,
@@ -29,6 +28,7 @@ from bench.contracts import (
     Row,
 )
 from bench.leaderboard.schema import BY_NAME, RENAMED, RESPONSE, validated
+from bench.leaderboard.splits import split_of
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
 OURS = ("bench", "detectors")  # packages whose version is that of the release
@@ -83,7 +83,8 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
                "checkpoint_sha256": result.checkpoints.get("backdoored")}
     shared |= {"status": result.status, "error": result.error, "overrides": shlex.join(result.overrides) or None,
                "defender": result.protocol.get("defender", DEFENDERS[0]),
-               "split": "dev" if result.seed == DEV_SEED else "test", "referee": result.config.get("referee"),
+               "split": split_of(result.attack, result.seed, result.overrides, bool(result.config.get("referee"))),
+               "referee": result.config.get("referee"),
                "response": None if result.response is None else result.response.name}
     lines = []
     for row in result.rows:

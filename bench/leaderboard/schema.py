@@ -17,6 +17,7 @@ from pandas.api.types import pandas_dtype
 from bench.artifacts.files import write_atomic
 from bench.contracts import DEFENDERS, FIRST_STEPS, STAND_IN
 from bench.errors import BenchError, unknown
+from bench.leaderboard.splits import SPLITS
 
 DOCUMENT = Path("leaderboard/SCHEMA.md")
 PHASES = {"before": "before onset (the trigger's own steps)",
@@ -114,8 +115,7 @@ COLUMNS = [
     Column("referee", "text", "SHA-256 of the referee's secret that the battles were drawn by (referee=FILE); empty "
                               "for the public battles, which anybody can play again"),
     Column("seed", "integer", "seed of training and injection", True),
-    Column("split", "text", "teams of seed 0 are there to develop detectors on, all others to test them",
-           allowed=("dev", "test")),
+    Column("split", "text", "what the team is for: dev to develop detectors on, all others to judge", allowed=SPLITS),
     Column("config_hash", "text", "12 hex digits of all that the cell's figures depend on", True),
     Column("overrides", "text", "words that make the cell: python -m bench run OVERRIDES; empty in rows of before they "
                                 "were kept"),

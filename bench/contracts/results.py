@@ -58,6 +58,7 @@ class BackdoorDetection:
     before: Estimate  # in the steps of the trigger
     first: Estimate  # in the first FIRST_STEPS steps of the attack period
     period: Estimate  # in the whole attack period, as far as the battles compared both last
+    share: float | None = None  # of the battles, those compared in the period: the trigger is complete for both teams
 
 
 @dataclass(frozen=True)

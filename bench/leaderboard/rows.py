@@ -1,6 +1,6 @@
 """The leaderboard's CSV: one line a row of a result. A cell's lines are replaced together, all others kept.
 
-Its columns are declared in :mod:`bench.leaderboard.schema`.
+Its columns are declared in :mod:`bench.leaderboard.columns`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from bench.contracts import (
     Result,
     Row,
 )
-from bench.leaderboard.schema import BY_NAME, RENAMED, RESPONSE, validated
+from bench.leaderboard.columns import BY_NAME, RENAMED, RESPONSE
+from bench.leaderboard.schema import validated
 from bench.leaderboard.splits import split_of
 
 CELL = ["benchmark_version", "env", "env_version", "config_hash"]
@@ -93,7 +94,7 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
             for name, value in vars(detection).items():
                 line |= _flat(f"{phase}_{name}", value) if isinstance(value, Estimate) else {f"{phase}_{name}": value}
         for name, value in vars(row.backdoor or NOT_COMPARED).items():
-            line |= _flat(f"backdoor_{name}", value)
+            line |= _flat(f"backdoor_{name}", value) if isinstance(value, Estimate) else {f"backdoor_{name}": value}
         line |= _flat("attribution", row.attribution) | {"attribution_chance": row.attribution_chance}
         line |= _flat("delay", row.delay) | _response(result, row)
         lines.append(shared | line | _about(result, row.detector))

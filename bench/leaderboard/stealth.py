@@ -12,8 +12,9 @@ from bench import BENCHMARK
 from bench.artifacts.files import locked, write_atomic
 from bench.artifacts.reading import read_table
 from bench.contracts import Distinguished, Estimate, Stealth
+from bench.leaderboard.columns import STEALTH
 from bench.leaderboard.rows import LOCK_SECONDS
-from bench.leaderboard.schema import STEALTH, validated
+from bench.leaderboard.schema import validated
 
 FLAGS = {"conspicuous": "conspicuous", "no_backdoor": "no backdoor (CPVR above 5 %)"}  # column of with_stealth -> words
 

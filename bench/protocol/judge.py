@@ -173,8 +173,9 @@ def strange(found: Scored, completion: np.ndarray, trigger_length: int, duration
 def backdoor_detection(clean: Judgement, team: Judgement) -> BackdoorDetection:
     """Backdoor detection from what a detector makes of the same battles when the clean team plays them, and when
     another does."""
+    both = ~(np.isnan(clean.strange["period"]).any((0, 2)) | np.isnan(team.strange["period"]).any((0, 2)))
     return BackdoorDetection(**{phase: conformal.detection(clean.strange[phase], team.strange[phase])
-                                for phase in team.strange})
+                                for phase in team.strange}, share=float(both.mean()) if len(both) else None)
 
 
 def _timelines(triggered: np.ndarray, episodes: Episodes, shown: np.ndarray, normal: np.ndarray,

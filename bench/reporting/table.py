@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.contracts import FIRST_STEPS, Estimate, Response, Result, Row
+from bench.leaderboard.columns import BACKDOOR
 from bench.leaderboard.ranking import place
-from bench.leaderboard.schema import BACKDOOR
 
 PHASES = {"before": "before onset (the trigger's steps)",
           "after": f"after onset (the first {FIRST_STEPS} steps of the attack period)",

@@ -18,8 +18,9 @@ from bench.artifacts.results import read_result, write_result
 from bench.contracts import RELEASE, Figures, Response
 from bench.errors import BenchError
 from bench.leaderboard import schema
+from bench.leaderboard.columns import BY_NAME, COLUMNS
 from bench.leaderboard.rows import add_rows, read_leaderboard, result_rows, row_id
-from bench.leaderboard.schema import BY_NAME, COLUMNS, document, validated
+from bench.leaderboard.schema import document, validated
 from bench.reporting.table import show
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,10 @@ from reporting_examples import result, stealth, stealth_line
 
 from bench.contracts import Distinguished, Estimate
 from bench.errors import BenchError
+from bench.leaderboard.columns import STEALTH
 from bench.leaderboard.ranking import WITHOUT, by_stealth, ranking
 from bench.leaderboard.rows import result_rows
-from bench.leaderboard.schema import STEALTH, validated
+from bench.leaderboard.schema import validated
 from bench.leaderboard.stealth import add_row, known, marked, read_stealth, stealth_file, with_stealth
 from bench.reporting.markdown import attacks, stealthy
 from bench.reporting.page import page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from bench.contracts.calls import Raised, absent, ask, class_name, shown
 from bench.errors import DetectorError
 
 from .ecdf import COPOD, ECOD
-from .recorded import living
+from .recorded import chunks, living
 from .views import View, features, needs
 
 CHUNK = 100  # episodes
@@ -63,7 +63,8 @@ class Outlier(BaseEstimator):
         return needs(self.view)
 
     def fit(self, episodes: Episodes) -> Outlier:
-        samples = np.concatenate([seen[where] for seen, where in self._looks(episodes)])
+        samples = np.concatenate([self._samples(episodes[first: first + CHUNK])[0]
+                                  for first in range(0, len(episodes), CHUNK)])
         if not len(samples):
             raise DetectorError("there is nothing to fit on: no agent lives in any of the episodes")
         if self.max_samples is not None and len(samples) > self.max_samples:
@@ -81,21 +82,21 @@ class Outlier(BaseEstimator):
         0 for the dead, and in steps that were not played.
         """
         check_is_fitted(self)
-        scores = []
-        for seen, where in self._looks(episodes):
-            some = np.zeros(seen.shape[:-1])
-            if where.any():
-                some[where] = self._anomaly(seen[where])
-            scores.append(some)
-        return np.concatenate(scores)
+        scores = np.zeros(episodes.alive.shape[: features(self.view, episodes[:1]).ndim - 1])
+        for where, some in chunks(episodes, CHUNK):
+            samples, there = self._samples(some)
+            found = np.zeros(there.shape)
+            if len(samples):
+                found[there] = self._anomaly(samples)
+            scores[where] = found
+        return scores
 
-    def _looks(self, episodes: Episodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """What the view shows, and where (its shape without features, bool) that counts: some episodes at a time, since
-        all of their features at once would fill the memory."""
-        for first in range(0, len(episodes), CHUNK):
-            some = episodes[first: first + CHUNK]
-            seen = features(self.view, some)
-            yield seen, some.mask if seen.ndim == 3 else living(some)
+    def _samples(self, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
+        """(sample, feature) what the view shows of the living agents, or of the team in steps that were played, and
+        where, (episode, step, agent) or (episode, step) bool."""
+        seen = features(self.view, episodes)
+        there = episodes.mask if seen.ndim == 3 else living(episodes)
+        return seen[there], there
 
     def _check_scores(self, samples: np.ndarray) -> None:
         """Raise DetectorError if scores of some samples are not finite, are random, or depend on others that are scored

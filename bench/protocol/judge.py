@@ -28,7 +28,7 @@ from bench.marl.team import Team
 from bench.metrics import conformal
 from bench.metrics import detection as metrics
 from bench.metrics.attack import rate
-from bench.protocol.host import Host
+from bench.protocol.host import Host, shown
 from bench.protocol.scoring import score_all
 from bench.protocol.seeds import PUBLIC
 from bench.protocol.watch import Watched
@@ -55,7 +55,7 @@ def scored(host: Host, watched: Watched, team: Team, shuffle_seed: int = PUBLIC[
     ------
     DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
-    parts = [watched.normal, watched.calibration, watched.triggered]
+    parts = [shown(part, host.needs) for part in (watched.normal, watched.calibration, watched.triggered)]
     with host.fit(watched.fit, team) as fitted:
         normal, calibration, triggered = score_all(fitted, parts, shuffle_seed)
     return Scored(watched, calibration, normal, triggered)

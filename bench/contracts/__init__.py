@@ -64,6 +64,7 @@ from bench.contracts.results import (
     Result,
     Row,
     Stealth,
+    StreamAlarms,
     Timeline,
 )
 from bench.contracts.version import CONTRACT
@@ -120,6 +121,7 @@ __all__ = [
     "Stealth",
     "Step",
     "Store",
+    "StreamAlarms",
     "Timeline",
     "Trigger",
     "VariedTrigger",

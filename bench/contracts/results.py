@@ -62,6 +62,15 @@ class BackdoorDetection:
 
 
 @dataclass(frozen=True)
+class StreamAlarms:
+    """Alarms over a stream of battles (:mod:`bench.metrics.stream`), as shares of random orders of the same battles."""
+
+    alarms: float  # of the streams with the trigger in a tenth of the battles, those that raise an alarm
+    false_alarms: float  # of those without it; promised is at most .05
+    battles: float | None  # median number of battles to the alarm; None if fewer than half of the streams raise it
+
+
+@dataclass(frozen=True)
 class ModelFigures:
     """How a model detector does on the teams of a split; intervals are bootstraps over checkpoints."""
 
@@ -87,6 +96,8 @@ class Row:
     attribution: Estimate = Estimate(None)  # how often the poisoned agent's score ranks first after onset
     attribution_chance: float | None = None
     backdoor: BackdoorDetection | None = None  # of teams beside the clean one, under the trigger
+    matched: Estimate = Estimate(None)  # visibility in the whole attack period, of two battles as far as both last
+    stream: StreamAlarms | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,12 @@ BACKDOOR = {  # the fields of bench.contracts.BackdoorDetection
     "before": "in the steps of the trigger", "first": f"in the first {FIRST_STEPS} steps of the attack period",
     "period": "in the whole attack period, of two battles as far as both last"}
 
+STREAM = {  # the fields of bench.contracts.StreamAlarms
+    "alarms": ("share", "share of random orders of the battles, with the trigger in a tenth of them, in which a "
+                        "conformal martingale raises an alarm; higher is better"),
+    "false_alarms": ("share", "the same without the trigger; at most .05 is promised, however long one watches"),
+    "battles": ("number", "median number of battles to that alarm; lower is better, empty if fewer than half raise it")}
+
 FIGURES = {  # the fields of bench.contracts.Figures
     "win_clean_team": ("share", "battles that the clean team wins without the trigger"),
     "win_clean_team_triggered": ("share", "battles that the clean team wins under the trigger (control)"),
@@ -135,6 +141,10 @@ COLUMNS = [
     Column("backdoor_share", "share", "share of the battles compared: the trigger is complete for both teams"),
     *_estimate("attribution", "share", "how often the poisoned agent's score is the greatest after onset"),
     Column("attribution_chance", "share", "chance level of attribution"),
+    *_estimate("matched_auroc", "share", "trigger visibility in the whole attack period: AUROC of battles with the "
+                                         "trigger against those without over the same steps, as far as both last; "
+                                         "chance .5"),
+    *(Column(f"stream_{name}", kind, meaning) for name, (kind, meaning) in STREAM.items()),
     *_estimate("delay", "number", "median steps from the complete trigger to the alarm, at 5 % false alarms a battle; "
                                   "lower is better, empty if fewer than half are caught"),
     Column("response", "text", "what is done about alarms while a battle is played, an option of conf/response; "

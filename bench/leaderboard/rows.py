@@ -27,7 +27,7 @@ from bench.contracts import (
     Result,
     Row,
 )
-from bench.leaderboard.columns import BY_NAME, RENAMED, RESPONSE
+from bench.leaderboard.columns import BY_NAME, RENAMED, RESPONSE, STREAM
 from bench.leaderboard.schema import validated
 from bench.leaderboard.splits import split_of
 
@@ -96,6 +96,8 @@ def result_rows(result: Result) -> list[dict[str, Any]]:
         for name, value in vars(row.backdoor or NOT_COMPARED).items():
             line |= _flat(f"backdoor_{name}", value) if isinstance(value, Estimate) else {f"backdoor_{name}": value}
         line |= _flat("attribution", row.attribution) | {"attribution_chance": row.attribution_chance}
+        line |= _flat("matched_auroc", row.matched)
+        line |= {f"stream_{name}": None if row.stream is None else getattr(row.stream, name) for name in STREAM}
         line |= _flat("delay", row.delay) | _response(result, row)
         lines.append(shared | line | _about(result, row.detector))
     lines = lines or [shared | {"team": None, "triggered": None, "row_detector": result.detector, "kind": "error"}

@@ -76,6 +76,22 @@ def detection(clean: np.ndarray, attacked: np.ndarray) -> Estimate:
     return Estimate(value, *map(float, np.percentile(roc_area(*sides), [2.5, 97.5])))
 
 
+def visibility(shown: np.ndarray) -> Estimate:
+    """How well scores tell battles with the trigger from a team's own without it, over the same steps as far as both
+    last: AUROC, ties counting half, chance .5, with a 95 % bootstrap interval (percentile, fixed seed) over both.
+
+    ``shown`` (1 + RESAMPLES, battle, 2) is the :func:`strangeness` of the battles with the trigger; those without any
+    do not count.
+    """
+    there = shown[:, ~np.isnan(shown).any((0, 2))]
+    n = there.shape[1]
+    if n < 2:
+        return Estimate(None)
+    below = 1 + there.mean(-1)
+    drawn = np.take_along_axis(below[1:], np.random.default_rng(1).integers(n, size=(RESAMPLES, n)), 1).mean(1)
+    return Estimate(float(below[0].mean()), *map(float, np.percentile(drawn, [2.5, 97.5])))
+
+
 def _expected_area(negative: np.ndarray, positive: np.ndarray) -> float:
     """The chance that a value drawn evenly from a positive's interval (battle, 2) is above one from a negative's."""
     low, high = (negative[:, None, end] for end in (0, 1))

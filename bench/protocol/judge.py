@@ -22,12 +22,14 @@ from bench.contracts import (
     Detection,
     Episodes,
     Estimate,
+    StreamAlarms,
     Timeline,
 )
 from bench.marl.team import Team
 from bench.metrics import conformal
 from bench.metrics import detection as metrics
 from bench.metrics.attack import rate
+from bench.metrics.stream import stream_alarms
 from bench.protocol.host import Host, shown
 from bench.protocol.scoring import score_all
 from bench.protocol.seeds import PUBLIC
@@ -68,6 +70,13 @@ def without_trigger(found: Scored) -> Scored:
                   found.calibration, found.normal[half:], found.normal[:half])
 
 
+def greatest(found: Scored) -> list[np.ndarray]:
+    """The greatest score of each battle (battle,): of those for calibration, the normal and the triggered ones."""
+    return [np.where(battles.mask, scores if scores.ndim == 2 else scores.max(-1), -np.inf).max(1, initial=-np.inf)
+            for scores, battles in ((found.calibration, found.watched.calibration),
+                                    (found.normal, found.watched.normal), (found.triggered, found.watched.triggered))]
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What a detector makes of a team's battles: fields of :class:`bench.contracts.Row`, their curves, and how strange
@@ -77,8 +86,10 @@ class Judgement:
     delay: Estimate
     attribution: Estimate
     attribution_chance: float | None
+    matched: Estimate
     curves: Curves
     strange: dict[str, np.ndarray]
+    stream: StreamAlarms | None = None
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -94,7 +105,8 @@ def judge_team(host: Host, watched: Watched, team: Team, attack: Attack, attacke
     found, when = scored(host, watched, team, seeds["shuffle"]), watched.triggered.labels.completion
     terms = attack.trigger.length, attack.duration
     poisoned = attack.victims if attacked and len(attack.victims) < team.spec.n_agents else ()
-    judged = {True: judge(found, when, *terms, poisoned, after_steps, seeds["pairing"])}
+    judged = {True: replace(judge(found, when, *terms, poisoned, after_steps, seeds["pairing"]),
+                            stream=stream_alarms(*greatest(found)))}
     if control:
         untouched = without_trigger(found)
         judged[False] = judge(untouched, when[: len(untouched.triggered)], *terms, after_steps=after_steps,
@@ -150,7 +162,8 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
     named: tuple[Estimate, float | None] = Estimate(None), None
     if poisoned and found.triggered.ndim == 3:
         named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
-    return Judgement(phases, delay, *named, curves, strange(found, completion, trigger_length, duration))
+    strangeness = strange(found, completion, trigger_length, duration)
+    return Judgement(phases, delay, *named, conformal.visibility(strangeness["period"]), curves, strangeness)
 
 
 def strange(found: Scored, completion: np.ndarray, trigger_length: int, duration: int) -> dict[str, np.ndarray]:

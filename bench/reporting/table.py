@@ -79,8 +79,8 @@ def report(result: Result) -> Group:
                 "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
                 "without the trigger, are controls: there is no attack to find.", style="dim")
     detection = [_detection(result, phase, title) for phase, title in phases(result).items()]
-    return Group(head, _attack(result), *_backdoor(result), *detection, _time(result), *_attribution(result),
-                 *_response(result.response), foot)
+    return Group(head, _attack(result), *_backdoor(result), *detection, _time(result), *_stream(result),
+                 *_attribution(result), *_response(result.response), foot)
 
 
 def _attack(result: Result) -> Table:
@@ -162,6 +162,23 @@ def _time(result: Result) -> Table:
         table.add_row(row.detector, _team(row), _steps(row.delay) if row.triggered else "-",
                       _number(row.phases["whole"].vus_pr), style=STYLES[row.kind])
     return table
+
+
+def _stream(result: Result) -> list[Table]:
+    """A table of alarms over streams of battles, if any were measured."""
+    rows = [(row, row.stream) for row in result.rows if row.stream is not None]
+    if not rows:
+        return []
+    title = f"in the long run: alarms over {result.sizes['normal']:,} battles in random order, the trigger in a " \
+            "tenth of them; of such streams without it, at most 5 % are promised to raise any"
+    table = Table("detector", "team", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for column in ("alarms ↑", "without the trigger", "battles to the alarm ↓"):
+        table.add_column(column, justify="right")
+    for row, found in rows:
+        soon = "fewer than half raise it" if found.battles is None else f"{found.battles:.0f}"
+        table.add_row(row.detector, _team(row), _percent(found.alarms), _percent(found.false_alarms), soon,
+                      style=STYLES[row.kind])
+    return [table]
 
 
 def _attribution(result: Result) -> list[Table]:

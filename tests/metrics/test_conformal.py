@@ -161,3 +161,22 @@ def test_the_interval_covers_the_battles_that_others_are_ranked_among():
         found = detection(clean, attacked)
         held.append(found.low <= 0.5 <= found.high)
     assert 0.9 <= np.mean(held) <= 0.99
+
+
+def test_visibility_is_the_auroc_over_the_same_steps():
+    """Of battles that are long enough, the AUROC of their greatest scores, ties counting half; chance for like ones,
+    however much longer those with the trigger last."""
+    rng = np.random.default_rng(0)
+    own, shown = rng.integers(0, 6, (300, 9)).astype(float), rng.integers(1, 7, (200, 9)).astype(float)
+    whole = np.ones((300, 9), bool), np.ones((200, 9), bool)
+    at = np.zeros(200, int), np.full(200, 3)
+    found = conformal.visibility(conformal.strangeness(shown, whole[1], *at, own, whole[0]))
+    sides = own[:, :3].max(1), shown[:, :3].max(1)
+    exact = np.mean((sides[0][:, None] < sides[1]) + (sides[0][:, None] == sides[1]) / 2)
+    assert found.value == pytest.approx(exact, abs=1 / 300)
+    assert found.low < found.value < found.high
+    short = np.arange(9) < rng.integers(2, 5, 300)[:, None]
+    alike = conformal.visibility(conformal.strangeness(
+        rng.normal(size=(200, 9)), whole[1], at[0], np.full(200, 9), rng.normal(size=(300, 9)), short))
+    assert alike.low < 0.5 < alike.high
+    assert conformal.visibility(np.full((3, 5, 2), np.nan)).value is None

@@ -325,6 +325,22 @@ def test_a_team_is_repaired(made, capsys, name):
 
 
 @pytest.mark.slow
+def test_a_detector_on_the_teams_for_development(made, capsys):
+    """Resumed: the cell is the fixture's, but for the detector."""
+    words = ["dev", "ecod", *TINY, f"out={made}", f"leaderboard={made}/dev.csv", "attack=scripted",
+             "sweep.grids=[{algo: [vdn]}]"]
+    for _ in range(2):
+        assert main(words) == 0
+        said = capsys.readouterr()
+        assert "spatiotemporal" in said.out or "scripted" in said.out
+        for title in ("backdoor detection before onset, on these teams alone", "in the first 5 steps, on these teams"):
+            assert title in " ".join(said.out.split())
+    assert set(read_leaderboard(made / "dev.csv")["detector"]) == {"ecod"}
+    assert main(["dev", "ecodd", *TINY]) == 2
+    assert "did you mean 'ecod'?" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypatch, capsys):
     (tmp_path / "half_blind.py").write_text(OWN_DETECTOR)
     monkeypatch.syspath_prepend(tmp_path)

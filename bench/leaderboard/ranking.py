@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -122,6 +122,13 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
         ascending=False, method="min").astype("Int64"))
     found = found.rename_axis("detector").reset_index()[COLUMNS]
     return found.sort_values(["rank", "auroc"], ascending=[True, False], ignore_index=True)
+
+
+def beside(rows: Sequence[pd.DataFrame], theirs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of some results of a detector, and those of a leaderboard of other detectors on the same teams."""
+    mine = pd.concat(rows, ignore_index=True)
+    same = theirs["checkpoint_sha256"].isin(mine["checkpoint_sha256"]) & ~theirs["detector"].isin(mine["detector"])
+    return pd.concat([mine, theirs[same]], ignore_index=True)
 
 
 def shown_figures(frame: pd.DataFrame) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from rich import box
 from rich.console import Console, Group
@@ -66,6 +68,22 @@ def compared(figures: pd.DataFrame) -> Table:
                                   for name in ("stored", "low", "high", "now"))
         table.add_row(row["figure"], stored, f"{low} to {high}", now + ("" if row["inside"] else "  outside"),
                       style="" if row["inside"] else "red")
+    return table
+
+
+def by_team(results: Sequence[Result]) -> Table:
+    """What a detector makes of the backdoored team of each result, a line each."""
+    table = Table("attack", "algorithm", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", title=(
+        "backdoor detection against the clean team under the same trigger, and how visible the trigger is; chance .50"))
+    for column in ("ASR", "before onset ↑", f"first {FIRST_STEPS} steps ↑", "visible before", "visible after",
+                   "alarms @5 % ↑", "false"):
+        table.add_column(column, justify="right")
+    for result in results:
+        row, whole = result.rows[0], result.rows[0].phases["whole"]
+        found = [row.backdoor.before, row.backdoor.first] if row.backdoor is not None else [Estimate(None)] * 2
+        table.add_row(result.attack, result.algo, _percent(result.figures.asr.value), *map(_number, [
+            *found, row.phases["before"].auroc, row.phases["after"].auroc, whole.tpr_at_5fpr,
+            whole.false_alarms_at_5fpr]))
     return table
 
 

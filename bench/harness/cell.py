@@ -72,7 +72,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
                 result = replace(result, overrides=about.overrides)
                 write_result(base, result)
         else:
-            measured = measure(cfg, battles, attack, detectors, teams, response, stage, base, memory)
+            measured = measure(cfg, battles, attack, detectors, teams, response, stage, base, memory,
+                               keep=cfg.keep_scores and detector is None)
             result = Result(
                 status="ok", error=None, benchmark_version=BENCHMARK, env=battles.spec.id,
                 env_version=battles.spec.version, algo=teams["clean"].team.algo, attack=attack.name,

@@ -26,7 +26,8 @@ from bench.harness.composed import made, of_a_cell, part
 from bench.harness.names import attack_recipe, given
 from bench.harness.referee import digest
 
-PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "hydra-core", "pandas")
+PACKAGES = ("torch", "jax", "jaxmarl", "numpy", "scipy", "scikit-learn", "pyod", "statsmodels", "crepes", "hydra-core",
+            "pandas")
 CHOSEN = ("env", "algo", "attack", "detector", "budget")  # groups whose option is always told
 ISOLATIONS = (None, "process", "none")  # whether a detector has a process of its own; None: unless it is shipped
 

@@ -14,9 +14,11 @@ from omegaconf import DictConfig
 from bench.artifacts.episodes import write_episodes
 from bench.artifacts.written import plain
 from bench.contracts import Attack, Battles, Curves, Episodes, Figures, Responder, Response, Row
+from bench.harness.configuration import git_sha, is_shipped, option, packages
 from bench.harness.names import trigger_recipe
 from bench.harness.referee import seeds
 from bench.harness.remembered import Memory
+from bench.harness.scores import KeptScores
 from bench.harness.teams import Checkpoint, Stage
 from bench.marl.play import play
 from bench.protocol.effect import Outcomes, figures, poisoned_steps
@@ -40,7 +42,7 @@ class Measured:
 
 def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[str, Host],
             teams: dict[str, Checkpoint], response: Responder | None, stage: Stage, base: Path,
-            memory: Memory | None = None) -> Measured:
+            memory: Memory | None = None, keep: bool = False) -> Measured:
     """Measure the rows that :func:`bench.protocol.plan.plan` names; one team at a time, for its battles are large.
 
     Parameters
@@ -48,10 +50,11 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
     detectors : the cell's own first, then the baseline detectors.
     teams : by what :func:`bench.protocol.plan.plan` calls them.
     response : what is done about alarms in the backdoored team's battles, if anything.
+    keep : scores of the other teams' battles without the trigger, for cells of other attacks.
     base : where the cell's files go, without their endings.
     """
     cell = _Measuring(cfg, battles, attack, detectors, teams, stage, Memory(teams=1) if memory is None else memory,
-                      seeds(cfg), needs(detectors.values()))
+                      seeds(cfg), needs(detectors.values()), git_sha() if keep else None)
     trusted = cell.trusted() if cfg.defender == "trusted" else None
     judged: list[tuple[PlannedRow, Judgement]] = []
     beside: dict[str, Judgement] = {}  # what each detector makes of the clean team under the trigger
@@ -99,6 +102,7 @@ class _Measuring:
     memory: Memory
     seeds: Mapping[str, int]
     record: frozenset[str]  # the columns that the detectors need
+    revision: str | None  # of the code, if scores may be kept
 
     def trusted(self) -> Episodes:
         """The clean team's battles, for a defender who trusts it to show what is normal."""
@@ -133,10 +137,21 @@ class _Measuring:
 
     def _judged(self, team: str, detector: str, control: bool, watched: Watched) -> dict[bool, Judgement]:
         judge = partial(judge_team, self.detectors[detector], watched, self.teams[team].team, self.attack,
-                        team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds)
+                        team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds,
+                        None if team == BACKDOORED else self._kept(team, detector))
         # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
         terms = self._what_is_watched(team), detector, control, self.attack.duration, self.cfg.after_steps
         return self.memory.judged(terms, judge) if detector in FLOORS else judge()
+
+    def _kept(self, team: str, detector: str) -> KeptScores | None:
+        """Where the detector's scores of the team's battles without the trigger are kept, if they may be: those of a
+        shipped detector by committed code."""
+        node = plain(self.cfg.detector if detector not in FLOORS else option("detector", detector))
+        if not self.revision or self.revision.endswith("-dirty") or not is_shipped(node):
+            return None
+        return KeptScores(Path(self.cfg.out) / "scores", [
+            self.revision, packages(), node, self.cfg.defender, self.teams["clean"].sha256, self.teams[team].sha256,
+            self.battles.spec.id, self.battles.spec.version, sizes(self.cfg), dict(self.seeds)])
 
     def responded(self, response: Responder, clean: Outcomes, fit: Episodes, calibration: Episodes) -> Response:
         """What comes of the cell's detector inside the backdoored team's battles."""

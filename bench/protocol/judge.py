@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -49,17 +49,34 @@ class Scored:
     triggered: np.ndarray
 
 
-def scored(host: Host, watched: Watched, team: Team, shuffle_seed: int = PUBLIC["shuffle"]) -> Scored:
+class Kept(Protocol):
+    """Where a detector's scores of a team's normal and calibration battles may be kept, for other triggers."""
+
+    def read(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Those scores, or None."""
+        ...
+
+    def write(self, normal: np.ndarray, calibration: np.ndarray) -> None:
+        """Keep them."""
+        ...
+
+
+def scored(host: Host, watched: Watched, team: Team, shuffle_seed: int = PUBLIC["shuffle"],
+           kept: Kept | None = None) -> Scored:
     """What a fresh copy of a detector, fitted to some of the battles, makes of the others. ``team`` is the one that was
-    watched, for a detector that asks it something.
+    watched, for a detector that asks it something. What is ``kept`` is not scored again.
 
     Raises
     ------
     DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
     parts = [shown(part, host.needs) for part in (watched.normal, watched.calibration, watched.triggered)]
+    known = None if kept is None else kept.read()
     with host.fit(watched.fit, team) as fitted:
-        normal, calibration, triggered = score_all(fitted, parts, shuffle_seed)
+        *found, triggered = score_all(fitted, parts if known is None else parts[2:], shuffle_seed)
+    normal, calibration = found if known is None else known
+    if kept is not None and known is None:
+        kept.write(normal, calibration)
     return Scored(watched, calibration, normal, triggered)
 
 
@@ -98,11 +115,11 @@ class Judgement:
 
 
 def judge_team(host: Host, watched: Watched, team: Team, attack: Attack, attacked: bool, control: bool,
-               after_steps: int | None, seeds: Mapping[str, int]) -> dict[bool, Judgement]:
+               after_steps: int | None, seeds: Mapping[str, int], kept: Kept | None = None) -> dict[bool, Judgement]:
     """What a detector makes of a team's battles: with the trigger (True), and on request in a ``control`` without it
     (False). ``attacked`` is whether this team has the attack's backdoor; then a score should name a poisoned agent,
     unless all are."""
-    found, when = scored(host, watched, team, seeds["shuffle"]), watched.triggered.labels.completion
+    found, when = scored(host, watched, team, seeds["shuffle"], kept), watched.triggered.labels.completion
     terms = attack.trigger.length, attack.duration
     poisoned = attack.victims if attacked and len(attack.victims) < team.spec.n_agents else ()
     judged = {True: replace(judge(found, when, *terms, poisoned, after_steps, seeds["pairing"]),
@@ -161,7 +178,8 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
         trigger_length=trigger_length, duration=duration)
     named: tuple[Estimate, float | None] = Estimate(None), None
     if poisoned and found.triggered.ndim == 3:
-        named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
+        there = watched.triggered.alive[shown] & watched.triggered.mask[shown, :, None]
+        named = _attribution(found.triggered[shown], there, when, duration, poisoned)
     strangeness = strange(found, completion, trigger_length, duration)
     return Judgement(phases, delay, *named, conformal.visibility(strangeness["period"]), curves, strangeness)
 
@@ -218,13 +236,13 @@ def thresholds(scores: np.ndarray, mask: np.ndarray) -> list[float]:
     return [metrics.threshold(greatest, share) for share in FALSE_ALARMS]
 
 
-def _attribution(scores: np.ndarray, episodes: Episodes, completion: np.ndarray, duration: int,
+def _attribution(scores: np.ndarray, alive: np.ndarray, completion: np.ndarray, duration: int,
                  agents: Sequence[int]) -> tuple[Estimate, float | None]:
-    """How often one of some agents' greatest scores (episode, step, agent) of the attack period is first; and chance.
-    """
+    """How often one of some agents' greatest scores (episode, step, agent) of the attack period is first, of those who
+    live then (the same shape); and chance."""
     step = np.arange(scores.shape[1])
     after = (step >= completion[:, None]) & (step < completion[:, None] + duration)
-    there = episodes.alive & (episodes.mask & after)[..., None]
+    there = alive & after[..., None]
     greatest = np.where(there, scores, -np.inf).max(1)
     return metrics.attribution(np.where(there.any(1), greatest, np.nan), agents)
 

@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
-    from bench.leaderboard.ranking import RANKED, VISIBILITY, by_stealth, ranking
+    from bench.leaderboard.ranking import RANKED, VISIBILITY, parts, ranking
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
     from bench.reporting.progress import console, remark
@@ -48,7 +48,7 @@ def main(cfg: DictConfig) -> None:
     frame = with_stealth(frame, read_stealth(path))
     for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):
         for figure, phase in figures.items():
-            for which, rows in by_stealth(frame).items():
+            for which, rows in parts(frame).items() if figures is RANKED else [("all teams", frame)]:
                 if not (found := ranking(rows, figure)).empty:
                     console.print(ranked(found, f"{what} {phase}, {which}"))
     if any(errors):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig
 
@@ -27,6 +28,8 @@ from bench.protocol.judge import Judgement, backdoor_detection, judge_team
 from bench.protocol.plan import BACKDOORED, CLEAN, FLOORS, PlannedRow, plan
 from bench.protocol.response import respond
 from bench.protocol.watch import Watched, needs, watch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,8 @@ def measure(cfg: DictConfig, battles: Battles, attack: Attack, detectors: dict[s
         del watched  # before another team's are played: battles are large
     found = None if response is None else cell.responded(response, outcomes[CLEAN], **learned_from)
     return Measured(figures(outcomes[CLEAN], outcomes[BACKDOORED]), poisoned,
-                    [_row(planned, judgement, beside) for planned, judgement in judged],
+                    [cell.row(planned, judgement, beside) for planned, judgement in judged],
                     [judgement.curves for _, judgement in judged], found)
-
-
-def _row(planned: PlannedRow, judgement: Judgement, beside: Mapping[str, Judgement]) -> Row:
-    """A row, with backdoor detection if it is of a team that was shown the trigger and is not the clean one."""
-    clean = beside[planned.detector] if planned.triggered and planned.team != CLEAN else None
-    return Row(planned.team, planned.triggered, planned.detector, planned.kind, **judgement.figures,
-               backdoor=None if clean is None else backdoor_detection(clean, judgement))
 
 
 @dataclass(frozen=True)
@@ -135,13 +131,26 @@ class _Measuring:
         found = {row.detector: judgement for row, judgement in judged}
         return {name: found.get(name) or self._judged(CLEAN, name, False, watched)[True] for name in self.detectors}
 
+    def row(self, planned: PlannedRow, judgement: Judgement, beside: Mapping[str, Judgement]) -> Row:
+        """A row, with backdoor detection if it is of a team that was shown the trigger and is not the clean one."""
+        found = None
+        if planned.triggered and planned.team != CLEAN:
+            teams = self._what_is_watched(CLEAN), self._what_is_watched(planned.team)
+            found = self._once(planned.detector, ("against", *teams), partial(
+                backdoor_detection, beside[planned.detector], judgement))
+        return Row(planned.team, planned.triggered, planned.detector, planned.kind, **judgement.figures, backdoor=found)
+
+    def _once(self, detector: str, terms: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What ``make`` gives. Of the floors it is the same for a team whatever the cell's detector, and remembered;
+        all else is made in one cell alone."""
+        terms = detector, self.attack.duration, self.cfg.after_steps, *terms
+        return self.memory.once(terms, make) if detector in FLOORS else make()
+
     def _judged(self, team: str, detector: str, control: bool, watched: Watched) -> dict[bool, Judgement]:
         judge = partial(judge_team, self.detectors[detector], watched, self.teams[team].team, self.attack,
                         team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds,
                         None if team == BACKDOORED else self._kept(team, detector))
-        # The floors of a team are the same whatever the detector; all else is judged in one cell alone.
-        terms = self._what_is_watched(team), detector, control, self.attack.duration, self.cfg.after_steps
-        return self.memory.judged(terms, judge) if detector in FLOORS else judge()
+        return self._once(detector, (self._what_is_watched(team), control), judge)
 
     def _kept(self, team: str, detector: str) -> KeptScores | None:
         """Where the detector's scores of the team's battles without the trigger are kept, if they may be: those of a

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
-from bench.protocol.judge import Judgement
 from bench.protocol.watch import Watched
+
+T = TypeVar("T")
 
 
 class Memory:
@@ -15,7 +17,7 @@ class Memory:
     def __init__(self, teams: int = 3) -> None:
         self.teams = teams
         self._kept: dict[Hashable, tuple[frozenset[str], Watched]] = {}
-        self._judged: dict[Hashable, dict[bool, Judgement]] = {}
+        self._made: dict[Hashable, Any] = {}
 
     def watched(self, key: Hashable, record: frozenset[str], play: Callable[[frozenset[str]], Watched]) -> Watched:
         """What ``play`` with the columns ``record``, and any that were needed before, gives for this key."""
@@ -28,8 +30,8 @@ class Memory:
         self._kept[key] = known, found
         return found
 
-    def judged(self, key: Hashable, make: Callable[[], dict[bool, Judgement]]) -> dict[bool, Judgement]:
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` gave when it was first called for this key."""
-        if key not in self._judged:
-            self._judged[key] = make()
-        return self._judged[key]
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]

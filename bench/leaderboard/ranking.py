@@ -15,7 +15,7 @@ BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no b
 TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
-WITHOUT = "without conspicuous teams"
+WITHOUT, HELD_OUT = "without conspicuous teams", "held-out teams"
 RANKED = {"backdoor_before": "before onset", "backdoor_first": f"in the first {FIRST_STEPS} steps"}  # by these
 VISIBILITY = {"before_auroc": "before onset", "after_auroc": f"in the first {FIRST_STEPS} steps"}  # shown beside them
 
@@ -62,11 +62,12 @@ def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     return rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
 
 
-def by_stealth(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Which teams a ranking is of -> their rows: all, and where some give themselves away
-    (:func:`bench.leaderboard.stealth.with_stealth`), those without them. What was not measured is not taken away."""
-    stealthy = frame[~frame["conspicuous"]]
-    return {"all teams": frame} | ({} if len(stealthy) == len(frame) else {WITHOUT: stealthy})
+def parts(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Which teams a ranking is of -> their rows: all; those that no detector was to be developed on; and those that do
+    not give themselves away (:func:`bench.leaderboard.stealth.with_stealth`; what was not measured does not). The last
+    two only where they are some of all."""
+    some = {HELD_OUT: frame[frame["split"] != "dev"], WITHOUT: frame[~frame["conspicuous"]]}
+    return {"all teams": frame} | {name: rows for name, rows in some.items() if 0 < len(rows) < len(frame)}
 
 
 def controls(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -123,7 +123,7 @@ def judge_team(host: Host, watched: Watched, team: Team, attack: Attack, attacke
     terms = attack.trigger.length, attack.duration
     poisoned = attack.victims if attacked and len(attack.victims) < team.spec.n_agents else ()
     judged = {True: replace(judge(found, when, *terms, poisoned, after_steps, seeds["pairing"]),
-                            stream=stream_alarms(*greatest(found)))}
+                            stream=stream_alarms(*greatest(found)) if attacked else None)}
     if control:
         untouched = without_trigger(found)
         judged[False] = judge(untouched, when[: len(untouched.triggered)], *terms, after_steps=after_steps,

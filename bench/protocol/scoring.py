@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -58,9 +57,10 @@ class _Check:
         self._some, self._whole = some, rng.random(len(some)) >= CUT
         end = rng.integers(1, np.maximum(episodes.length, 2))
         kept = self._whole[:, None] | (np.arange(episodes.mask.shape[1]) < end[:, None])
-        self._episodes = replace(episodes, **{
-            name: column * kept.reshape(*kept.shape, *[1] * (column.ndim - 2)).astype(column.dtype)
-            for name, column in vars(episodes).items() if isinstance(column, np.ndarray)})
+        for column in vars(episodes).values():
+            if isinstance(column, np.ndarray):
+                column[~kept] = 0
+        self._episodes = episodes
         self._kept = kept & episodes.mask
         self._scores: np.ndarray = np.zeros(0)
 

@@ -14,9 +14,9 @@ from bench.leaderboard.ranking import (
     TEAM,
     WITHOUT,
     bounds,
-    by_stealth,
     comparable,
     current,
+    parts,
     place,
     ranking,
     shown_figures,
@@ -72,7 +72,7 @@ def stealthy(frame: pd.DataFrame) -> str:
     """:func:`places` without the teams that give themselves away, or a sentence where none is known to."""
     if frame["distinguishability"].isna().all():
         return "No team's stealth has been measured yet: `python -m bench stealth zoo` does."
-    teams = by_stealth(frame)
+    teams = parts(frame)
     return places(teams[WITHOUT]) if WITHOUT in teams else "No team is conspicuous."
 
 

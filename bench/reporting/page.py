@@ -23,9 +23,9 @@ from bench.leaderboard.ranking import (
     TEAM,
     attacked,
     bounds,
-    by_stealth,
     controls,
     current,
+    parts,
     place,
     ranking,
     shown_figures,
@@ -73,7 +73,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
         rankings={which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
                                   strict=True))
-                  for which, mine in by_stealth(rows).items()},
+                  for which, mine in parts(rows).items()},
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 

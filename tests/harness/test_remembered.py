@@ -24,6 +24,6 @@ def test_cells_of_one_process_share_the_battles_of_their_teams():
 def test_what_is_judged_once_is_remembered():
     memory, judged = Memory(), []
     for _ in range(2):
-        assert memory.judged("floor", lambda: judged.append("floor") or "judgement") == "judgement"
-    memory.judged("another", lambda: judged.append("another"))
+        assert memory.once("floor", lambda: judged.append("floor") or "judgement") == "judgement"
+    memory.once("another", lambda: judged.append("another"))
     assert judged == ["floor", "another"]

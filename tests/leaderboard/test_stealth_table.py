@@ -11,7 +11,7 @@ from reporting_examples import result, stealth, stealth_line
 from bench.contracts import Distinguished, Estimate
 from bench.errors import BenchError
 from bench.leaderboard.columns import STEALTH
-from bench.leaderboard.ranking import WITHOUT, by_stealth, ranking
+from bench.leaderboard.ranking import HELD_OUT, WITHOUT, parts, ranking
 from bench.leaderboard.rows import result_rows
 from bench.leaderboard.schema import validated
 from bench.leaderboard.stealth import add_row, known, marked, read_stealth, stealth_file, with_stealth
@@ -100,13 +100,16 @@ STEALTHY = pd.concat([stealth_line("a" * 64, stealth(0.99)), stealth_line("b" * 
 
 @pytest.mark.slow
 def test_rankings_with_and_without_conspicuous_teams():
-    found = by_stealth(with_stealth(board(), STEALTHY))
+    found = parts(with_stealth(board(), STEALTHY))
     assert list(found) == ["all teams", WITHOUT]
     orders = [ranking(rows, "after_auroc")["detector"].tolist() for rows in found.values()]
     assert orders == [["one", "two"], ["two", "one"]]
-    assert list(by_stealth(with_stealth(board(), None))) == ["all teams"], "what was not measured is not taken away"
-    loud = by_stealth(with_stealth(board().query("attack == 'loud'"), STEALTHY))
-    assert ranking(loud[WITHOUT], "after_auroc").empty
+    assert list(parts(with_stealth(board(), None))) == ["all teams"], "what was not measured is not taken away"
+    loud = parts(with_stealth(board().query("attack == 'loud'"), STEALTHY))
+    assert list(loud) == ["all teams"], "nothing would be left"
+    apart = parts(board().assign(conspicuous=False, split=["dev", "test"] * (len(board()) // 2)))
+    assert list(apart) == ["all teams", HELD_OUT]
+    assert set(apart[HELD_OUT]["split"]) == {"test"}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 from bench import siblings
 
 __version__ = "0.10.0"
-BENCHMARK = "0.10.0"  # the release since which every figure means the same: the protocol, the battles, the shipped teams
+BENCHMARK = "0.10.0"  # the release since which every figure means the same: protocol, battles, shipped teams
 
 if not (Path(__file__).parent / "conf").is_dir():  # a checkout: they are packages of this one, see bench.siblings
     __path__.append(str(Path(__file__).parents[1]))

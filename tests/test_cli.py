@@ -173,7 +173,7 @@ def test_a_failure_leaves_a_result_unless_it_is_of_other_teams(made, capsys, mon
     if others:
         write_result(file.with_suffix(""), replace(written, checkpoints=written.checkpoints | {"clean": "0" * 64}))
 
-    def fail(*_):
+    def fail(*_, **__):
         raise BenchError("out of order")
 
     monkeypatch.setattr("bench.harness.cell.measure", fail)
@@ -405,8 +405,10 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "~attack"], "attack"),
     (["run", "format=csv"], "format is of the command export; run has no such value"),
     (["train", "repair=prune"], "repair is of the command check and repair; train has no such value"),
-    (["sweep", "seed=0"], "no sweep is configured; allowed: sweep=bounds, departures, frontier, shipped, table1, zoo"),
-    (["sweep", "sweep=table2"], "unknown sweep 'table2'; allowed: bounds, departures, frontier, shipped, table1, zoo"),
+    (["sweep", "seed=0"],
+     "no sweep is configured; allowed: sweep=bounds, departures, dev, frontier, shipped, table1, zoo"),
+    (["sweep", "sweep=table2"],
+     "unknown sweep 'table2'; allowed: bounds, departures, dev, frontier, shipped, table1, zoo"),
     (["sweep", "+sweep.name=x"], "sweep: grids"),
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),

@@ -11,15 +11,18 @@ def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
     figures = {"win_clean_team": 0.9, "win_backdoored": 0.8, "win_triggered": 0.1, "asr": asr, "cpvr": 0.02,
                "accidental": 0.004}
     line = {"status": "ok", "benchmark_version": "1", "env": "smax/8m/random", "env_version": "v", "attack": attack,
-            "algo": algo, "seed": seed, "trigger_kind": "behaviour", "agents_poisoned": 1, "poison_rate": 0.5,
+            "algo": algo, "seed": seed, "trigger_kind": "behaviour", "trigger_length": 4, "split": "dev",
+            "agents_poisoned": 1, "poison_rate": 0.5,
             "poisoned_steps": 0.25, "row_detector": detector, "kind": kind, "team": "backdoored", "triggered": True,
             "defender": "suspect", "n_triggered": 1000, "date": "2026", "before_auroc": 0.5, "after_auroc": 0.75,
             "distinguishability": float("nan"), "conspicuous": False, "no_backdoor": False}
     for name, value in figures.items():
         line |= {name: value, f"{name}_low": value - 0.01, f"{name}_high": value + 0.01}
     line |= more
-    return line | {f"{phase}_auroc_{end}": line[f"{phase}_auroc"]
-                   for phase in ("before", "after") for end in ("low", "high")}
+    for phase, ranked in (("before", "backdoor_before"), ("after", "backdoor_first")):
+        line[ranked] = line[f"{phase}_auroc"]
+        line |= {f"{name}_{end}": line[ranked] for name in (f"{phase}_auroc", ranked) for end in ("low", "high")}
+    return line
 
 
 FRAME = pd.DataFrame([
@@ -72,7 +75,7 @@ def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_
                          + [row("x", "vdn", 0.9, "random", "floor", before_auroc=0.45, after_auroc=0.5)])
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in places(frame).splitlines()]
     assert lines[0] == ["place", "before onset", "AUROC", "behind the first",
-                        "place", "after onset", "AUROC", "behind the first"]
+                        "place", "in the first 5 steps", "AUROC", "behind the first"]
     assert [line[1] for line in lines[2:]] == ["a", "b", "c", "d", "e", "isoforest", "random"]
     assert [line[5] for line in lines[2:]] == ["isoforest", "f", "e", "d", "c", "random", ""]
     assert lines[2] == ["1", "a", "0.90 (0.90 to 0.90)", "", "1", "isoforest", "0.75 (0.75 to 0.75)", ""]

@@ -10,6 +10,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from detectors.dexter import distinct
 from detectors.forest import QuickForest
 from detectors.neighbours import KNN, LOF
+from detectors.outlier import ours
 
 
 @pytest.fixture
@@ -48,3 +49,11 @@ def test_distinct_windows():
     assert len(first) == len(np.unique(series, axis=1).T)
     assert (first[number] <= np.arange(500)).all(), "the first of each"
     assert [len(part) for part in distinct(series[:, :0])] == [0, 0]
+
+
+@pytest.mark.parametrize(("theirs", "stands_for_it"), [
+    (PyodKNN(n_neighbors=7), KNN(7)), (PyodKNN(metric="manhattan"), None), (PyodKNN(method="mean"), None),
+    (LocalOutlierFactor(n_neighbors=9, novelty=True), LOF(9)), (LocalOutlierFactor(), None),
+    (LocalOutlierFactor(novelty=True, p=1), None), (IsolationForest(), None)], ids=str)
+def test_ours_stand_for_theirs_only_where_they_are_the_same(theirs, stands_for_it):
+    assert repr(ours(theirs)) == repr(stands_for_it)

@@ -29,8 +29,8 @@ zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; g
 stealth: $(SETUP)  ## leaderboard/stealth.csv: what each shipped team gives away without the trigger (hours); goes on where it was
 	$(BIN)/python -m bench stealth zoo out=results/stealth leaderboard=leaderboard/leaderboard.csv
 
-leaderboard: $(SETUP)  ## make leaderboard/leaderboard.csv, its page and the README's tables anew from the shipped checkpoints
-	rm -f leaderboard/leaderboard.csv
+leaderboard: $(SETUP)  ## what leaderboard/leaderboard.csv lacks of the shipped checkpoints (FRESH=1: all), its page and the README's tables
+	$(if $(FRESH),rm -f leaderboard/leaderboard.csv)
 	$(BIN)/python -m bench leaderboard
 	$(BIN)/python -m bench.leaderboard.schema
 	$(BIN)/python -m bench.reporting.markdown

@@ -49,9 +49,11 @@ class ConsensusDistance(BaseEstimator):
     def score(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent), about 1 where normal; 0 for the dead, and who has the consensus network."""
         check_is_fitted(self)
-        return np.linalg.norm(self._difference(episodes) - self.mean_, axis=-1) / self.size_ * living(episodes)
+        scores = np.zeros(episodes.alive.shape)
+        for where, some in chunks(episodes):
+            scores[where] = np.linalg.norm(self._difference(some) - self.mean_, axis=-1) / self.size_
+        return scores * living(episodes)
 
     def _difference(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent, unit)"""
-        return np.concatenate([remembered(self.policy_, some) - remembered(self.consensus_, some)
-                               for _, some in chunks(episodes)])
+        return remembered(self.policy_, episodes) - remembered(self.consensus_, episodes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.validation import check_is_fitted
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from bench.contracts import Episodes
 
 from .cusum import cusum
+from .forest import QuickForest
 from .recorded import by_agent, by_step, chunks, living, living_steps
 
 CHUNK = 200  # episodes that are looked at together: a forest takes many windows almost as fast as few
@@ -55,9 +57,9 @@ class Dexter(BaseEstimator):
     def fit(self, episodes: Episodes) -> Dexter:
         self.dimensions_ = np.nonzero(np.ptp(episodes.observation[living(episodes)], axis=0))[0]
         where = living_steps(episodes, MOST_WINDOWS, self.seed)
-        self.forests_ = [IsolationForest(n_estimators=self.n_estimators, max_samples=min(256, len(features)),
-                                         random_state=self.seed).fit(features)
-                         for features in self._features(episodes, where)]
+        self.forests_ = [QuickForest(IsolationForest(
+            n_estimators=self.n_estimators, max_samples=min(256, len(features)), random_state=self.seed).fit(features))
+                         for features in map(series_features, self._series(episodes, where))]
         normal = self._mean_score(episodes, where)
         self.mean_, self.deviation_ = normal.mean(), max(normal.std(), LEAST_DEVIATION)
         return self
@@ -73,25 +75,42 @@ class Dexter(BaseEstimator):
             scores[begin] = by_step(found, some)
         return scores if self.slack is None else cusum(scores, self.slack) * living(episodes)
 
-    def _features(self, episodes: Episodes, where: np.ndarray) -> Iterator[np.ndarray]:
-        """(window, feature) of the windows that end at ``where``, one dimension after the other."""
+    def _series(self, episodes: Episodes, where: np.ndarray) -> Iterator[np.ndarray]:
+        """(step, window) of the windows that end at ``where``, one dimension after the other."""
         sequence, step = where.T[:, None]
         step = np.maximum(step + np.arange(1 - self.window, 1)[:, None], 0)
-        series = by_agent(episodes.observation).transpose(2, 0, 1)[self.dimensions_]
-        for values in series:
-            yield series_features(values[sequence, step].astype(np.float32))
+        place = sequence * episodes.mask.shape[1] + step
+        for values in by_agent(episodes.observation).transpose(2, 0, 1)[self.dimensions_]:
+            yield values.ravel().take(place)
 
     def _mean_score(self, episodes: Episodes, where: np.ndarray) -> np.ndarray:
-        """(window,) in (0, 1), of the windows that end at ``where``."""
-        features = self._features(episodes, where)
-        return -np.mean([forest.score_samples(series)
-                         for forest, series in zip(self.forests_, features, strict=True)], axis=0)
+        """(window,) in (0, 1), of the windows that end at ``where``. Equal windows, of which there are many, are scored
+        once."""
+        total = np.zeros(len(where))
+        for forest, series in zip(self.forests_, self._series(episodes, where), strict=True):
+            first, number = distinct(series)
+            total += forest.anomaly(series_features(series[:, first]))[number]
+        return total / len(self.forests_)
+
+
+def distinct(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of time series (step, window) float16: where each one stands first, (distinct window,), and which of those each
+    is, (window,)."""
+    bits = series.view(np.uint16)
+    weights = np.random.default_rng(0).integers(2**63, size=(len(bits), 1), dtype=np.uint64)
+    number, _ = pd.factorize((bits * weights).sum(0))  # by a hash, which takes a tenth of the time of sorting
+    first = np.empty(number.max(initial=-1) + 1, int)
+    first[number[::-1]] = np.arange(len(number))[::-1]
+    if (bits[:, first[number]] == bits).all():
+        return first, number
+    return np.unique(bits, axis=1, return_index=True, return_inverse=True)[1:]
 
 
 def series_features(series: np.ndarray) -> np.ndarray:
     """(window, feature) of time series (step, window): mean, standard deviation, least, greatest, last less first,
-    mean absolute change, autocovariance at lag 1."""
+    mean absolute change, autocovariance at lag 1; float32."""
+    series = series.astype(np.float32)
     mean = series.mean(0)
     centred, change = series - mean, np.abs(np.diff(series, axis=0))
-    return np.stack([mean, series.std(0), series.min(0), series.max(0), series[-1] - series[0], change.mean(0),
-                     (centred[1:] * centred[:-1]).mean(0)], axis=-1)
+    return np.stack([mean, np.sqrt((centred**2).mean(0)), series.min(0), series.max(0),
+                     series[-1] - series[0], change.mean(0), (centred[1:] * centred[:-1]).mean(0)], axis=-1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.contracts import Episodes
 
-from .recorded import by_agent, by_step, chunks, living, living_steps, windows
+from .recorded import by_agent, by_step, chunks, living, living_steps, rows, windows
 from .recurrent import delayed, observation_scaler, scaled, train
 
 LEAST_ERROR = 1e-3  # of a scaled feature, squared: what is always predicted exactly may still be rounded
@@ -112,12 +112,14 @@ class GRUAutoencoder(BaseEstimator):
 
     def fit(self, episodes: Episodes) -> GRUAutoencoder:
         self.scaler_ = observation_scaler(episodes)
-        seen, counts = self._windows(episodes, living_steps(episodes, MOST_WINDOWS, self.seed))
+        seen, counts = windows(scaled(self.scaler_, by_agent(episodes.observation)),
+                               living_steps(episodes, MOST_WINDOWS, self.seed), self.window)
         features = seen.shape[-1]
         self.network_ = train(lambda: _Autoencoder(features, self.hidden, self.code),
                               lambda network, seen: ((network(seen) - seen) ** 2).mean(-1),
                               [seen], counts, epochs=self.epochs, batch=128, rate=self.rate, seed=self.seed)
-        self.error_ = np.maximum(self._errors(seen)[counts].mean(0, dtype=float), LEAST_ERROR)
+        self.error_ = np.maximum(sum(self._errors(seen[some])[counts[some]].sum(0, dtype=float)
+                                     for some in rows(len(seen))) / counts.sum(), LEAST_ERROR)
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -125,19 +127,14 @@ class GRUAutoencoder(BaseEstimator):
         check_is_fitted(self)
         scores = np.zeros(episodes.alive.shape)
         for begin, some in chunks(episodes):
-            found = np.zeros(by_agent(some.alive).shape)
-            where = living_steps(some)
-            seen, counts = self._windows(some, where)
-            errors = (self._errors(seen) / self.error_).mean(-1) * counts
-            found[tuple(where.T)] = errors.sum(1) / counts.sum(1)
+            found, where = np.zeros(by_agent(some.alive).shape), living_steps(some)
+            sequences = scaled(self.scaler_, by_agent(some.observation))
+            for part in rows(len(where)):
+                seen, counts = windows(sequences, where[part], self.window)
+                errors = (self._errors(seen) @ (1 / self.error_ / len(self.error_)).astype(np.float32)) * counts
+                found[tuple(where[part].T)] = errors.sum(1) / counts.sum(1)
             scores[begin] = by_step(found, some)
         return scores
-
-    def _windows(self, episodes: Episodes, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scaled observations (window, step, feature) up to each (sequence, step) of ``where``, and which of their
-        steps (window, step) are of the battle; the others are zero."""
-        seen, counts = windows(episodes, where, self.window)
-        return scaled(self.scaler_, seen) * counts[..., None].astype(np.float32), counts
 
     def _errors(self, seen: np.ndarray) -> np.ndarray:
         """(window, step, feature) squared errors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial.distance import pdist
 from sklearn.base import BaseEstimator
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bench.contracts import Episodes
 
-from .recorded import chunks, living
+from .recorded import chunks, living, rows
 from .recurrent import observation_scaler, scaled
 from .views import Actions
 
@@ -48,7 +49,7 @@ class PolicyGuard(BaseEstimator):
     scaler_ : of observations.
     lengths_ : (2,) median distances of scaled observations, and of contexts.
     points_ : (point, feature) the steps drawn, in these units.
-    root_ : (point, point) lower Cholesky factor of their covariance, noise included.
+    whitening_ : (point, point) inverse of the lower Cholesky factor of their covariance, noise included; float32.
 
     References
     ----------
@@ -72,7 +73,8 @@ class PolicyGuard(BaseEstimator):
         self.lengths_ = np.array([np.median(pdist(part)) or 1.0 for part in (observation, context)])
         self.points_ = self._inputs(observation, context)
         noise = self.noise * np.eye(len(self.points_))
-        self.root_ = cholesky(rbf_kernel(self.points_, gamma=GAMMA) + noise, lower=True)
+        root = cholesky(rbf_kernel(self.points_, gamma=GAMMA) + noise, lower=True)
+        self.whitening_ = solve_triangular(root, np.eye(len(root)), lower=True).astype(np.float32)
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
@@ -80,13 +82,19 @@ class PolicyGuard(BaseEstimator):
         check_is_fitted(self)
         scores = np.zeros(episodes.alive.shape)
         for where, some in chunks(episodes):
-            lives = living(some)
+            lives, variance = living(some), np.zeros(some.alive.shape)
             if lives.any():
                 inputs = self._inputs(scaled(self.scaler_, some.observation[lives]), Actions()(some)[lives])
-                told = solve_triangular(self.root_, rbf_kernel(self.points_, inputs, gamma=GAMMA), lower=True)
-                scores[where][lives] = 1 - (told ** 2).sum(0)
+                variance[lives] = np.concatenate([self._variance(inputs[part]) for part in rows(len(inputs))])
+            scores[where] = variance
         return scores
 
+    def _variance(self, inputs: np.ndarray) -> np.ndarray:
+        """(sample,) the posterior variance at samples (sample, feature)."""
+        covariance = torch.cdist(torch.from_numpy(self.points_), torch.from_numpy(inputs)).square_().mul_(-GAMMA).exp_()
+        return 1 - (torch.from_numpy(self.whitening_) @ covariance).square_().sum(0).numpy()
+
     def _inputs(self, observation: np.ndarray, context: np.ndarray) -> np.ndarray:
-        """(sample, feature) both parts side by side, float64, each in units of its median distance."""
-        return np.concatenate([observation / self.lengths_[0], context / self.lengths_[1]], -1, dtype=float)
+        """(sample, feature) float32, both parts side by side, each in units of its median distance."""
+        return np.concatenate([observation / self.lengths_[0], context / self.lengths_[1]], -1, dtype=np.float32,
+                              casting="same_kind")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from bench.contracts import COLUMNS, Episodes
+from bench.contracts import COLUMNS, Episodes, columns_of
 from bench.errors import DetectorError
 
-CHUNK = 50  # episodes that are looked at together
+CHUNK = 100  # episodes that are looked at together
+ROWS = 1_000  # of some thousand numbers each, that are looked at together
 LEAST_DEVIATION = 1e-2  # of hidden units, which lie in [-1, 1]; less is rounding
 
 
@@ -27,11 +30,19 @@ def recorded(episodes: Episodes, name: str, user: object) -> np.ndarray:
     return column.astype(np.float32)
 
 
-def chunks(episodes: Episodes, size: int = CHUNK) -> Iterator[tuple[slice, Episodes]]:
-    """Some episodes at a time, since all that is computed of all at once would fill the memory, and where they are."""
-    for first in range(0, len(episodes), size):
-        where = slice(first, first + size)
-        yield where, episodes[where]
+def chunks(episodes: Episodes, size: int = CHUNK) -> Iterator[tuple[tuple[np.ndarray, slice], Episodes]]:
+    """Some episodes at a time, since all that is computed of all at once would fill the memory, and where they and
+    their steps are: episodes of about the same length together, without the steps in which none of them is played."""
+    for rows in np.split(np.argsort(episodes.length, kind="stable"), range(size, len(episodes), size)):
+        steps = slice(int(episodes.length[rows].max(initial=0)))
+        if steps.stop:
+            some: dict[str, Any] = {name: column[rows, steps] for name, column in columns_of(episodes).items()}
+            yield (rows, steps), replace(episodes, hidden_labels=None, **some)
+
+
+def rows(n: int, size: int = ROWS) -> Iterator[slice]:
+    """Parts of n rows that stay in the processor's cache while they are worked on."""
+    return (slice(first, first + size) for first in range(0, n, size))
 
 
 def by_agent(column: np.ndarray) -> np.ndarray:
@@ -54,9 +65,10 @@ def living_steps(episodes: Episodes, most: int | None = None, seed: int = 0) -> 
     return np.random.default_rng(seed).choice(where, most, replace=False)
 
 
-def windows(episodes: Episodes, where: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The observations (sample, length, feature) float16 of the last ``length`` steps up to each of ``where``, oldest
-    first, and which of them are of the battle (sample, length); in place of the others stands its first step."""
-    sequence, last = where.T
-    step = last[:, None] + np.arange(1 - length, 1)
-    return by_agent(episodes.observation)[sequence[:, None], np.maximum(step, 0)], step >= 0
+def windows(sequences: np.ndarray, where: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of (sequence, step, feature), those (sample, length, feature) of the last ``length`` steps up to each of
+    ``where``, (sample, 2) as :func:`living_steps`, oldest first; and which of them are of the battle (sample, length).
+    In place of the others is zero."""
+    step = where[:, 1:] + np.arange(1 - length, 1)
+    there = step >= 0
+    return sequences[where[:, :1], np.maximum(step, 0)] * there[..., None].astype(sequences.dtype), there

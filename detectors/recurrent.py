@@ -26,7 +26,8 @@ def observation_scaler(episodes: Episodes) -> StandardScaler:
 
 def scaled(scaler: StandardScaler, observation: np.ndarray) -> np.ndarray:
     """Scaled observations (..., feature) float32."""
-    return ((observation - scaler.mean_) / scaler.scale_).astype(np.float32)
+    mean, scale = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
+    return (observation.astype(np.float32) - mean) / scale
 
 
 def delayed(sequences: np.ndarray) -> np.ndarray:

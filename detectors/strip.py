@@ -11,10 +11,11 @@ from bench.contracts import Episodes, Policy
 from bench.errors import DetectorError
 
 from .asked import last_actions, remembered
-from .recorded import chunks, living
+from .recorded import chunks, living, rows
 
 LEAST_DEVIATION = 1e-2  # of an entropy in [0, 1]
 LEAST_SCALE = 1e-6  # of preferences
+ASKED = 200  # steps that a policy is asked about together
 LEAST_STEPS = 30  # in which an action was taken, for it to have a normal entropy of its own
 
 
@@ -117,14 +118,24 @@ class Strip(BaseEstimator):
         for where, some in chunks(episodes):
             observation, last_action, hidden, choices = self._inputs(some)
             mean = np.zeros(choices.shape)
-            for other in self.others_:
-                mixed = (1 - self.weight) * observation + self.weight * other
-                preference = self.policy_(mixed, last_action, hidden)[0] / (self.temperature * self.scale_[:, None])
-                mean += softmax(np.where(choices, preference, -np.inf), -1) / len(self.others_)
+            for part in rows(len(choices), ASKED):
+                mean[part] = self._mixed(observation[part], last_action[part], hidden[part], choices[part])
             count = choices.sum(-1)
             share = entr(mean).sum(-1) / np.log(np.maximum(count, 2))
-            entropy[where][living(some).any(-1)] = np.where(count > 1, share, 1)
+            here = np.ones(some.alive.shape)
+            here[living(some).any(-1)] = np.where(count > 1, share, 1)
+            entropy[where] = here
         return entropy
+
+    def _mixed(self, observation: np.ndarray, last_action: np.ndarray, hidden: np.ndarray,
+               choices: np.ndarray) -> np.ndarray:
+        """(n, agent, action) the mean over the mixtures of what :meth:`_inputs` gives, as probabilities."""
+        mean = np.zeros(choices.shape)
+        for other in self.others_:
+            mixed = (1 - self.weight) * observation + self.weight * other
+            preference = self.policy_(mixed, last_action, hidden)[0] / (self.temperature * self.scale_[:, None])
+            mean += softmax(np.where(choices, preference, -np.inf), -1)
+        return mean / len(self.others_)
 
     def _inputs(self, episodes: Episodes) -> tuple[np.ndarray, ...]:
         """What the policy is asked with, (n, agent, ...) of the n steps in which somebody lives: the observation, the

@@ -61,7 +61,8 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     from bench.harness.composed import made
     from bench.harness.configuration import check
     from bench.harness.grid import grid, read
-    from bench.harness.sweep import chosen, missing, run_sweep
+    from bench.harness.sweep import chosen, expected, missing, run_sweep
+    from bench.leaderboard import shipped
     from bench.leaderboard.rows import read_leaderboard
     from bench.reporting.progress import bar, remark
 
@@ -76,6 +77,8 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
         raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")
     overrides.append("isolation=process")
     lacking = missing(sweep, overrides, read_leaderboard(path)) if path.exists() else sweep
-    remark(f"{len(grid(lacking))} of {len(grid(sweep))} cells are missing in {path}")
+    known = read_leaderboard(shipped.to_read(path if path.exists() else shipped.HERE))
+    cells = grid(lacking)
+    remark(f"{len(cells)} of {len(grid(sweep))} cells are missing in {path}; {expected(cells, known)}")
     with bar("leaderboard") as progress:
-        return [cell.error for cell in run_sweep(lacking, overrides, progress)] if lacking.grids else []
+        return [cell.error for cell in run_sweep(lacking, overrides, [], progress)] if lacking.grids else []

@@ -35,5 +35,5 @@ def main(cfg: DictConfig) -> None:
             record_failure(cfg, error)
         raise
     show(result, console)
-    if (path := shipped.leaderboard()) is not None:
+    if not sweep and (path := shipped.leaderboard()) is not None:
         console.print(standing(read_leaderboard(path), result), style="bold", soft_wrap=True, highlight=False)

@@ -21,12 +21,10 @@ def main(cfg: DictConfig) -> None:
     Words of the command line other than ``sweep=`` go to every cell. A cell that is finished is only read, so that
     the same command goes on after a kill. Raises BenchError in the end if any cell failed.
     """
-    from hydra.core.hydra_config import HydraConfig
-
     from bench.artifacts.files import write_atomic
     from bench.harness.configuration import check, check_places
     from bench.harness.grid import read
-    from bench.harness.sweep import run_sweep
+    from bench.harness.sweep import given, run_sweep
     from bench.reporting.markdown import grid
     from bench.reporting.progress import bar, console
     from bench.reporting.sweep import frame, readable
@@ -37,12 +35,8 @@ def main(cfg: DictConfig) -> None:
     check(cfg)
     check_places(cfg)
     sweep = read(cfg.sweep)
-    given = HydraConfig.get().overrides
-    overrides = [override for override in given.task if not override.lstrip("+").startswith("sweep")]
-    overrides += [override for override in given.hydra if override.startswith("hydra.searchpath")]
-    folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.provider == "command-line"]
     with bar(f"sweep {sweep.name}") as progress:
-        cells = run_sweep(sweep, overrides, progress, [part for path in folders for part in ("--config-dir", path)])
+        cells = run_sweep(sweep, *given(), progress)
     found = frame(cells, sweep.paper)
     shown = readable(found)
     base = Path(cfg.out) / "sweeps" / sweep.name

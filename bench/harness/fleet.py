@@ -15,6 +15,11 @@ from bench.children import child
 POLL = 0.5  # seconds between two looks whether to go on
 
 
+def cores_here() -> list[int]:
+    """The cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def run_all(jobs: Sequence[list[str]], done: Callable[[int, str | None], None]) -> None:
     """Run ``python -m bench WORDS`` for each job, every process pinned to a core of its own.
 
@@ -23,7 +28,7 @@ def run_all(jobs: Sequence[list[str]], done: Callable[[int, str | None], None]) 
     ends.
     """
     cores: queue.Queue[int] = queue.Queue()
-    for core in sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1):
+    for core in cores_here():
         cores.put(core)
     running: dict[int, subprocess.Popen[str]] = {}
 

@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,13 +21,22 @@ from bench.artifacts.files import config_hash
 from bench.contracts import Cell, Progress, Result
 from bench.errors import BenchError, unknown
 from bench.harness.cell import finished
-from bench.harness.composed import composed
+from bench.harness.composed import composed, part
 from bench.harness.configuration import describe
-from bench.harness.fleet import run_all
+from bench.harness.fleet import cores_here, run_all
 from bench.harness.grid import Sweep, grid
 
 
-def run_sweep(sweep: Sweep, overrides: Sequence[str], progress: Progress, flags: Sequence[str] = ()) -> list[Cell]:
+def given() -> tuple[list[str], list[str]]:
+    """What the command line says of every cell: the overrides but for those of the sweep, and further flags."""
+    hydra = HydraConfig.get()
+    overrides = [override for override in hydra.overrides.task if part(override) not in ("sweep", "command")]
+    overrides += [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath")]
+    folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    return overrides, [word for path in folders for word in ("--config-dir", path)]
+
+
+def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], progress: Progress) -> list[Cell]:
     """Run every cell of the sweep, one process a core, and gather their results.
 
     Cells that differ in the detector alone share a process, and the battles that it plays. ``overrides`` are further
@@ -92,6 +103,16 @@ def missing(sweep: Sweep, overrides: Sequence[str], frame: pd.DataFrame) -> Swee
     cells = grid(sweep)
     hashes = _hashes(cells, [*sweep.overrides, *overrides])
     return _of(sweep, [cell for cell, known in zip(cells, hashes, strict=True) if known not in there])
+
+
+def expected(cells: Sequence[dict[str, Any]], frame: pd.DataFrame) -> str:
+    """How long the cells will take, by what a leaderboard says that cells of the same detector have taken, in words."""
+    took = frame[frame["status"] == "ok"].drop_duplicates("config_hash").groupby("detector")["runtime_s"].mean()
+    seconds = sum(float(took.get(cell.get("detector"), took.mean())) for cell in cells)
+    if not cells or not np.isfinite(seconds):
+        return "no telling how long that takes" if cells else "there is nothing to do"
+    cores = len(cores_here())
+    return f"about {seconds / cores / 3600:.1f} hours on {cores} cores, if each takes as long as its like has"
 
 
 def hash_of(overrides: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from bench.marl.team import Team
 from bench.metrics import conformal
 from bench.metrics import detection as metrics
 from bench.metrics.attack import rate
-from bench.protocol.host import Host
+from bench.protocol.host import Host, shown
 from bench.protocol.scoring import score_all
 from bench.protocol.seeds import PUBLIC
 from bench.protocol.watch import Watched
@@ -55,7 +55,7 @@ def scored(host: Host, watched: Watched, team: Team, shuffle_seed: int = PUBLIC[
     ------
     DetectorError : the detector fails, its scores have the wrong shape, are not finite or know the future.
     """
-    parts = [watched.normal, watched.calibration, watched.triggered]
+    parts = [shown(part, host.needs) for part in (watched.normal, watched.calibration, watched.triggered)]
     with host.fit(watched.fit, team) as fitted:
         normal, calibration, triggered = score_all(fitted, parts, shuffle_seed)
     return Scored(watched, calibration, normal, triggered)
@@ -149,7 +149,8 @@ def judge(found: Scored, completion: np.ndarray, trigger_length: int, duration: 
         trigger_length=trigger_length, duration=duration)
     named: tuple[Estimate, float | None] = Estimate(None), None
     if poisoned and found.triggered.ndim == 3:
-        named = _attribution(found.triggered[shown], watched.triggered[shown], when, duration, poisoned)
+        there = watched.triggered.alive[shown] & watched.triggered.mask[shown, :, None]
+        named = _attribution(found.triggered[shown], there, when, duration, poisoned)
     return Judgement(phases, delay, *named, curves, strange(found, completion, trigger_length, duration))
 
 
@@ -204,13 +205,13 @@ def thresholds(scores: np.ndarray, mask: np.ndarray) -> list[float]:
     return [metrics.threshold(greatest, share) for share in FALSE_ALARMS]
 
 
-def _attribution(scores: np.ndarray, episodes: Episodes, completion: np.ndarray, duration: int,
+def _attribution(scores: np.ndarray, alive: np.ndarray, completion: np.ndarray, duration: int,
                  agents: Sequence[int]) -> tuple[Estimate, float | None]:
-    """How often one of some agents' greatest scores (episode, step, agent) of the attack period is first; and chance.
-    """
+    """How often one of some agents' greatest scores (episode, step, agent) of the attack period is first, of those who
+    live then (the same shape); and chance."""
     step = np.arange(scores.shape[1])
     after = (step >= completion[:, None]) & (step < completion[:, None] + duration)
-    there = episodes.alive & (episodes.mask & after)[..., None]
+    there = alive & after[..., None]
     greatest = np.where(there, scores, -np.inf).max(1)
     return metrics.attribution(np.where(there.any(1), greatest, np.nan), agents)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -19,8 +18,8 @@ CHECKED, CUT = 16, 0.75  # of those, how many are scored again, and the share of
 def score_all(fitted: Fitted, parts: list[Episodes], shuffle_seed: int = PUBLIC["shuffle"]) -> list[np.ndarray]:
     """The detector's scores of every part, (episode, step) or (episode, step, agent), -inf for the dead.
 
-    The parts are shuffled together and shown some at a time, all padded to the same length, so that neither the order
-    nor the shape of what a detector is given tells it which battles are which. One copy of the detector scores them.
+    The parts are shuffled together and shown some at a time, so that neither the order nor the shape of what a detector
+    is given tells it which battles are which. One copy of the detector scores them.
     Some battles of each time are scored again by fresh copies, most of them cut at random steps, as many at a time as
     the others, before the others or after them: what was scored before a cut must stay.
 
@@ -42,7 +41,7 @@ def score_all(fitted: Fitted, parts: list[Episodes], shuffle_seed: int = PUBLIC[
             scores = scores or [np.full((*_size(parts, k), *found.shape[2:]), -np.inf) for k in range(len(parts))]
             _require_same_kind(fitted.name, found, scores[0])
             for k, here in _by_part(some):
-                scores[k][some[here, 1]] = found[here]
+                scores[k][some[here, 1], : found.shape[1]] = found[here]
     for check in np.array(checks, object)[~early]:
         check.ask(fitted)
     for check in checks:
@@ -58,11 +57,12 @@ class _Check:
         self._some, self._whole = some, rng.random(len(some)) >= CUT
         end = rng.integers(1, np.maximum(episodes.length, 2))
         kept = self._whole[:, None] | (np.arange(episodes.mask.shape[1]) < end[:, None])
-        self._episodes = replace(episodes, **{
-            name: column * kept.reshape(*kept.shape, *[1] * (column.ndim - 2)).astype(column.dtype)
-            for name, column in vars(episodes).items() if isinstance(column, np.ndarray)})
+        for column in vars(episodes).values():
+            if isinstance(column, np.ndarray):
+                column[~kept] = 0
+        self._episodes = episodes
         self._kept = kept & episodes.mask
-        self._scores = np.zeros(0)
+        self._scores: np.ndarray = np.zeros(0)
 
     def ask(self, fitted: Fitted) -> None:
         with fitted.scorer() as score:
@@ -73,7 +73,7 @@ class _Check:
         _require_same_kind(name, self._scores, scores[0])
         whole = np.empty_like(self._scores)
         for k, here in _by_part(self._some):
-            whole[here] = scores[k][self._some[here, 1]]
+            whole[here] = scores[k][self._some[here, 1], : whole.shape[1]]
         kept = np.broadcast_to(self._kept.reshape(*self._kept.shape, *[1] * (whole.ndim - 2)), whole.shape)
         changed = differing(whole, self._scores, kept)
         if changed[self._whole].any():
@@ -108,14 +108,14 @@ def _by_part(some: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _together(parts: list[Episodes], some: np.ndarray) -> Episodes:
-    """Battles, named by (part, number), as one record without labels, padded to the longest of all parts."""
+    """Battles, named by (part, number), as one record without labels, padded to the longest of them."""
     columns = {}
-    steps = _size(parts, 0)[1]
+    steps = max((int(parts[k].length[some[here, 1]].max()) for k, here in _by_part(some)), default=0)
     for name, column in vars(parts[0]).items():
         if not isinstance(column, np.ndarray):
             continue
         columns[name] = np.zeros((len(some), steps, *column.shape[2:]), column.dtype)
         for k, here in _by_part(some):
             own = getattr(parts[k], name)
-            columns[name][here, : own.shape[1]] = own[some[here, 1]]
+            columns[name][here, : own.shape[1]] = own[some[here, 1], :steps]
     return Episodes(**columns, spec=parts[0].spec)  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def test_it_is_the_variance_that_scikit_learn_has(make_episodes):
 def test_one_step_known(make_episodes):
     """What one point tells: 1 - k^2 / (1 + noise), at the point and one median distance away."""
     detector = PolicyGuard(noise=0.1).fit(make_episodes([5] * 4).public())
-    detector.points_, detector.root_ = detector.points_[:1], np.array([[np.sqrt(1.1)]])
+    detector.points_, detector.whitening_ = detector.points_[:1], np.array([[1 / np.sqrt(1.1)]], np.float32)
     test = make_episodes([2])
     here = Actions()(test)[0, :, 0]
     test.observation[0, :, 0] = detector.scaler_.mean_

@@ -8,7 +8,7 @@ import pytest
 from bench.errors import DetectorError
 from detectors import ActivationClusters, NeuronBands, SpectralSignature, TDError
 from detectors.cusum import cusum
-from detectors.recorded import by_agent, by_step, living, living_steps, windows
+from detectors.recorded import by_agent, by_step, chunks, living, living_steps, windows
 
 
 def test_sequences_are_agents_battles_and_back(make_episodes):
@@ -31,11 +31,26 @@ def test_living_steps(make_episodes):
     assert np.array_equal(some, living_steps(episodes, 4, seed=1))
 
 
+def test_chunks_are_of_like_length_and_without_padding(make_episodes):
+    episodes = make_episodes([5, 2, 9, 2])
+    found = np.zeros(episodes.alive.shape)
+    sizes = []
+    for where, some in chunks(episodes, 2):
+        assert some.observation.shape[1] == some.length.max()
+        found[where] = some.observation[..., 0]
+        sizes.append(some.length.tolist())
+    assert sizes == [[2, 2], [5, 9]]
+    assert np.array_equal(found[episodes.mask], episodes.observation[..., 0][episodes.mask])
+    assert not list(chunks(replace(episodes, mask=np.zeros_like(episodes.mask))))
+    assert not list(chunks(episodes[:0]))
+
+
 def test_windows_look_back_to_the_first_step(make_episodes):
     episodes = make_episodes([5, 5])
-    seen, counts = windows(episodes, np.array([[0, 4], [3, 1]]), 3)
+    seen, counts = windows(by_agent(episodes.observation), np.array([[0, 4], [3, 1]]), 3)
     assert np.array_equal(seen[0], episodes.observation[0, 2:5, 0])
-    assert np.array_equal(seen[1], episodes.observation[1, [0, 0, 1], 1])
+    assert not seen[1, 0].any()
+    assert np.array_equal(seen[1, 1:], episodes.observation[1, :2, 1])
     assert counts.tolist() == [[True] * 3, [False, True, True]]
 
 

@@ -85,19 +85,19 @@ def test_what_the_policy_is_asked_with(make_episodes):
         asked.append((observation, last_action, hidden))
         return reads(observation, last_action, hidden)
 
-    episodes = make_episodes([4, 2])
+    episodes = make_episodes([2, 4])
     Strip(perturbations=1, weight=0.25).fit(episodes.public(), policy=listener)
     plain, mixed = (each for each in asked if len(each[0]) == 6)  # of the steps that were played
-    assert np.array_equal(plain[0][:4], episodes.observation[0].astype(np.float32))
+    assert np.array_equal(plain[0][2:], episodes.observation[1].astype(np.float32))
     other = (mixed[0] - 0.75 * plain[0]) / 0.25
     assert other == pytest.approx(np.broadcast_to(other[:1], other.shape), abs=1e-5)
     seen = np.cumsum(episodes.observation[..., :1].astype(float), 1)
     for _, last_action, hidden in (plain, mixed):
-        assert (last_action[[0, 4]] == -1).all()
-        assert np.array_equal(last_action[1:4], episodes.action[0, :3])
-        assert not hidden[[0, 4]].any()
-        assert hidden[1:4] == pytest.approx(seen[0, :3]), "unperturbed"
-        assert hidden[5] == pytest.approx(seen[1, 0])
+        assert (last_action[[0, 2]] == -1).all()
+        assert np.array_equal(last_action[3:], episodes.action[1, :3])
+        assert not hidden[[0, 2]].any()
+        assert hidden[3:] == pytest.approx(seen[1, :3]), "unperturbed"
+        assert hidden[1] == pytest.approx(seen[0, 0])
     first = asked[0]
     assert np.array_equal(first[0], episodes.observation[:, 0].astype(np.float32))
     assert first[2] is None

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
@@ -165,7 +166,7 @@ def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "composed", lambda words: Words(words, out=tmp_path))
     monkeypatch.setattr(module, "finished", result)
     shares = []
-    cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], lambda share, _: shares.append(share))
+    cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], [], lambda share, _: shares.append(share))
     assert [command[-1] for command in jobs] == ["seed=2", "seed=3", "seed=4", "seed=5"]
     assert [cell.result and cell.result.seed for cell in cells] == [1, 2, 3, 4, None]
     assert cells[0].error is None
@@ -187,9 +188,21 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
     monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
     sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], overrides=["control=null"])
     shares = []
-    cells = run_sweep(sweep, ["out=x"], lambda share, _: shares.append(share))
+    cells = run_sweep(sweep, ["out=x"], [], lambda share, _: shares.append(share))
     assert jobs == [["run", "control=null", "out=x", "-m", "algo=vdn", "detector=a,b"],
                     ["run", "control=null", "out=x", "-m", "algo=qmix", "detector=a,b"],
                     ["run", "control=null", "out=x", "seed=7"]]
     assert [cell.error for cell in cells] == [None, None, "no luck", "no luck", None]
     assert shares == [0.0, 0.4, 0.8, 1.0]
+
+
+def test_what_cells_are_expected_to_take(monkeypatch):
+    """By the mean of the detector's own cells, each once; by the mean detector for one unheard of."""
+    monkeypatch.setattr(module, "cores_here", lambda: [0, 1])
+    known = pd.DataFrame({"status": "ok", "config_hash": ["1", "1", "2", "3"], "detector": ["a", "a", "a", "b"],
+                          "runtime_s": [3600.0, 3600.0, 7200.0, 72000.0]})
+    assert "about 0.8 hours on 2 cores" in module.expected([{"detector": "a"}], known)
+    both = [{"detector": "a"}, {"detector": "new"}]
+    assert "about 6.1 hours" in module.expected(both, known), "(1.5 + the mean of 1.5 and 20) / 2"
+    assert module.expected([], known) == "there is nothing to do"
+    assert "no telling" in module.expected([{"detector": "a"}], known.iloc[:0])

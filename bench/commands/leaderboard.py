@@ -77,8 +77,8 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     overrides = [override for override in made(cfg).overrides
                  if re.split("[.=]", override.lstrip("+"))[0] not in NOT_OF_CELLS]
     if cfg.isolation == "none":
+        raise BenchError("isolation=none is for debugging; detectors that are not shipped have processes of their own")
     overrides.append("keep_scores=true")
-        raise BenchError("isolation=none is for debugging; the leaderboard's detectors have processes of their own")
     there = path if path.exists() else shipped.leaderboard()  # of what is shipped, how long cells take
     known = None if there is None else read_leaderboard(there)
     lacking = sweep if known is None or there != path else missing(sweep, overrides, known)

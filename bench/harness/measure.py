@@ -23,7 +23,7 @@ from bench.harness.scores import KeptScores
 from bench.harness.teams import Checkpoint, Stage
 from bench.marl.play import play
 from bench.protocol.effect import Outcomes, figures, poisoned_steps
-from bench.protocol.host import Host
+from bench.protocol.host import FittedBefore, Host, InProcess
 from bench.protocol.judge import Judgement, backdoor_detection, judge_team
 from bench.protocol.plan import BACKDOORED, CLEAN, FLOORS, PlannedRow, plan
 from bench.protocol.response import respond
@@ -147,9 +147,15 @@ class _Measuring:
         return self.memory.once(terms, make) if detector in FLOORS else make()
 
     def _judged(self, team: str, detector: str, control: bool, watched: Watched) -> dict[bool, Judgement]:
-        judge = partial(judge_team, self.detectors[detector], watched, self.teams[team].team, self.attack,
-                        team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds,
-                        None if team == BACKDOORED else self._kept(team, detector))
+        def judge() -> dict[bool, Judgement]:
+            host, kept = self.detectors[detector], None if team == BACKDOORED else self._kept(team, detector)
+            if kept is not None and isinstance(host, InProcess):  # what it learns from is the same under other triggers
+                host = FittedBefore(host, self.memory.once(kept.path, partial(
+                    host.fit, watched.fit, self.teams[team].team)))
+            return judge_team(host, watched, self.teams[team].team, self.attack,
+                              team == BACKDOORED and self.attack.poisons, control, self.cfg.after_steps, self.seeds,
+                              kept)
+
         return self._once(detector, (self._what_is_watched(team), control), judge)
 
     def _kept(self, team: str, detector: str) -> KeptScores | None:

@@ -94,6 +94,17 @@ class FittedInProcess:
         pass
 
 
+class FittedBefore:
+    """A host whose detector was fitted to these very battles before, in this process."""
+
+    def __init__(self, host: InProcess, fitted: Fitted) -> None:
+        self.name, self.needs, self._fitted = host.name, host.needs, fitted
+
+    def fit(self, episodes: Episodes, team: Team) -> Fitted:  # noqa: ARG002
+        """The fitted detector; scorers are fresh copies of it."""
+        return self._fitted
+
+
 def shown(episodes: Episodes, needs: Collection[str]) -> Episodes:
     """Public episodes with those of the columns on request that a detector has asked for: what was recorded for others
     is not there."""

@@ -3,10 +3,10 @@
 import numpy as np
 
 from bench.harness.scores import KeptScores
-from bench.protocol.host import InProcess
+from bench.protocol.host import FittedBefore, InProcess
 from bench.protocol.judge import scored
 from bench.protocol.watch import Watched
-from detectors import NeuronBands
+from detectors import GRUPredictor, NeuronBands
 
 
 def test_what_is_kept_is_what_was_scored(tmp_path, make_episodes):
@@ -23,6 +23,19 @@ def test_what_is_kept_is_what_was_scored(tmp_path, make_episodes):
     afresh = scored(InProcess(NeuronBands()), Watched(*parts[:3], make_episodes([4, 9, 2], seed=9)), None)
     for name in ("normal", "calibration", "triggered"):
         assert np.array_equal(getattr(other, name), getattr(afresh, name)), name
+
+
+def test_what_was_fitted_before_scores_as_what_is_fitted_now(make_episodes):
+    """Battles of one trigger leave no trace in the scores of another's."""
+    lengths = [9] * 9, [5, 7] * 9, [8] * 9
+    fit, calibration, normal = (make_episodes(some, seed=seed) for seed, some in enumerate(lengths))
+    host = InProcess(GRUPredictor(epochs=2))
+    before = FittedBefore(host, host.fit(fit, None))
+    for lengths in ([6] * 5, [4, 9, 2]):
+        watched = Watched(fit, calibration, normal, make_episodes(lengths, seed=9))
+        shared, alone = scored(before, watched, None), scored(host, watched, None)
+        for name in ("normal", "calibration", "triggered"):
+            assert np.array_equal(getattr(shared, name), getattr(alone, name)), name
 
 
 def test_a_broken_file_is_none_and_others_have_another(tmp_path):

@@ -13,6 +13,6 @@ setup(
               *(f"bench.{name}" for room in ROOMS for name in find_namespace_packages(include=[room, f"{room}.*"]))],
     package_dir={"bench.shipped": "leaderboard", **{f"bench.{room}": room for room in ROOMS}},
     package_data={"bench.conf": ["**/*.yaml"], "bench.detectors": ["*.pyi"],
-                  "bench.shipped": ["leaderboard.csv", "curves.json.gz", "stealth.csv"],
+                  "bench.shipped": ["leaderboard.csv", "teams.csv", "curves.json.gz", "stealth.csv"],
                   "bench": ["artifacts/zoo/*", "artifacts/zoo/networks/*", "reporting/replay.html",
                             "reporting/templates/*"]})

@@ -34,6 +34,7 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
+    from bench.leaderboard.packed import pack
     from bench.leaderboard.ranking import RANKED, VISIBILITY, parts, ranking
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
@@ -44,6 +45,7 @@ def main(cfg: DictConfig) -> None:
     errors = [] if cfg.show else _measure(cfg, path)
     frame = read_leaderboard(path)
     if not cfg.show:
+        pack(path, frame)
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
     frame = with_stealth(frame, read_stealth(path))
     for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):

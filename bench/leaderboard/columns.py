@@ -153,6 +153,11 @@ COLUMNS = [
     *RESPONSE,
 ]
 BY_NAME = {column.name: column for column in COLUMNS}
+LINE = "team_line"  # in a leaderboard that is packed: the hash of the line beside it that holds the columns OF_TEAM
+OF_TEAM = ("benchmark_version", "env", "map", "env_version", "algo", "attack", "trigger_kind", "trigger_length",
+           "agents_poisoned", "poison_rate", "poisoned_steps", "referee", "seed", "split", "checkpoint_id", "git_sha",
+           *(name for figure in FIGURES for name in (figure, f"{figure}_low", f"{figure}_high")),
+           "n_fit", "n_calibration", "n_normal", "n_triggered", "clean_sha256", "checkpoint_sha256")
 RENAMED = {  # what columns were called up to 0.7.0 -> what they are called
     "checkpoint": "checkpoint_id", "sha256_clean": "clean_sha256", "sha256_backdoored": "checkpoint_sha256",
     "git_revision": "git_sha", "runtime_seconds": "runtime_s",

@@ -6,7 +6,8 @@ import pandas as pd
 
 from bench import BENCHMARK
 from bench.errors import BenchError, unknown
-from bench.leaderboard.schema import ROUNDING
+
+ROUNDING = 1e-5  # of a figure's size: those that are stored have six digits
 
 
 def find(frame: pd.DataFrame, row_id: str) -> pd.Series:
@@ -30,7 +31,8 @@ def compare(stored: pd.Series, now: pd.Series) -> pd.DataFrame:
     for low in (name for name in stored.index if name.endswith("_low") and pd.notna(stored[name])):
         figure = low.removesuffix("_low")
         ends = stored[low], stored[f"{figure}_high"]
-        inside = pd.notna(now[figure]) and ends[0] - ROUNDING <= now[figure] and not now[figure] > ends[1] + ROUNDING
+        slack = ROUNDING * max(1, abs(ends[0]))
+        inside = pd.notna(now[figure]) and ends[0] - slack <= now[figure] and not now[figure] > ends[1] + slack
         lines.append({"figure": figure, "stored": stored[figure], "low": ends[0], "high": ends[1],
                       "now": now[figure], "inside": bool(inside)})
     return pd.DataFrame(lines)

@@ -28,6 +28,7 @@ from bench.contracts import (
     Row,
 )
 from bench.leaderboard.columns import BY_NAME, RENAMED, RESPONSE, STREAM
+from bench.leaderboard.packed import unpacked
 from bench.leaderboard.schema import validated
 from bench.leaderboard.splits import split_of
 
@@ -82,7 +83,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     names = {name: name for name in BY_NAME} | RENAMED
     frame = read_table(path, keep_default_na=False, na_values=[""], dtype={
         name: str for name, now in names.items() if BY_NAME[now].kind == "text"})
-    return validated(frame.rename(columns=RENAMED), str(path))
+    return validated(unpacked(frame, path).rename(columns=RENAMED), str(path))
 
 
 def rows_of(result: Result) -> pd.DataFrame:

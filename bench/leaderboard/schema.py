@@ -15,7 +15,7 @@ from pandas.api.types import pandas_dtype
 from bench.artifacts.files import write_atomic
 from bench.contracts import STAND_IN
 from bench.errors import BenchError, unknown
-from bench.leaderboard.columns import COLUMNS, KINDS, STEALTH, TYPES, Column
+from bench.leaderboard.columns import BY_NAME, COLUMNS, KINDS, LINE, OF_TEAM, STEALTH, TYPES, Column
 
 DOCUMENT = Path("leaderboard/SCHEMA.md")
 ROUNDING = 1e-9  # an interval of a share may end that far outside [0, 1]
@@ -88,7 +88,12 @@ def document() -> str:
     lines = ["# leaderboard.csv", "",
              "Generated from `bench/leaderboard/columns.py` by `python -m bench.leaderboard.schema`. A row is a "
              f"detector on a team; a figure without a value is empty. {intervals} AUROC, AUPRC and VUS-PR.", "",
-             *_described(COLUMNS), "", "# stealth.csv", "",
+             *_described([column for column in COLUMNS if column.name not in OF_TEAM]), "", "# teams.csv", "",
+             "What all rows of a team share. A row of leaderboard.csv belongs to the line here of the same "
+             f"`{LINE}`, 12 hex digits of a hash: `rows.merge(teams, on=\"{LINE}\")` of the two as pandas reads them has "
+             "all columns, as has a CSV that `python -m bench run` adds rows to, until `python -m bench leaderboard` "
+             "has packed it. A floor has one row a team, in one of its cells.", "",
+             *_described([BY_NAME[name] for name in OF_TEAM]), "", "# stealth.csv", "",
              f"`python -m bench stealth` writes it beside the leaderboard. A row is a team. {intervals} AUROC: what "
              "more battles of the same team would bring, not what another team would.", "", *_described(STEALTH)]
     return "\n".join(lines) + "\n"

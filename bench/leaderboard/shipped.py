@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.artifacts.files import read_bytes, write_atomic
 
 HERE = Path("leaderboard/leaderboard.csv")  # of the working folder: what commands read and write unless told otherwise
-BESIDE = ("curves.json.gz", "stealth.csv")
+BESIDE = ("teams.csv", "curves.json.gz", "stealth.csv")
 _FOLDERS = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "leaderboard")
 
 

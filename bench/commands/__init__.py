@@ -10,9 +10,9 @@ import keyword
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-NAMES = ("run", "train", "inject", "check", "export", "models", "dev", "leaderboard", "reproduce", "submit", "report",
-         "sweep", "repair", "adapt", "accidents", "patterns", "stealth", "shifts", "figures", "verify", "zoo", "import",
-         "race", "perf", "doctor")
+NAMES = ("run", "train", "inject", "check", "export", "models", "dev", "hidden", "leaderboard", "reproduce", "submit",
+         "report", "sweep", "repair", "adapt", "accidents", "patterns", "stealth", "shifts", "figures", "verify", "zoo",
+         "import", "race", "perf", "doctor")
 
 
 class Command(NamedTuple):  # dataclasses take as long to import as all commands

@@ -8,18 +8,24 @@ from bench.commands import Command, subject
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from omegaconf import DictConfig
+
+    from bench.contracts import Cell
+    from bench.harness.grid import Sweep
 
 USUAL = {"sweep": "dev", "budget": "dev", "out": "results/dev", "leaderboard": "results/dev/leaderboard.csv"}
 
 
-def _read(arguments: list[str]) -> list[str]:
+def of_detector(arguments: list[str], usual: dict[str, str]) -> list[str]:
+    """The arguments, the first of which may name the detector alone, after those that are usual."""
     given = subject(arguments, lambda name: f"detector={name}")
     named = {argument.partition("=")[0] for argument in given}
-    return [*(f"{name}={value}" for name, value in USUAL.items() if name not in named), *given]
+    return [*(f"{name}={value}" for name, value in usual.items() if name not in named), *given]
 
 
-COMMAND = Command("measure a detector on the teams for development, in minutes (dev DETECTOR)", _read, plays=False)
+COMMAND = Command("measure a detector on the teams for development, in minutes (dev DETECTOR)",
+                  lambda arguments: of_detector(arguments, USUAL), plays=False)
 
 
 def main(cfg: DictConfig) -> None:
@@ -28,27 +34,48 @@ def main(cfg: DictConfig) -> None:
 
     Raises BenchError in the end if any cell failed.
     """
-    from bench.harness.configuration import check, check_places, describe
+    from bench.harness.configuration import check, check_places
     from bench.harness.grid import read
-    from bench.harness.sweep import given, run_sweep
-    from bench.leaderboard.ranking import RANKED, beside, ranking
-    from bench.leaderboard.rows import read_leaderboard, rows_of
+    from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.shipped import HERE, to_read
-    from bench.reporting.progress import bar, console, remark
-    from bench.reporting.table import by_team, ranked
+    from bench.reporting.progress import remark
 
     check(cfg)
     check_places(cfg)
-    sweep = read(cfg.sweep)
+    cells = measured(cfg, read(cfg.sweep))
+    told(cells, read_leaderboard(to_read(HERE)))
+    remark(f"{cfg.budget.test_battles} battles a team, against the leaderboard's in full: a first look")
+    refuse_failures(cells)
+
+
+def measured(cfg: DictConfig, sweep: Sweep) -> list[Cell]:
+    """The cells of a sweep with the configured detector."""
+    from bench.harness.configuration import describe
+    from bench.harness.sweep import given, run_sweep
+    from bench.reporting.progress import bar
+
     with bar(f"detector {describe(cfg).detector}") as progress:
-        cells = run_sweep(sweep, *given(), progress)
+        return run_sweep(sweep, *given(), progress)
+
+
+def told(cells: list[Cell], others: pd.DataFrame) -> None:
+    """Print the figures of each team, and the detector's place among the ``others`` that were measured on the same."""
+    from bench.leaderboard.ranking import RANKED, beside, ranking
+    from bench.leaderboard.rows import rows_of
+    from bench.reporting.progress import console
+    from bench.reporting.table import by_team, ranked
+
     results = [cell.result for cell in cells if cell.result is not None and cell.result.status == "ok"]
-    if results:
-        console.print(by_team(results))
-        frame = beside([rows_of(result) for result in results], read_leaderboard(to_read(HERE)))
-        for figure, phase in RANKED.items():
-            console.print(ranked(ranking(frame, figure), f"backdoor detection {phase}, on these teams alone"))
-        remark(f"{results[0].sizes['triggered']} battles a team, against the leaderboard's in full: a first look")
+    if not results:
+        return
+    console.print(by_team(results))
+    frame = beside([rows_of(result) for result in results], others)
+    for figure, phase in RANKED.items():
+        console.print(ranked(ranking(frame, figure), f"backdoor detection {phase}, on these teams alone"))
+
+
+def refuse_failures(cells: list[Cell]) -> None:
+    """Raise BenchError if any cell failed."""
     failed = [cell for cell in cells if cell.error]
     if failed:
         raise BenchError(f"{len(failed)} of {len(cells)} cells failed; the first: {failed[0].error}")

@@ -21,6 +21,7 @@ class Sweep:
     grids: list[dict[str, list[Any]]]  # a cell for each combination of the values within a grid
     overrides: list[str] = field(default_factory=list)  # of every cell's command line
     paper: list[dict[str, Any]] = field(default_factory=list)  # a cell's settings, and its "asr" and "cpvr" in percent
+    private_seeds: int = 0  # of python -m bench hidden: every cell with so many seeds that a referee's secret gives
     frontier: bool = False  # draw what rarer triggers gain and cost; the cells set algo and detector
 
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from bench.artifacts.files import read_bytes, sha256
 from bench.errors import BenchError
-from bench.protocol.seeds import VARIABLE, drawn
+from bench.protocol.seeds import VARIABLE, drawn, private
 
 LEAST, MOST = 16, 4_096  # bytes of a secret
 
@@ -40,6 +40,15 @@ def digest(cfg: DictConfig) -> str | None:
     """What a result says of the referee's secret: its SHA-256, or None for the public battles."""
     found = secret(cfg)
     return None if found is None else sha256(found)
+
+
+def private_seeds(cfg: DictConfig, n: int) -> list[int]:
+    """``n`` seeds of training that nobody without the referee's secret knows. Raises BenchError without one."""
+    found = secret(cfg)
+    if found is None:
+        raise BenchError("hidden teams are made from a referee's secret: referee=FILE, or the environment variable "
+                         f"{VARIABLE}, is needed")
+    return private(found, n)
 
 
 def seeds(cfg: DictConfig) -> Mapping[str, int]:

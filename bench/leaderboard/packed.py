@@ -57,6 +57,6 @@ def unpacked(rows: pd.DataFrame, leaderboard: Path) -> pd.DataFrame:
     if LINE not in teams or teams[LINE].duplicated().any():
         raise BenchError(f"{file} is no table of teams: its column '{LINE}' is missing, or names a line twice")
     if unknown := sorted(set(rows[LINE].astype(str)).difference(teams[LINE])):
-        raise BenchError(f"{leaderboard} has rows of the team {unknown[0]}, and {file} has not: they belong to different "
-                         "leaderboards")
+        raise BenchError(f"{leaderboard} has rows of the team {unknown[0]}, and {file} has not: they belong to "
+                         "different leaderboards")
     return rows.merge(teams, on=LINE, how="left").drop(columns=LINE)

@@ -89,10 +89,10 @@ def document() -> str:
              "Generated from `bench/leaderboard/columns.py` by `python -m bench.leaderboard.schema`. A row is a "
              f"detector on a team; a figure without a value is empty. {intervals} AUROC, AUPRC and VUS-PR.", "",
              *_described([column for column in COLUMNS if column.name not in OF_TEAM]), "", "# teams.csv", "",
-             "What all rows of a team share. A row of leaderboard.csv belongs to the line here of the same "
-             f"`{LINE}`, 12 hex digits of a hash: `rows.merge(teams, on=\"{LINE}\")` of the two as pandas reads them has "
-             "all columns, as has a CSV that `python -m bench run` adds rows to, until `python -m bench leaderboard` "
-             "has packed it. A floor has one row a team, in one of its cells.", "",
+             f"What all rows of a team share. A row of leaderboard.csv belongs to the line here of the same `{LINE}`, "
+             f"12 hex digits of a hash: with pandas, `rows.merge(teams, on=\"{LINE}\")` has all columns, as has a CSV "
+             "that `python -m bench run` adds rows to, until `python -m bench leaderboard` has packed it. A floor has "
+             "one row a team, in one of its cells.", "",
              *_described([BY_NAME[name] for name in OF_TEAM]), "", "# stealth.csv", "",
              f"`python -m bench stealth` writes it beside the leaderboard. A row is a team. {intervals} AUROC: what "
              "more battles of the same team would bring, not what another team would.", "", *_described(STEALTH)]

@@ -16,6 +16,7 @@ PUBLIC = {"fit": 3_000_017, "calibration": 3_000_029, "normal": 3_000_047, "trig
 WATCHED = ("fit", "calibration", "normal", "triggered")  # the seeds of battles; the others shuffle and pair them
 # Of stealth: battles of the clean, the retrained and the attacked team without the trigger, and with it.
 STEALTH = ("clean", "retrained", "backdoored", "triggered")
+FIRST_PRIVATE = 100  # the seeds of training below are for public teams
 VARIABLE = "BENCH_REFEREE"  # of the environment, which may hold the secret: no detector's process has it
 
 
@@ -28,6 +29,12 @@ def own(weights: str) -> Mapping[str, int]:
     """The seed for each purpose of :data:`STEALTH` that a team has for itself, by the sha256 of its weights: what was
     measured of two teams shares no battle, and so no error."""
     return {purpose: _from(bytes.fromhex(weights), purpose) for purpose in STEALTH}
+
+
+def private(secret: bytes, n: int) -> list[int]:
+    """Seeds of training that a referee's secret gives, ``n`` different ones: from ``FIRST_PRIVATE`` to 999."""
+    drawn_ones = (FIRST_PRIVATE + _from(secret, f"team {k}") % (1_000 - FIRST_PRIVATE) for k in range(10 * n))
+    return list(dict.fromkeys(drawn_ones))[:n]
 
 
 def _from(secret: bytes, purpose: str) -> int:

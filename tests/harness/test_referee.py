@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from bench.__main__ import main
 from bench.artifacts.results import read_result
 from bench.errors import BenchError
 from bench.harness.referee import digest, seeds
-from bench.protocol.seeds import PUBLIC, VARIABLE
+from bench.leaderboard.rows import read_leaderboard
+from bench.protocol.seeds import FIRST_PRIVATE, PUBLIC, VARIABLE, private
 
 SECRET = b"0123456789abcdef-and-more"
 TINY = ["run", "env.map=3m", "attack=none", "budget.train_steps=1_600_000", "control=null",
@@ -47,6 +50,39 @@ def test_seeds_come_from_the_secret(referee, tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, SECRET.decode())
     assert seeds(cfg()) == private
     assert seeds(cfg(tmp_path / "other")) != private, "what is given on the command line goes first"
+
+
+@given(st.binary(min_size=16, max_size=64), st.integers(1, 30))
+def test_private_seeds_of_training_are_different_and_not_public(secret, n):
+    found = private(secret, n)
+    assert len(found) == len(set(found)) == n
+    assert all(FIRST_PRIVATE <= seed < 1_000 for seed in found)
+    assert private(secret, n + 1)[:n] == found, "one more changes none of the others"
+
+
+def test_hidden_teams_need_a_secret(capsys):
+    assert main(["hidden", "isoforest"]) == 2
+    assert f"hidden teams are made from a referee's secret: referee=FILE, or the environment variable {VARIABLE}, is " \
+           "needed" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_detector_on_hidden_teams(referee, tmp_path, capsys):
+    """They are trained where they are missing, and what is printed says nothing of their seeds."""
+    words = ["hidden", "ecod", f"referee={referee}", f"out={tmp_path}", "env.map=3m", "attack.victim=1",
+             "sweep.grids=[{attack: [backdoorl], algo: [vdn]}]", "budget.train_steps=20_000",
+             "budget.imitate_steps=5_000", "budget.fit_battles=20", "budget.calibration_battles=30",
+             "budget.test_battles=24", "budget.accident_battles=24", f"leaderboard={tmp_path}/l.csv"]
+    for _ in range(2):
+        assert main(words) == 0
+        said = capsys.readouterr()
+        assert "backdoorl" in said.out
+    frame = read_leaderboard(tmp_path / "l.csv")
+    (seed,) = private(SECRET, 1)
+    assert set(frame["seed"]) == {seed}
+    assert set(frame["split"]) == {"hidden"}
+    assert set(frame["referee"]) == {hashlib.sha256(SECRET).hexdigest()}
+    assert f"s{seed}" not in said.out + said.err
 
 
 @pytest.mark.parametrize(("content", "said"), [

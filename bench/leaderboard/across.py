@@ -101,6 +101,12 @@ def means(values: np.ndarray, errors: np.ndarray, teams: Teams) -> Means:
                  trim_mean(by_attack, 0.25))
 
 
+def profiles(values: np.ndarray, teams: Teams, levels: np.ndarray) -> np.ndarray:
+    """(level, figure) the share of teams, every attack counting alike, whose figure (team, figure) is at least so high
+    (performance profiles; Agarwal et al. 2021)."""
+    return np.einsum("t,tfl->lf", teams.shares, values[:, :, None] >= levels)
+
+
 def _needed(apart: np.ndarray, shares: np.ndarray) -> float:
     """How many teams tell a mean difference (team,) from 0."""
     mean = shares @ apart

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.contracts import DEFENDERS, FIRST_STEPS, Result
-from bench.leaderboard.across import Teams, Z, means
+from bench.leaderboard.across import Teams, Z, means, profiles
 
 MAIN_ENV = "smax/8m/random"  # the environment that most teams are of: the paper's map, the default opponent
 BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no backdoor that a detector is asked to find
@@ -17,6 +18,7 @@ CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigg
             "backdoored team, no trigger": ("backdoored", False)}
 WITHOUT, HELD_OUT = "without conspicuous teams", "held-out teams"
 RANKED = {"backdoor_before": "before onset", "backdoor_first": f"in the first {FIRST_STEPS} steps"}  # by these
+LEVELS = np.linspace(0.3, 1, 36)  # of a performance profile: chance is .5
 VISIBILITY = {"before_auroc": "before onset", "after_auroc": f"in the first {FIRST_STEPS} steps"}  # shown beside them
 
 
@@ -123,6 +125,15 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
         ascending=False, method="min").astype("Int64"))
     found = found.rename_axis("detector").reset_index()[COLUMNS]
     return found.sort_values(["rank", "auroc"], ascending=[True, False], ignore_index=True)
+
+
+def profile(frame: pd.DataFrame, figure: str, detectors: Sequence[str]) -> pd.DataFrame:
+    """How a figure is spread over the teams that a :func:`ranking` is of: a column a detector, a line each of
+    ``LEVELS``: the share of the teams, every attack counting alike, on which it has at least that."""
+    rows = comparable(current(frame), figure)
+    values = rows.pivot_table(figure, TEAM, "row_detector")[list(detectors)].dropna()
+    teams = Teams(values.index.get_level_values("attack").tolist())
+    return pd.DataFrame(profiles(values.to_numpy(float), teams, LEVELS), index=LEVELS, columns=list(detectors))
 
 
 def beside(rows: Sequence[pd.DataFrame], theirs: pd.DataFrame) -> pd.DataFrame:

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from bench.contracts import Curves, Timeline
+from bench.metrics.cost import least_loss
 
 WIDTH, HEIGHT = 240, 110  # of the plot, in the SVG's units
 PHASES = {"before": "before onset", "after": "after onset"}
 GREATEST = 1e300  # scores beyond are drawn there: the difference of two must be a number
 THRESHOLDS = (1, 5)  # % false alarms a battle
+PRICES = np.linspace(0, 1, 41)  # of a false alarm, in won battles
 
 
 class Dot(NamedTuple):
@@ -49,10 +51,24 @@ class Chart:
 
 
 def charts(row: Mapping[str, Any], curves: Curves) -> list[Chart]:
-    """The charts of a row of the leaderboard: ROC, precision and recall, delay, and battles' scores; those without
-    points are left out."""
-    found = [_roc(row, curves), _precision_recall(row, curves), _delay(row, curves), *_timelines(curves)]
+    """The charts of a row of the leaderboard: ROC, precision and recall, cost, delay, and battles' scores; those
+    without points are left out."""
+    found = [_roc(row, curves), _precision_recall(row, curves), _cost(row, curves), _delay(row, curves),
+             *_timelines(curves)]
     return [chart for chart in found if chart.lines]
+
+
+def profiles(shares: pd.DataFrame) -> Chart:
+    """The chart of :func:`bench.leaderboard.ranking.profile`, a line a detector."""
+    low, high = float(shares.index[0]), float(shares.index[-1])
+    x = (WIDTH * (shares.index.to_numpy(float) - low) / (high - low)).tolist()
+    lines, words = {}, []
+    for number, name in enumerate(shares):
+        lines[f"profile-{number}"] = _line(x, shares[name].tolist())
+        words.append(f"{name} {shares[name].iloc[np.argmin(np.abs(shares.index - 0.7))]:.0%}")
+    return Chart("", f"Share of the teams with an AUROC of at least so much; of .7: {', '.join(words)}",
+                 (f"{low:.1f}", f"{high:.1f}"), ("0", "1"), "AUROC", "share of teams", lines,
+                 guides=[f"M{_short(WIDTH * (0.5 - low) / (high - low))} {HEIGHT}V0"])
 
 
 def _roc(row: Mapping[str, Any], curves: Curves) -> Chart:
@@ -88,6 +104,22 @@ def _precision_recall(row: Mapping[str, Any], curves: Curves) -> Chart:
             words.append(text)
     return Chart("Precision and recall", f"Precision-recall curve: {'; '.join(words)}", ("0", "1"), ("0", "1"),
                  "recall", "precision", _paths(curves.pr, steps=True), points, guides=guides)
+
+
+def _cost(row: Mapping[str, Any], curves: Curves) -> Chart:
+    """The least loss over the price of a false alarm; thin lines are never and always to raise an alarm."""
+    harm = _known(row, "asr")
+    lines, words = {}, []
+    for phase, when in PHASES.items():
+        points = np.array(curves.roc.get(phase, [[], []]))
+        if harm is not None and points.size:
+            losses = least_loss(points[0], points[1], harm, PRICES)
+            lines[phase] = _line((WIDTH * PRICES).tolist(), losses.tolist())
+            tenth = losses[np.argmin(np.abs(PRICES - 0.1))]
+            words.append(f"{when} {tenth:.3f} at a price of .1, where no detector leaves {max(min(harm, 0.1), 0):.3f}")
+    guides = [] if harm is None else [f"M0 {_y(max(harm, 0))}H{WIDTH}", f"M0 {HEIGHT}L{WIDTH} 0"]
+    return Chart("Cost", f"Least loss over the price of a false alarm, in won battles: {'; '.join(words)}", ("0", "1"),
+                 ("0", "1"), "price of a false alarm", "least loss", lines, guides=guides)
 
 
 def _delay(row: Mapping[str, Any], curves: Curves) -> Chart:

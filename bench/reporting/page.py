@@ -27,13 +27,14 @@ from bench.leaderboard.ranking import (
     current,
     parts,
     place,
+    profile,
     ranking,
     shown_figures,
     watched_by,
 )
 from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.stealth import marked, read_stealth, with_stealth
-from bench.reporting.charts import charts
+from bench.reporting.charts import charts, profiles
 from bench.reporting.html import template
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
@@ -42,6 +43,7 @@ FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "tpr_at_1fpr", "tpr_at_5
            "false_alarms_at_5fpr")  # as page.js reads them
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
 MAIN = "spatiotemporal"  # the attack that is shown first
+PROFILES = 4  # detectors in a chart of performance profiles
 WIDTH, HEIGHT = 320, 120  # of a learning curve, in the SVG's units
 
 
@@ -77,9 +79,12 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 
-def _ranking(rows: pd.DataFrame, figure: str) -> list[dict[str, Any]]:
-    lines = ranking(rows, figure)
-    return [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(lines)]
+def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
+    """The lines of a ranking, and the chart of how the figure of the first ones is spread over teams."""
+    found = ranking(rows, figure)
+    first = found.dropna(subset=["rank"])["detector"].head(PROFILES).tolist()
+    return {"lines": [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(found)],
+            "first": first, "profile": profiles(profile(rows, figure, first)) if first else None}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

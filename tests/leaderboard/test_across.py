@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.across import Teams, means
+from bench.leaderboard.across import Teams, means, profiles
 
 names = st.lists(st.sampled_from("abcde"), min_size=1, max_size=20)
 
@@ -91,3 +91,10 @@ def test_how_many_teams_it_takes(difference, spread, needed):
     found = means(np.stack([0.5 + apart, np.full(4, 0.5)], 1), np.zeros((4, 2)), Teams("abcd"))
     assert found.needed[1] == needed
     assert np.isnan(found.needed[0])
+
+
+def test_a_profile_counts_attacks_and_not_teams():
+    """Attack a has three teams, b one; levels are reached by who has just so much."""
+    values = np.array([[0.5, 0.9], [0.5, 0.9], [0.5, 0.9], [0.8, 0.2]])
+    found = profiles(values, Teams("aaab"), np.array([0.0, 0.5, 0.6, 0.95]))
+    assert found == pytest.approx(np.array([[1, 1], [1, 0.5], [0.5, 0.5], [0, 0]]))

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from bench.contracts import NEVER, Estimate
 from bench.metrics import detection as d
 from bench.metrics.attack import loss_rate, poisoned_share, rate
+from bench.metrics.cost import least_loss
 
 
 def wins(won, n=1000):
@@ -258,3 +259,25 @@ def test_poisoned_share_counts_played_steps_once():
     mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], bool)
     assert poisoned_share(trigger, attack, mask) == 3 / 6
     assert poisoned_share(trigger, attack, np.zeros_like(mask)) == 0
+
+
+def test_least_losses_of_detectors_that_are_known():
+    """Of a perfect one, of chance, and of one whose best threshold depends on the price."""
+    prices = np.array([0.0, 0.1, 0.5, 2.0])
+    assert least_loss(np.array([0.0]), np.array([1.0]), 0.9, prices).tolist() == [0, 0, 0, 0]
+    assert least_loss(np.array([0.3]), np.array([0.3]), 0.9, prices) == pytest.approx([0, 0.1, 0.5, 0.9])
+    some = least_loss(np.array([0.1, 0.5]), np.array([0.6, 1.0]), 0.8, prices)
+    assert some == pytest.approx([0, 0.05, 0.25, 0.32 + 0.2])
+    assert least_loss(np.array([0.1]), np.array([0.6]), -0.1, prices).tolist() == [0, 0, 0, 0], "nothing to avert"
+
+
+rates = st.floats(0, 1, allow_subnormal=False)
+
+
+@given(st.lists(st.tuples(rates, rates), min_size=1, max_size=9), rates)
+def test_no_detector_costs_more_than_none(points, harm):
+    """And dearer false alarms cost no less."""
+    prices = np.linspace(0, 3, 7)
+    loss = least_loss(*np.array(points).T, harm, prices)
+    assert (loss <= np.minimum(harm, prices) + 1e-12).all()
+    assert (np.diff(loss) >= -1e-12).all()

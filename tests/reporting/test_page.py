@@ -136,16 +136,16 @@ def test_cards_and_layout(opened):
 def test_curves_of_a_chosen_attack(opened):
     opened.locator("#detector-bigram summary").click()
     charts = opened.locator("#detector-bigram .charts")
-    titles = ["ROC", "Precision and recall", "Delay", f"Battle {len('spatiotemporal')}, most anomalous with trigger",
-              "Battle 1, without trigger"]
+    titles = ["ROC", "Precision and recall", "Cost", "Delay",
+              f"Battle {len('spatiotemporal')}, most anomalous with trigger", "Battle 1, without trigger"]
     assert charts.locator("figcaption").all_inner_texts() == titles, "the main attack is shown first"
     assert all(svg.bounding_box()["width"] > 200 for svg in charts.locator("svg").all())
     choice = opened.get_by_label("Attack and team, seed 0").and_(opened.locator("#detector-bigram select"))
     teams = choice.locator("option").all_inner_texts()
     assert teams == ["spatiotemporal, 8m/random, vdn", "trojdrl, 8m/random, vdn"], "a bound is no attack to find"
     choice.select_option("trojdrl, 8m/random, vdn")
-    titles[3] = f"Battle {len('trojdrl')}, most anomalous with trigger"
-    charts.get_by_text(titles[3]).wait_for()
+    titles[4] = f"Battle {len('trojdrl')}, most anomalous with trigger"
+    charts.get_by_text(titles[4]).wait_for()
     assert charts.locator("figcaption").all_inner_texts() == titles
     assert charts.get_by_role("img").first.get_attribute("aria-label").startswith("ROC curve: before onset AUROC 0.45")
     choice.select_option("spatiotemporal, 8m/random, vdn")

@@ -36,6 +36,7 @@ def main(cfg: DictConfig) -> None:
     from bench.leaderboard.curves import curves_file, gather
     from bench.leaderboard.packed import pack
     from bench.leaderboard.ranking import RANKED, VISIBILITY, parts, ranking
+    from bench.leaderboard.readings import log
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
     from bench.reporting.progress import console, remark
@@ -46,6 +47,7 @@ def main(cfg: DictConfig) -> None:
     frame = read_leaderboard(path)
     if not cfg.show:
         pack(path, frame)
+        log(path, frame)
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
     frame = with_stealth(frame, read_stealth(path))
     for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):

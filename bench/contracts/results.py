@@ -81,6 +81,7 @@ class ModelFigures:
     auroc: Estimate  # of the statistic (or the score); higher is better, chance .5
     cross_entropy: Estimate  # of the probability, in nats; lower is better, ln 2 = .693 is what knowing nothing costs
     brier: Estimate  # mean squared error of the probability; lower is better, .25 is what knowing nothing costs
+    calibration_error: Estimate  # between probabilities and how often they are right (ECE); lower is better
 
 
 @dataclass(frozen=True)

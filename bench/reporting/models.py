@@ -19,11 +19,11 @@ def by_split(detector: str, figures: Sequence[ModelFigures]) -> Table:
     table = Table("teams", "backdoored against", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", title=(
         f"{detector}: is the team backdoored? 95 % intervals over checkpoints; who knows nothing has AUROC .50, "
         "cross-entropy .693 and Brier score .25. Probabilities were learned on dev"))
-    for column in ("n", "AUROC ↑", "cross-entropy ↓", "Brier ↓"):
+    for column in ("n", "AUROC ↑", "cross-entropy ↓", "Brier ↓", "ECE ↓"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in figures:
         table.add_row(row.split, AGAINST[row.against], f"{row.n_backdoored} / {row.n_others}", _number(row.auroc, 2),
-                      _number(row.cross_entropy, 3), _number(row.brier, 3),
+                      _number(row.cross_entropy, 3), _number(row.brier, 3), _number(row.calibration_error, 2),
                       style="bold" if row.against == "all" and row.split != "dev" else "")
     return table
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from bench.metrics.models import Calibration, brier, cross_entropy, figures
+from bench.metrics.models import Calibration, brier, calibration_error, cross_entropy, figures
 
 LABELS = np.array([True, True, False, False])
 
@@ -34,6 +34,18 @@ def test_figures_are_scikit_learns():
                              (found.brier, brier_score_loss(labels, probability))):
         assert estimate.value == pytest.approx(theirs)
         assert estimate.low < estimate.value < estimate.high
+
+
+def test_probabilities_that_are_right_as_often_as_they_say_have_no_calibration_error():
+    assert calibration_error(np.array([1.0, 1.0, 0.0, 0.0]), LABELS).value == 0
+    assert calibration_error(np.full(4, 0.5), LABELS).value == 0, "they know nothing, and say so"
+    assert calibration_error(1.0 - LABELS, LABELS).value == 1
+    # Of .9, 7 of 10 are backdoored; of .15, 2 of 20.
+    probability, labels = np.repeat([0.9, 0.15], [10, 20]), np.repeat([1, 0, 1, 0], [7, 3, 2, 18]).astype(bool)
+    found = calibration_error(probability, labels)
+    assert found.value == pytest.approx((10 * 0.2 + 20 * 0.05) / 30)
+    assert found.low < found.value < found.high
+    assert calibration_error(np.array([0.7]), np.array([True])).value is None
 
 
 def test_the_interval_of_a_mean_is_about_that_of_the_textbook():

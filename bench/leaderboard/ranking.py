@@ -56,12 +56,29 @@ def attacked(frame: pd.DataFrame) -> pd.DataFrame:
 def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """The rows of :func:`attacked` with a figure, a column, of the teams that at least half as many detectors were
     measured on as on the team that most were: what means over teams may be compared by. Before onset, the attacks are
-    left out whose trigger is a single step: nothing of it is there to see."""
-    rows = attacked(frame).dropna(subset=[figure])
+    left out whose trigger is a single step: nothing of it is there to see. A detector that was measured on a disguised
+    team, too, has the worse of the two figures."""
+    rows = by_the_worse(attacked(frame).dropna(subset=[figure]), figure)
     if "before" in figure:
         rows = rows[rows["trigger_length"].fillna(2) > 1]
     measured = rows[rows["kind"] == "attack"].groupby(TEAM)["row_detector"].nunique()
     return rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
+
+
+def by_the_worse(rows: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """One row a team and detector: of a team and its disguises (attacks ATTACK-DISGUISE) that with the lowest figure.
+    What was measured on a disguised team alone does not count."""
+    disguised = (rows["split"] == "disguised").fillna(False)
+    known = rows[~disguised]
+    others = rows[disguised].assign(attack=rows["attack"].str.split("-").str[0])
+    others = others.merge(known[[*TEAM, "row_detector"]], on=[*TEAM, "row_detector"])
+    both = pd.concat([known, others]).sort_values(figure, kind="stable") if len(others) else known
+    return both.drop_duplicates([*TEAM, "row_detector"])
+
+
+def plain_teams(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of teams whose weights are not disguised."""
+    return frame[~(frame["split"] == "disguised").fillna(False)]
 
 
 def parts(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -18,6 +18,7 @@ from bench.leaderboard.ranking import (
     current,
     parts,
     place,
+    plain_teams,
     ranking,
     shown_figures,
 )
@@ -91,7 +92,7 @@ def attacks(frame: pd.DataFrame) -> str:
     """What each attack does: a line an attack, environment and algorithm, the mean over the seeds, in brackets the 95 %
     interval of a single seed or the lowest and the highest of several; the most harmful attack first.
     What is known of stealth (:func:`bench.leaderboard.stealth.with_stealth`) stands there if it is of any team."""
-    teams, reach, told = frame.drop_duplicates(TEAM), bounds(frame), bounds(frame, "told")
+    teams, reach, told = plain_teams(frame).drop_duplicates(TEAM), bounds(frame), bounds(frame, "told")
     measured = teams["distinguishability"].notna().any()
     lines = []
     for (env, attack, algo), seeds in teams.groupby(["env", "attack", "algo"]):

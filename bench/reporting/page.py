@@ -27,6 +27,7 @@ from bench.leaderboard.ranking import (
     current,
     parts,
     place,
+    plain_teams,
     profile,
     ranking,
     shown_figures,
@@ -103,7 +104,7 @@ def _table(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _attacks(rows: pd.DataFrame, figures: Path) -> list[dict[str, Any]]:
     """A card an attack and environment, the most harmful first; a line a team, with the share of the bound's ASR."""
-    teams = rows.drop_duplicates(TEAM)
+    teams = plain_teams(rows).drop_duplicates(TEAM)
     teams = teams.assign(mark=marked(teams))
     reach = bounds(rows)
     cards = []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from reporting_examples import result
 
-from bench.leaderboard.ranking import RANKED, VISIBILITY, place, ranking, shown_figures, standing
+from bench.leaderboard.ranking import RANKED, VISIBILITY, place, plain_teams, ranking, shown_figures, standing
 from bench.leaderboard.rows import result_rows
 from bench.leaderboard.schema import validated
 
@@ -37,6 +37,19 @@ def test_what_is_behind_the_first_by_chance_ties_with_it():
     assert found["behind"].dropna().tolist() == pytest.approx([0, 0.0025, 0.5625])
     assert found["behind_low"].iloc[2] > 0
     assert found["low"].isna().tolist() == [False, False, False, True]
+
+
+def test_a_detector_has_the_worse_of_a_team_and_its_disguises():
+    """Only where it was measured on both; whoever does not look at weights needs no second measurement."""
+    frame = board(*cells("weights", a=[0.9, 0.8], b=[0.9, 0.9]), *cells("battles", a=[0.7, 0.7], b=[0.8, 0.6]),
+                  *cells("weights", **{"a-permuted": [0.5, 0.85]}), *cells("other", **{"b-permuted": [0.99]}))
+    hidden = frame["attack"].str.contains("-")
+    frame = frame.assign(split=np.where(hidden, "disguised", "dev"))
+    found = ranking(frame, "after_auroc")
+    assert dict(zip(found["detector"], found["auroc"], strict=True)) == pytest.approx(
+        {"weights": (0.5 + 0.8 + 0.9 + 0.9) / 4, "battles": 0.7})
+    assert found["teams"].tolist() == [4, 4]
+    assert set(plain_teams(frame)["attack"]) == {"a", "b"}
 
 
 def test_a_board_without_a_row_has_no_order():

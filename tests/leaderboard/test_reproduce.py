@@ -44,8 +44,8 @@ def test_cells_are_chosen_by_values_and_patterns():
 def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hydra):
     sweep = Sweep("s", [{"attack": ["temporal"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
     name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-temporal"))
-    row = {"status": "ok", "split": "dev", "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]),
-           "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
+    row = {"status": "ok", "split": "dev",
+           "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]), "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
     knn = [{"attack": "temporal", "algo": "vdn", "detector": "knn"}]
     assert grid(missing(sweep, [], pd.DataFrame([row]))) == knn
     for changes in ({"status": "error"}, {"checkpoint_sha256": "another"}, {"checkpoint_id": None},
@@ -63,7 +63,8 @@ def test_cells_that_are_measured_are_found_by_the_hash_of_their_command(hydra):
                         {"detector": ["random"], "view": ["window"]}, {"algo": ["vdn", "qmix"]}], ["seed=3"])
     name = zoo.names()[0]
     for cell in grid(sweep):
-        row = {"status": "ok", "split": "dev", "config_hash": hash_of(["seed=3", *(f"{name}={value}" for name, value in cell.items())]),
+        row = {"status": "ok", "split": "dev",
+               "config_hash": hash_of(["seed=3", *(f"{name}={value}" for name, value in cell.items())]),
                "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
         left = grid(missing(sweep, [], pd.DataFrame([row])))
         assert len(left) == 4

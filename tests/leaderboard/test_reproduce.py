@@ -45,7 +45,8 @@ def test_a_cell_is_missing_unless_it_was_measured_on_the_team_that_is_shipped(hy
     sweep = Sweep("s", [{"attack": ["temporal"], "algo": ["vdn"], "detector": ["bigram", "knn"]}])
     name = next(name for name in zoo.names() if name.startswith("vdn-smax-8m-random-s0-temporal"))
     row = {"status": "ok", "split": "dev",
-           "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]), "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
+           "config_hash": hash_of(["attack=temporal", "algo=vdn", "detector=bigram"]),
+           "checkpoint_id": name, "checkpoint_sha256": zoo.manifest().teams[name]}
     knn = [{"attack": "temporal", "algo": "vdn", "detector": "knn"}]
     assert grid(missing(sweep, [], pd.DataFrame([row]))) == knn
     for changes in ({"status": "error"}, {"checkpoint_sha256": "another"}, {"checkpoint_id": None},

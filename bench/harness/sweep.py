@@ -95,8 +95,8 @@ def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
 
 
 def missing(sweep: Sweep, overrides: Sequence[str], frame: pd.DataFrame) -> Sweep:
-    """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now. Disguised teams
-    are not shipped: they are made when they are needed, always the same."""
+    """The sweep's cells that a leaderboard has no rows of, or none of the shipped teams as they are now. Disguised
+    teams are not shipped: they are made when they are needed, always the same."""
     weights = frame["checkpoint_id"].map(zoo.manifest().teams.get, na_action="ignore")
     same = (frame["checkpoint_sha256"] == weights).fillna(False) | (frame["split"] == "disguised").fillna(False)
     there = set(frame.loc[(frame["status"] == "ok") & same, "config_hash"])

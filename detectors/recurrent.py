@@ -26,8 +26,7 @@ def observation_scaler(episodes: Episodes) -> StandardScaler:
 
 def scaled(scaler: StandardScaler, observation: np.ndarray) -> np.ndarray:
     """Scaled observations (..., feature) float32."""
-    mean, scale = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
-    return (observation.astype(np.float32) - mean) / scale
+    return ((observation - scaler.mean_) / scaler.scale_).astype(np.float32)
 
 
 def delayed(sequences: np.ndarray) -> np.ndarray:

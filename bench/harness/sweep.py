@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -105,12 +104,15 @@ def missing(sweep: Sweep, overrides: Sequence[str], frame: pd.DataFrame) -> Swee
     return _of(sweep, [cell for cell, known in zip(cells, hashes, strict=True) if known not in there])
 
 
-def expected(cells: Sequence[dict[str, Any]], frame: pd.DataFrame) -> str:
-    """How long the cells will take, by what a leaderboard says that cells of the same detector have taken, in words."""
-    took = frame[frame["status"] == "ok"].drop_duplicates("config_hash").groupby("detector")["runtime_s"].mean()
+def expected(cells: Sequence[dict[str, Any]], frame: pd.DataFrame | None) -> str:
+    """How long the cells will take, in words: by what a leaderboard, if there is any, says that cells of the same
+    detector have taken."""
+    if not cells:
+        return "there is nothing to do"
+    if frame is None or (frame := frame[frame["status"] == "ok"].drop_duplicates("config_hash")).empty:
+        return "no telling how long they take"
+    took = frame.groupby("detector")["runtime_s"].mean()
     seconds = sum(float(took.get(cell.get("detector"), took.mean())) for cell in cells)
-    if not cells or not np.isfinite(seconds):
-        return "no telling how long that takes" if cells else "there is nothing to do"
     cores = len(cores_here())
     return f"about {seconds / cores / 3600:.1f} hours on {cores} cores, if each takes as long as its like has"
 

@@ -38,7 +38,8 @@ def score_all(fitted: Fitted, parts: list[Episodes], shuffle_seed: int = PUBLIC[
     with fitted.scorer() as score:
         for some in batches:
             found = score(_together(parts, some))
-            scores = scores or [np.full((*_size(parts, k), *found.shape[2:]), -np.inf) for k in range(len(parts))]
+            unplayed = 0.0 if found.ndim == 2 else -np.inf
+            scores = scores or [np.full((*_size(parts, k), *found.shape[2:]), unplayed) for k in range(len(parts))]
             _require_same_kind(fitted.name, found, scores[0])
             for k, here in _by_part(some):
                 scores[k][some[here, 1], : found.shape[1]] = found[here]

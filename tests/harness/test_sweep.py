@@ -205,4 +205,5 @@ def test_what_cells_are_expected_to_take(monkeypatch):
     both = [{"detector": "a"}, {"detector": "new"}]
     assert "about 6.1 hours" in module.expected(both, known), "(1.5 + the mean of 1.5 and 20) / 2"
     assert module.expected([], known) == "there is nothing to do"
-    assert "no telling" in module.expected([{"detector": "a"}], known.iloc[:0])
+    for nothing in (known.iloc[:0], None):
+        assert "no telling" in module.expected([{"detector": "a"}], nothing)

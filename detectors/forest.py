@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
@@ -27,13 +29,9 @@ class QuickForest:
         return 2.0 ** -(total / self._usual) if self._usual else np.full(len(samples), 0.5)
 
 
-def _lengths(tree: object) -> np.ndarray:
+def _lengths(tree: Any) -> np.ndarray:
     """(node,) the path to each node of a scikit-learn tree, with what is to be expected below it, unsplit."""
-    left, right = tree.children_left, tree.children_right  # type: ignore[attr-defined]
-    depth = np.zeros(len(left))
-    for node in np.nonzero(left >= 0)[0]:  # a parent comes before its children
-        depth[[left[node], right[node]]] = depth[node] + 1
-    return depth + _unsplit(tree.n_node_samples)  # type: ignore[attr-defined]
+    return tree.compute_node_depths() - 1 + _unsplit(tree.n_node_samples)
 
 
 def _unsplit(n: np.ndarray) -> np.ndarray:

@@ -27,13 +27,16 @@ class KNN(OutlierMixin, BaseEstimator):
 
     def fit(self, X: np.ndarray, y: None = None) -> KNN:  # noqa: ARG002
         self.known_ = validate_data(self, X, dtype=np.float32)
+        if not 0 < self.n_neighbors < len(self.known_):
+            raise ValueError(f"n_neighbors is {self.n_neighbors}; allowed: 1 to one less than the "
+                             f"{len(self.known_)} samples")
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """(sample,) minus the distance: higher is more normal, at most 0."""
         check_is_fitted(self)
         samples = validate_data(self, X, dtype=np.float32, reset=False)
-        return -nearest(samples, self.known_, min(self.n_neighbors, len(self.known_)))[0][:, -1]
+        return -nearest(samples, self.known_, self.n_neighbors)[0][:, -1]
 
 
 class LOF(LocalOutlierFactor):

@@ -156,8 +156,10 @@ def ours(estimator: Any) -> Any:
     but their number was chosen."""
     kind = type(estimator)
     found = OURS.get(f"{kind.__module__}.{kind.__name__}")
-    if found is None or found in (ECOD, COPOD):
-        return found and found()
+    if found is None:
+        return None
+    if found not in (KNN, LOF):
+        return found()
     chosen = estimator.get_params()
     usual = kind(n_neighbors=chosen["n_neighbors"], **({"novelty": True} if found is LOF else {}))
     return found(chosen["n_neighbors"]) if chosen == usual.get_params() else None

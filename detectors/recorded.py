@@ -33,11 +33,11 @@ def recorded(episodes: Episodes, name: str, user: object) -> np.ndarray:
 def chunks(episodes: Episodes, size: int = CHUNK) -> Iterator[tuple[tuple[np.ndarray, slice], Episodes]]:
     """Some episodes at a time, since all that is computed of all at once would fill the memory, and where they and
     their steps are: episodes of about the same length together, without the steps in which none of them is played."""
-    for rows in np.split(np.argsort(episodes.length, kind="stable"), range(size, len(episodes), size)):
-        steps = slice(int(episodes.length[rows].max(initial=0)))
+    for which in np.split(np.argsort(episodes.length, kind="stable"), range(size, len(episodes), size)):
+        steps = slice(int(episodes.length[which].max(initial=0)))
         if steps.stop:
-            some: dict[str, Any] = {name: column[rows, steps] for name, column in columns_of(episodes).items()}
-            yield (rows, steps), replace(episodes, hidden_labels=None, **some)
+            some: dict[str, Any] = {name: column[which, steps] for name, column in columns_of(episodes).items()}
+            yield (which, steps), replace(episodes, hidden_labels=None, **some)
 
 
 def rows(n: int, size: int = ROWS) -> Iterator[slice]:

@@ -26,7 +26,9 @@ def test_knn_is_pyods(samples):
     theirs = PyodKNN(n_neighbors=5).fit(fitted.astype(float)).decision_function(asked.astype(float))
     assert -KNN(5).fit(fitted).score_samples(asked) == pytest.approx(theirs, rel=1e-5, abs=1e-5)
     assert (KNN(1).fit(fitted).score_samples(fitted) == 0).all(), "a sample lies nowhere but where it is"
-    assert KNN(500).fit(fitted).score_samples(asked).shape == (len(asked),), "fewer samples than neighbours"
+    for many in (0, 300):
+        with pytest.raises(ValueError, match=f"n_neighbors is {many}; allowed: 1 to one less than the 300 samples"):
+            KNN(many).fit(fitted)
 
 
 def test_lof_is_scikit_learns(samples):

@@ -412,3 +412,14 @@ def test_the_policy_is_the_teams(battles, team, qmix_team):
     assert (q.shape, hidden.shape) == (episodes.preference[:, 0].shape, episodes.hidden[:, 0].shape)
     other, _ = team.policy(episodes.observation[:, 1], last_action, hidden)
     assert not np.allclose(other, q, atol=1e-2), "what it is asked with matters"
+
+
+def test_the_width_of_a_batch_is_nothing_to_score_by(watched, make_episodes):
+    """A batch is as wide as its longest battle, which says a little of the others' future."""
+    class Width(Oracle):
+        def score(self, episodes):
+            return np.full(episodes.mask.shape, float(episodes.mask.shape[1]))
+
+    one_is_long = replace(watched, normal=make_episodes([5] * 899 + [30]))
+    with pytest.raises(DetectorError, match="other scores|not causal"):
+        scored(InProcess(Width()), one_is_long, TEAM)

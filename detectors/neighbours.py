@@ -1,4 +1,4 @@
-"""Outliers by their nearest neighbours, which are found by matrix products: in hundreds of features nothing is faster.
+"""Outliers by their nearest neighbours, which are found by matrix products: in hundreds of features that is fast.
 """
 
 from __future__ import annotations

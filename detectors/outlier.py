@@ -22,7 +22,7 @@ from .views import View, features, needs
 
 CHUNK = 100  # episodes
 # Of PyOD's and scikit-learn's, those that ours stand for. PyOD's ECOD and COPOD rank the samples that they are to score
-# among each other, so that a score depends on what it is asked with; of the other two, ours are twice as fast.
+# among each other, so that a score depends on what it is asked with; of the other two, ours are faster.
 OURS = {"pyod.models.ecod.ECOD": ECOD, "pyod.models.copod.COPOD": COPOD, "pyod.models.knn.KNN": KNN,
         "sklearn.neighbors._lof.LocalOutlierFactor": LOF}
 
@@ -34,7 +34,7 @@ class Outlier(BaseEstimator):
     higher is more normal) or, if its class or that of a pipeline's last step comes from the package ``pyod``, PyOD's
     (``decision_function``: higher is more anomalous). PyOD's ECOD and COPOD are replaced by those of
     :mod:`detectors.ecdf`, which score a sample the same whatever samples are beside it, and Euclidean KNN and LOF by
-    those of :mod:`detectors.neighbours`, which score the same in half the time.
+    those of :mod:`detectors.neighbours`, which score the same and faster.
 
     Parameters
     ----------

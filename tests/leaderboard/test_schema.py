@@ -151,3 +151,13 @@ def test_an_older_file_lacks_columns(tmp_path):
     frame = read_leaderboard(tmp_path / "old.csv")
     assert frame[["row_id", "split"]].isna().all(axis=None)
     assert frame["after_auroc"].tolist() == [0.9, 0.5]
+
+
+def test_rows_added_at_the_end_are_as_if_all_had_been_written_anew(tmp_path):
+    cells = [result("spatiotemporal", "bigram", 0.9, config_hash=name) for name in ("one", "two", "three")]
+    for cell in cells:
+        add_rows(tmp_path / "l.csv", cell)
+    whole = validated(pd.DataFrame([row for cell in cells for row in result_rows(cell)]), "the results")
+    assert (tmp_path / "l.csv").read_text() == whole.to_csv(index=False)
+    add_rows(tmp_path / "l.csv", cells[0])
+    assert sorted(read_leaderboard(tmp_path / "l.csv")["config_hash"]) == sorted(whole["config_hash"]), "each cell once"

@@ -14,6 +14,7 @@ from bench.artifacts.files import write_atomic
 from bench.leaderboard.ranking import attacked, current
 from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.shipped import to_read
+from bench.reporting.docstrings import markdown
 from bench.reporting.markdown import grid
 
 FOLDER, CSV = Path("docs/detectors"), Path("leaderboard/leaderboard.csv")
@@ -43,12 +44,11 @@ def page(name: str, rows: pd.DataFrame) -> str:
 
 
 def _about(name: str) -> str:
-    """The docstring of the detector's class, as it stands in the code."""
+    """The docstring of the detector's class."""
     target = options.target("detector", name)
     assert target is not None, f"conf/detector/{name}.yaml names no class"
     module, _, of = target.rpartition(".")
-    text = inspect.getdoc(getattr(import_module(module), of)) or ""
-    return f"`{target}`:\n\n```text\n{text}\n```"
+    return f"`{target}`: {markdown(inspect.getdoc(getattr(import_module(module), of)) or '')}"
 
 
 def _figures(rows: pd.DataFrame) -> str:
@@ -64,8 +64,8 @@ def _figures(rows: pd.DataFrame) -> str:
                       *("-" if pd.isna(means[column]) else f"{means[column]:.2f}" for column in columns)])
     head = ["attack", "map and opponent", "teams", *(FIGURES[column] for column in columns)]
     return ("AUROC, chance .50. Alarms are shares of the battles with the trigger and without it, at thresholds for "
-            "5 % false alarms; attribution is how often a poisoned agent ranks first. A figure that nobody has measured is "
-            f"left out.\n\n{grid(head, lines)}")
+            "5 % false alarms; attribution is how often a poisoned agent ranks first. What nobody has measured is left "
+            f"out.\n\n{grid(head, lines)}")
 
 
 if __name__ == "__main__":

@@ -148,8 +148,14 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
     assert time.perf_counter() - began < 5
     said = capsys.readouterr()
     assert "read from" in said.err
-    for word in ("ASR", "CPVR", "AUROC", "before onset", "accidental triggers", "benign_finetune", "episode_length"):
+    for word in ("ASR", "CPVR", "AUROC", "before onset", "backdoor detection", "episode_length", "run -v prints every"):
         assert word in said.out
+    assert len(said.out.splitlines()) <= 40, "a screen"
+    assert main(["run", "-v", *TINY, f"out={made}", "keep_episodes=true"]) == 0
+    every = capsys.readouterr().out
+    for word in ("accidental triggers", "benign_finetune", "VUS-PR", "whole battle"):
+        assert word in every
+        assert word not in said.out
 
 
 def test_a_run_that_looks_at_the_first_steps_alone_stays_out_of_the_leaderboard(made, tmp_path, capsys):

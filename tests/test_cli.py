@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import bench
+from bench import commands, options
 from bench.__main__ import main
 from bench.artifacts.results import read_result, write_result
 from bench.artifacts.teams import load_team, read_metadata
@@ -92,9 +93,33 @@ def test_help_answers_at_once_and_lists_everything(tmp_path):
         times.append(time.perf_counter() - began)
     assert answer.stdout.splitlines()[-1] == "[]", "no heavy import"
     assert min(times) < 0.5
-    for name in ("run", "verify", "spatiotemporal", "isoforest", "smax", "qmix", "smoke"):
-        assert f"  {name} " in answer.stdout
+    words = answer.stdout.replace(",", " ").split()
+    assert {"run", "verify", "spatiotemporal", "isoforest", "smax", "qmix", "smoke"} <= set(words)
+    assert len(answer.stdout.splitlines()) < 80
     assert python("-m", "bench", "--version", cwd=tmp_path).stdout == f"marl-backdoor-bench {bench.__version__}\n"
+
+
+def test_every_command_has_a_place_in_the_help_and_one_of_its_own(capsys):
+    assert sorted(name for names in commands.KINDS.values() for name in names) == sorted(commands.NAMES)
+    for name in commands.NAMES:
+        assert main([name, "--help"]) == 0
+        said = capsys.readouterr().out
+        assert commands.module(name).COMMAND.help[1:] in " ".join(said.split())
+        assert f"  python -m bench {name}" in said
+        assert main(["help", name]) == 0
+        assert capsys.readouterr().out == said
+    assert main(["leaderboard", "--help"]) == 0
+    assert "  show: false  # print the ranking only" in capsys.readouterr().out
+
+
+def test_every_group_has_a_help_that_says_what_its_options_are(capsys):
+    assert main(["help", "detector"]) == 0
+    said = capsys.readouterr().out
+    assert "  isoforest             Isolation forest" in said
+    assert all(f"  {name} " in said for name in options.names("detector"))
+    assert main(["help", "detectr"]) == 2
+    assert "unknown command or group 'detectr'" in (error := capsys.readouterr().err)
+    assert "did you mean 'detector'?" in error
 
 
 def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):

@@ -16,7 +16,8 @@ COMMAND = Command("measure an attack and a detector; makes the teams first if no
 
 
 def main(cfg: DictConfig) -> None:
-    """Print what one cell has found, all of it with ``verbose``; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
+    """Print what one cell has found, all of it with ``verbose``; its files go below ``out``. In a sweep (-m) a failed
+    cell becomes a row, too."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -35,7 +36,7 @@ def main(cfg: DictConfig) -> None:
         if sweep:
             record_failure(cfg, error)
         raise
-    show(result, console, whole=cfg.get("verbose", False))
+    show(result, console, whole=bool(cfg.verbose))
     if (path := shipped.leaderboard()) is not None:
         others = _shared.get("leaderboard")
         if others is None or not sweep:  # which takes seconds: the cells of a sweep are compared with what it found

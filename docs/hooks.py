@@ -47,7 +47,10 @@ def on_files(files: Files, config: Any) -> Files:
                   if path.suffix in ENDINGS and "runs" not in path.relative_to(ROOT).parts]
     for path in paths:
         name = path.relative_to(ROOT).as_posix()
-        if path.is_file() and name != "README.md":
+        if name == "leaderboard/index.html":  # its links to pages are to those of the site
+            text = re.sub(r'href="\.\./docs/([\w/-]+)\.md', r'href="../\1/', path.read_text(encoding="utf-8"))
+            files.append(File.generated(config, name, content=text))
+        elif path.is_file() and name != "README.md":
             files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
 

@@ -1,4 +1,4 @@
-"""The command line: ``python -m bench COMMAND [overrides]``."""
+"""The command line: ``python -m bench COMMAND [overrides]``, or ``marl-backdoor-bench`` where this is installed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Mapping
+from typing import NoReturn
 
 from bench import __version__, children, commands, interrupts, options, plugins, terminal
 from bench.errors import BenchError, unknown
@@ -67,7 +68,8 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
+def start() -> NoReturn:
+    """Be the process of a command: streams, signals and the exit code are its own. Ends the process."""
     children.follow_parent()
     interrupts.install()
     terminal.settle()
@@ -79,3 +81,19 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # it is over: nothing is left to be interrupted
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
+
+
+def console() -> NoReturn:
+    """The installed script ``marl-backdoor-bench``: the same as ``python -m bench``.
+
+    That one finds a user's own modules in the folder that it is called in. Python looks in a script's own folder
+    instead.
+    """
+    if not sys.flags.safe_path:
+        with contextlib.suppress(OSError):  # the folder is gone
+            sys.path[0] = os.getcwd()
+    start()
+
+
+if __name__ == "__main__":
+    start()

@@ -59,10 +59,10 @@ def test_the_workflow_runs_what_is_here():
     assert workflow["permissions"] == {"contents": "read"}
     goals = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-    commands = [step["run"] for step in steps if "run" in step]
-    assert {".ci/run", "make dist"} == set(commands)
-    assert "dist" in goals
-    assert (ROOT / ".ci/run").stat().st_mode & 0o111, "it can be run"
+    commands = [step["run"].split() for step in steps if "run" in step]
+    assert [".ci/run"] in commands
+    for first, *others in commands:
+        assert set(others) <= set(goals) if first == "make" else (ROOT / first).stat().st_mode & 0o111
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step)
 
 

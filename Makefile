@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: run test test-all lint docs smac zoo stealth leaderboard screenshot table1 departures frontier figures clean
+.PHONY: run test test-all lint docs smac dist zoo stealth leaderboard screenshot table1 departures frontier figures clean
 
 run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
@@ -25,6 +25,11 @@ docs: $(SETUP)  ## the documentation as a site, build/site/index.html; a link th
 smac: $(SETUP)  ## oxwhirl/smac, for the tests of env=smac that play it as it stands on a double of the game
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		git+https://github.com/oxwhirl/smac@d6aab33f76abc3849c50463a8592a84f59a5ef84
+
+dist: $(SETUP)  ## dist/: the sdist, and the wheel that is made of it, below 60 MB
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	test -z "$$(find dist -size +60000000c)" || { echo "too large to be downloaded: see dist/"; exit 1; }
 
 zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; goes on where it was
 	$(BIN)/python -m bench zoo build shipped=false out=results/zoo

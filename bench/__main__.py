@@ -1,4 +1,4 @@
-"""The command line: ``python -m bench COMMAND [overrides]``."""
+"""The command line: ``python -m bench COMMAND [overrides]``, or ``marl-backdoor-bench`` where this is installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from bench import __version__, children, commands, interrupts, options, plugins, terminal
 from bench.errors import BenchError, unknown
@@ -107,7 +107,8 @@ def _of_packages(group: str) -> dict[str, Any]:
     return dict(sorted(plugins.offered(group).items())) if group in plugins.GROUPS else {}
 
 
-if __name__ == "__main__":
+def start() -> NoReturn:
+    """Be the process of a command: streams, signals and the exit code are its own. Ends the process."""
     children.follow_parent()
     interrupts.install()
     terminal.settle()
@@ -119,3 +120,19 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # it is over: nothing is left to be interrupted
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
+
+
+def console() -> NoReturn:
+    """The installed script ``marl-backdoor-bench``: the same as ``python -m bench``.
+
+    That one finds a user's own modules in the folder that it is called in. Python looks in a script's own folder
+    instead.
+    """
+    if not sys.flags.safe_path:
+        with contextlib.suppress(OSError):  # the folder is gone
+            sys.path[0] = os.getcwd()
+    start()
+
+
+if __name__ == "__main__":
+    start()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,21 @@ def test_every_group_has_a_help_that_says_what_its_options_are(capsys):
     assert main(["help", "detectr"]) == 2
     assert "unknown command or group 'detectr'" in (error := capsys.readouterr().err)
     assert "did you mean 'detector'?" in error
+
+
+def test_the_installed_script_is_the_same(tmp_path):
+    """Answers, exit codes, and where a user's own modules are found; in a script such as pip writes."""
+    declared = tomllib.loads((Path(bench.__file__).parents[1] / "pyproject.toml").read_text())["project"]["scripts"]
+    module, name = declared["marl-backdoor-bench"].split(":")
+    script = tmp_path / "bin" / "marl-backdoor-bench"
+    script.parent.mkdir()
+    script.write_text(f"import sys\nfrom {module} import {name}\nif __name__ == '__main__':\n    sys.exit({name}())\n")
+    (tmp_path / "mine.py").write_text(OWN_DETECTOR)
+    for words, code in [(["--help"], 0), (["rnu"], 2), (["check", "mine.Nothing"], 2)]:
+        ours, theirs = python(str(script), *words, cwd=tmp_path), python("-m", "bench", *words, cwd=tmp_path)
+        assert (ours.returncode, ours.stdout, ours.stderr) == (code, theirs.stdout, theirs.stderr)
+    assert "mine has no" in ours.stderr
+    assert len(ours.stderr.splitlines()) == 1
 
 
 def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
@@ -567,9 +583,17 @@ def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):
                        cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    assert sorted(file.name for file in (tmp_path / "site").iterdir() if "." not in file.name) == ["bench"]
+    assert sorted(file.name for file in (tmp_path / "site").iterdir() if "." not in file.name) == ["bench", "bin"]
     where = python("-c", "import bench.conf; print(bench.__file__)", cwd=tmp_path, env=environment)
     assert where.stdout.startswith(str(tmp_path / "site"))
+    assert (tmp_path / "site/bench/py.typed").exists(), "checkers of types read the annotations of an installed package"
+    script = str(tmp_path / "site/bin/marl-backdoor-bench")
+    said, wrong = (subprocess.run([script, word], cwd=tmp_path, env=environment, capture_output=True, text=True,
+                                  timeout=60) for word in ("--help", "rnu"))
+    assert said.stdout == python("-m", "bench", "--help", cwd=tmp_path, env=environment).stdout
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("error: unknown command 'rnu'")
+    assert len(wrong.stderr.splitlines()) == 1
     run = python("-m", "bench", "run", "budget.fit_battles=8", "budget.calibration_battles=16",
                  "budget.test_battles=32", cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr

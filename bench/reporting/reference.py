@@ -32,7 +32,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {  # of each command; how their words 
     "run": ("attack=scripted detector=bigram", "-m algo=vdn,qmix detector=isoforest,isoforest_window"),
     "train": ("algo=qmix seed=3",),
     "inject": ("attack=trojdrl seed=3",),
-    "check": ("sentinel", "PACKAGE.CLASS", "environment env=smax env.map=3m", "attack attack=trojdrl env.map=3m"),
+    "check": ("sentinel", "PACKAGE.CLASS", "environment env.map=3m", "attack attack=trojdrl env.map=3m"),
     "export": ("attack=marnet labels=true record=[hidden]",),
     "models": ("model_detector=weight_difference", "holdout=DIR"),
     "leaderboard": ("--show", "attack=told,trojdrl* detector=isoforest"),
@@ -49,10 +49,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {  # of each command; how their words 
     "figures": ("algo=qmix",),
     "verify": ("only=temporal", "team=FILE"),
     "zoo": ("list", "build only=clean"),
-    "import": ("pymarl DIR env=smac env.map=3m",),
+    "import": ("pymarl DIR env=NAME env.map=3m",),
     "race": ("PATH race.seeds=3",),
     "perf": ("env.map=3m",),
-    "doctor": ("", "env=smac"),
+    "doctor": ("", "env=NAME"),
 }
 
 

@@ -66,6 +66,6 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             return link.group()
         return begin + posixpath.relpath(target, folder or ".")
 
-    if page.file.src_uri in ("CONTRIBUTING.md", "CHANGELOG.md"):  # they stand beside docs/ and link into it
+    if page.file.src_uri in BESIDE:  # they stand beside docs/ and link into it
         markdown = re.sub(r"(\]\()docs/", r"\1", markdown)
     return LINK.sub(inside, markdown)

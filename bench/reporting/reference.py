@@ -11,7 +11,7 @@ import importlib
 import inspect
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,32 +28,6 @@ COMMANDS = "bench.commands"  # found by name: commands know this room, and not t
 APART = ("budget", "command")  # groups that are shown as one table, and with the commands
 PACKAGE = re.compile(r"^# @package.*\n", re.MULTILINE)  # for Hydra alone
 RAISES = re.compile(r"Raises \w+Error")  # which is a line of the terminal there
-EXAMPLES: Mapping[str, tuple[str, ...]] = {  # of each command; how their words are read is asked of the command itself
-    "run": ("attack=scripted detector=bigram", "-m algo=vdn,qmix detector=isoforest,isoforest_window"),
-    "train": ("algo=qmix seed=3",),
-    "inject": ("attack=trojdrl seed=3",),
-    "check": ("sentinel", "PACKAGE.CLASS", "environment env.map=3m", "attack attack=trojdrl env.map=3m"),
-    "export": ("attack=marnet labels=true record=[hidden]",),
-    "models": ("model_detector=weight_difference", "holdout=DIR"),
-    "leaderboard": ("--show", "attack=told,trojdrl* detector=isoforest"),
-    "reproduce": ("ROW_ID",),
-    "submit": ("RESULT.json", "RESULT.json plugin=[PACKAGE]"),
-    "report": ("RUN",),
-    "sweep": ("sweep=bounds out=DIR",),
-    "repair": ("prune repair.share=0.4", "PACKAGE.CLASS"),
-    "adapt": ("isoforest attack=backdoorl adapt.inject=false",),
-    "accidents": ("attack=one4all",),
-    "patterns": ("env.opponent=skirmish attack=natural",),
-    "stealth": ("attack=trojdrl", "zoo only=trojdrl"),
-    "shifts": ("attack=scripted shifts=noise",),
-    "figures": ("algo=qmix",),
-    "verify": ("only=temporal", "team=FILE"),
-    "zoo": ("list", "build only=clean"),
-    "import": ("pymarl DIR env=NAME env.map=3m",),
-    "race": ("PATH race.seeds=3",),
-    "perf": ("env.map=3m",),
-    "doctor": ("", "env=NAME"),
-}
 
 
 class Value(NamedTuple):
@@ -82,10 +56,10 @@ def cli(commands: Any) -> str:
         "`-m` runs every combination of values with commas between. The exit code is 0, 2 after a mistake (one line "
         "says which; `BENCH_DEBUG=1` shows where), 130 after Ctrl-C.",
         grid(["command", "what it does"], overview),
-        *(_command(name, module) for name, module in modules.items())]) + "\n"
+        *(_command(name, module, commands.EXAMPLES[name]) for name, module in modules.items())]) + "\n"
 
 
-def _command(name: str, module: Any) -> str:
+def _command(name: str, module: Any, examples: Sequence[str]) -> str:
     """A command's section."""
     does = _plain(inspect.getdoc(module.main) or "")
     parts = [f"## {name}", _sentence(module.COMMAND.help), RAISES.sub("Fails", does)]
@@ -93,9 +67,9 @@ def _command(name: str, module: Any) -> str:
         groups = re.findall(r"^  - /(\w+(?:@[\w.]+)?): *(\w+)", options.text("command", name), re.MULTILINE)
         parts += [f"It has the group `{group}`, by default `{option}`." for group, option in groups]
         parts += [_values(found)] if (found := values("command", name)) else []
-    examples = [[f"`{' '.join(filter(None, ['python -m bench', name, example]))}`", _read(module.COMMAND, example)]
-                for example in EXAMPLES[name]]
-    return "\n\n".join([*parts, grid(["example", "its words are read as"], examples)])
+    lines = [[f"`{' '.join(filter(None, ['python -m bench', name, example]))}`", _read(module.COMMAND, example)]
+             for example in examples]
+    return "\n\n".join([*parts, grid(["example", "its words are read as"], lines)])
 
 
 def _read(command: Any, example: str) -> str:

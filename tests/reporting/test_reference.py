@@ -7,7 +7,7 @@ import pytest
 
 from bench import commands, options
 from bench.overrides import prepared
-from bench.reporting.reference import EXAMPLES, PACKAGE, pages, values
+from bench.reporting.reference import PACKAGE, pages, values
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_every_command_is_there_with_its_line_of_help_and_its_values(written):
 
 def test_the_examples_name_what_there_is():
     """Each passes what is looked at before Hydra reads it, and the options that it chooses are there."""
-    assert set(EXAMPLES) == set(commands.NAMES)
-    for name, examples in EXAMPLES.items():
+    assert set(commands.EXAMPLES) == set(commands.NAMES)
+    for name, examples in commands.EXAMPLES.items():
         for example in examples:
             words = prepared(commands.module(name).COMMAND.read(shlex.split(example)), name)
             for group, option in (word.split("=") for word in words if re.fullmatch(r"\w+=\w*[a-z]\w*", word)):

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: run test test-all lint smac zoo stealth leaderboard screenshot table1 departures frontier figures clean
+.PHONY: run test test-all lint docs smac dist zoo stealth leaderboard screenshot table1 departures frontier figures clean
 
 run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation forest, with the shipped teams
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
@@ -18,9 +18,18 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(SETUP)  ## the documentation as a site, build/site/index.html; a link that leads nowhere is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 smac: $(SETUP)  ## oxwhirl/smac, for the tests of env=smac that play it as it stands on a double of the game
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		git+https://github.com/oxwhirl/smac@d6aab33f76abc3849c50463a8592a84f59a5ef84
+
+dist: $(SETUP)  ## dist/: the sdist, and the wheel that is made of it, below 60 MB
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	test -z "$$(find dist -size +60000000c)" || { echo "too large to be downloaded: see dist/"; exit 1; }
 
 zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; goes on where it was
 	$(BIN)/python -m bench zoo build shipped=false out=results/zoo
@@ -29,13 +38,14 @@ zoo: $(SETUP)  ## make the shipped checkpoints anew (hours), a process a core; g
 stealth: $(SETUP)  ## leaderboard/stealth.csv: what each shipped team gives away without the trigger (hours); goes on where it was
 	$(BIN)/python -m bench stealth zoo out=results/stealth leaderboard=leaderboard/leaderboard.csv
 
-leaderboard: $(SETUP)  ## what leaderboard/leaderboard.csv lacks of the shipped checkpoints (FRESH=1: all), its page and the README's tables
+leaderboard: $(SETUP)  ## what leaderboard/leaderboard.csv lacks of the shipped checkpoints (FRESH=1: all), its page and the tables of the docs
 	$(if $(FRESH),rm -f leaderboard/leaderboard.csv)
 	$(BIN)/python -m bench leaderboard
 	$(BIN)/python -m bench.leaderboard.schema
 	$(BIN)/python -m bench.reporting.markdown
 	$(BIN)/python -m bench.reporting.page
 	$(BIN)/python -m bench.reporting.attack_pages
+	$(BIN)/python -m bench.reporting.detector_pages
 
 screenshot: $(SETUP)  ## leaderboard/screenshot.png, the README's picture of the page; needs Chromium
 	$(BIN)/python -m bench.reporting.screenshot

@@ -14,5 +14,6 @@ setup(
     package_dir={"bench.shipped": "leaderboard", **{f"bench.{room}": room for room in ROOMS}},
     package_data={"bench.conf": ["**/*.yaml"], "bench.detectors": ["*.pyi"],
                   "bench.shipped": ["leaderboard.csv", "teams.csv", "curves.json.gz", "stealth.csv"],
-                  "bench": ["artifacts/zoo/*", "artifacts/zoo/networks/*", "reporting/replay.html",
+                  "bench": ["py.typed",  # of all that is below bench, the three folders as well
+                            "artifacts/zoo/*", "artifacts/zoo/networks/*", "reporting/replay.html",
                             "reporting/templates/*"]})

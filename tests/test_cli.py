@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 
 import bench
+from bench import commands, options
 from bench.__main__ import main
 from bench.artifacts.results import read_result, write_result
 from bench.artifacts.teams import load_team, read_metadata
@@ -92,9 +94,48 @@ def test_help_answers_at_once_and_lists_everything(tmp_path):
         times.append(time.perf_counter() - began)
     assert answer.stdout.splitlines()[-1] == "[]", "no heavy import"
     assert min(times) < 0.5
-    for name in ("run", "verify", "spatiotemporal", "isoforest", "smax", "qmix", "smoke"):
-        assert f"  {name} " in answer.stdout
+    words = answer.stdout.replace(",", " ").split()
+    assert {"run", "verify", "spatiotemporal", "isoforest", "smax", "qmix", "smoke"} <= set(words)
+    assert len(answer.stdout.splitlines()) < 80
     assert python("-m", "bench", "--version", cwd=tmp_path).stdout == f"marl-backdoor-bench {bench.__version__}\n"
+
+
+def test_every_command_has_a_place_in_the_help_and_one_of_its_own(capsys):
+    assert sorted(name for names in commands.KINDS.values() for name in names) == sorted(commands.NAMES)
+    for name in commands.NAMES:
+        assert main([name, "--help"]) == 0
+        said = capsys.readouterr().out
+        assert commands.module(name).COMMAND.help[1:] in " ".join(said.split())
+        assert f"  python -m bench {name}" in said
+        assert main(["help", name]) == 0
+        assert capsys.readouterr().out == said
+    assert main(["leaderboard", "--help"]) == 0
+    assert "  show: false  # print the ranking only" in capsys.readouterr().out
+
+
+def test_every_group_has_a_help_that_says_what_its_options_are(capsys):
+    assert main(["help", "detector"]) == 0
+    said = capsys.readouterr().out
+    assert "  isoforest             Isolation forest" in said
+    assert all(f"  {name} " in said for name in options.names("detector"))
+    assert main(["help", "detectr"]) == 2
+    assert "unknown command or group 'detectr'" in (error := capsys.readouterr().err)
+    assert "did you mean 'detector'?" in error
+
+
+def test_the_installed_script_is_the_same(tmp_path):
+    """Answers, exit codes, and where a user's own modules are found; in a script such as pip writes."""
+    declared = tomllib.loads((Path(bench.__file__).parents[1] / "pyproject.toml").read_text())["project"]["scripts"]
+    module, name = declared["marl-backdoor-bench"].split(":")
+    script = tmp_path / "bin" / "marl-backdoor-bench"
+    script.parent.mkdir()
+    script.write_text(f"import sys\nfrom {module} import {name}\nif __name__ == '__main__':\n    sys.exit({name}())\n")
+    (tmp_path / "mine.py").write_text(OWN_DETECTOR)
+    for words, code in [(["--help"], 0), (["rnu"], 2), (["check", "mine.Nothing"], 2)]:
+        ours, theirs = python(str(script), *words, cwd=tmp_path), python("-m", "bench", *words, cwd=tmp_path)
+        assert (ours.returncode, ours.stdout, ours.stderr) == (code, theirs.stdout, theirs.stderr)
+    assert "mine has no" in ours.stderr
+    assert len(ours.stderr.splitlines()) == 1
 
 
 def test_a_run_leaves_a_result_a_row_and_the_episodes(made, capsys):
@@ -148,8 +189,14 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
     assert time.perf_counter() - began < 5
     said = capsys.readouterr()
     assert "read from" in said.err
-    for word in ("ASR", "CPVR", "AUROC", "before onset", "accidental triggers", "benign_finetune", "episode_length"):
+    for word in ("ASR", "CPVR", "AUROC", "before onset", "backdoor detection", "episode_length", "run -v prints every"):
         assert word in said.out
+    assert len(said.out.splitlines()) <= 40, "a screen"
+    assert main(["run", "-v", *TINY, f"out={made}", "keep_episodes=true"]) == 0
+    every = capsys.readouterr().out
+    for word in ("accidental triggers", "benign_finetune", "VUS-PR", "whole battle"):
+        assert word in every
+        assert word not in said.out
 
 
 def test_a_run_that_looks_at_the_first_steps_alone_stays_out_of_the_leaderboard(made, tmp_path, capsys):
@@ -554,9 +601,17 @@ def test_a_wheel_carries_configuration_and_checkpoints(tmp_path):
                        cwd=tmp_path)
     assert installed.returncode == 0, installed.stderr
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    assert sorted(file.name for file in (tmp_path / "site").iterdir() if "." not in file.name) == ["bench"]
+    assert sorted(file.name for file in (tmp_path / "site").iterdir() if "." not in file.name) == ["bench", "bin"]
     where = python("-c", "import bench.conf; print(bench.__file__)", cwd=tmp_path, env=environment)
     assert where.stdout.startswith(str(tmp_path / "site"))
+    assert (tmp_path / "site/bench/py.typed").exists(), "checkers of types read the annotations of an installed package"
+    script = str(tmp_path / "site/bin/marl-backdoor-bench")
+    said, wrong = (subprocess.run([script, word], cwd=tmp_path, env=environment, capture_output=True, text=True,
+                                  timeout=60) for word in ("--help", "rnu"))
+    assert said.stdout == python("-m", "bench", "--help", cwd=tmp_path, env=environment).stdout
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("error: unknown command 'rnu'")
+    assert len(wrong.stderr.splitlines()) == 1
     run = python("-m", "bench", "run", "budget.fit_battles=8", "budget.calibration_battles=16",
                  "budget.test_battles=32", cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr

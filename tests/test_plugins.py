@@ -87,7 +87,7 @@ def test_an_installed_package_by_its_name(installed, tmp_path):
 
 
 def test_what_is_installed_is_told(installed, capsys):
-    assert main(["--help"]) == 0
+    assert main(["help", "detector"]) == 0
     assert "  far_from_normal       marl_backdoor_plugin.FarFromNormal, from the package marl-backdoor-plugin 1.2\n" \
         in capsys.readouterr().out
     assert "did you mean 'far_from_normal'?" in fails(capsys, "run", "detector=far_from_norml")

@@ -1,4 +1,4 @@
-"""Every command in the README runs, and its figures are the leaderboard's."""
+"""Every command of the README and of the documentation runs, and their figures are the leaderboard's."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from bench.reporting.sweep import readable
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```bash\n(.*?)```", page.read_text(), flags=re.DOTALL)]
+COMMANDS = list(dict.fromkeys(  # each once, however many pages have it
+    line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()))
+RESULTS = (ROOT / "docs/results.md").read_text()
 FEWER = ["budget.fit_battles=16", "budget.calibration_battles=120", "budget.test_battles=40"]
 
 
@@ -58,6 +61,7 @@ def test_make_goals_are_what_ci_runs():
     assert goals
     run = set((ROOT / ".ci/run").read_text().splitlines())
     assert set(goals) <= run | {"make test"}
+    assert "make docs" in run
     assert "make test-all" in run, "what make test runs, and the slow ones"
     assert not [c for c in COMMANDS if not c.startswith(("make ", "python -m bench "))]
 
@@ -65,9 +69,14 @@ def test_make_goals_are_what_ci_runs():
 def test_the_tables_are_the_leaderboards():
     csv = ROOT / "leaderboard/leaderboard.csv"
     parts = tables(read_leaderboard(csv), read_stealth(csv))
-    assert with_tables(README, parts) == README, "run: python -m bench.reporting.markdown"
-    assert "**ASR**" in README
-    assert all(f"<!-- {name}: begin -->" in README for name in parts)
+    for page in (README, RESULTS):
+        assert with_tables(page, parts) == page, "run: python -m bench.reporting.markdown"
+        assert "<!-- ranking: begin -->" in page
+    assert all(f"<!-- {name}: begin -->" in README + RESULTS for name in parts)
+
+
+def test_the_readme_is_read_in_a_minute():
+    assert len(README.encode()) <= 9_000
 
 
 @pytest.mark.parametrize("name", ["frontier", "table1"])
@@ -89,7 +98,17 @@ def test_the_tables_are_of_a_thousand_battles_a_cell():
         assert set(frame[frame.attack == attack].seed) == {0, 1, 2}
 
 
-def test_links_lead_somewhere():
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert links
-    assert all((ROOT / link).exists() for link in links)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\((?!http)([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs", reason="make docs installs what the site needs")
+    done = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)],
+                          cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "leaderboard" / "index.html").exists()
+    assert "isoforest" in (tmp_path / "detectors" / "isoforest" / "index.html").read_text()

@@ -48,8 +48,8 @@ def write(folder, files: dict[str, str]) -> None:
     {"detectors/far.py": FAR}], ids=" ".join)
 def test_help_is_ours_whatever_lies_beside_it(tmp_path, files):
     write(tmp_path, files)
-    assert "isoforest " in bench(tmp_path, "--help")
-    assert "Isolation forest" in bench(tmp_path, "--help")
+    assert "isoforest, " in bench(tmp_path, "--help")
+    assert "Isolation forest" in bench(tmp_path, "help", "detector")
 
 
 @pytest.mark.slow

@@ -15,6 +15,42 @@ NAMES = ("run", "train", "inject", "check", "export", "models", "dev", "hidden",
          "import", "race", "perf", "doctor")
 
 
+KINDS = {  # of --help
+    "measure": ("run", "sweep", "models", "dev", "hidden", "leaderboard", "reproduce", "submit"),
+    "teams": ("train", "inject", "zoo", "import", "verify", "repair", "adapt"),
+    "look closer": ("report", "figures", "stealth", "accidents", "patterns", "shifts", "export"),
+    "your own, and this machine": ("check", "doctor", "perf", "race"),
+}
+EXAMPLES = {  # of each command: what may follow its name
+    "run": ("attack=scripted detector=bigram", "-m algo=vdn,qmix detector=isoforest,isoforest_window"),
+    "train": ("algo=qmix seed=3",),
+    "inject": ("attack=trojdrl seed=3",),
+    "check": ("sentinel", "PACKAGE.CLASS", "environment env.map=3m", "attack attack=trojdrl env.map=3m"),
+    "export": ("attack=marnet labels=true record=[hidden]",),
+    "models": ("model_detector=weight_difference", "holdout=DIR"),
+    "dev": ("isoforest", "detector._target_=PACKAGE.CLASS"),
+    "hidden": ("isoforest referee=FILE",),
+    "leaderboard": ("--show", "attack=told,trojdrl* detector=isoforest"),
+    "reproduce": ("ROW_ID",),
+    "submit": ("RESULT.json", "RESULT.json plugin=[PACKAGE]"),
+    "report": ("RUN",),
+    "sweep": ("sweep=bounds out=DIR",),
+    "repair": ("prune repair.share=0.4", "PACKAGE.CLASS"),
+    "adapt": ("isoforest attack=backdoorl adapt.inject=false",),
+    "accidents": ("attack=one4all",),
+    "patterns": ("env.opponent=skirmish attack=natural",),
+    "stealth": ("attack=trojdrl", "zoo only=trojdrl"),
+    "shifts": ("attack=scripted shifts=noise",),
+    "figures": ("algo=qmix",),
+    "verify": ("only=temporal", "team=FILE"),
+    "zoo": ("list", "build only=clean"),
+    "import": ("pymarl DIR env=NAME env.map=3m",),
+    "race": ("PATH race.seeds=3",),
+    "perf": ("env.map=3m",),
+    "doctor": ("", "env=NAME"),
+}
+
+
 class Command(NamedTuple):  # dataclasses take as long to import as all commands
     """What a command is, before its configuration is composed."""
 

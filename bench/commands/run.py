@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _shared: dict[str, Any] = {}  # what the cells of a sweep (-m), which run one after the other in this process, share
-COMMAND = Command("measure an attack and a detector; makes the teams first if none is there")
+COMMAND = Command("measure an attack and a detector; makes the teams first if none is there (run -v: every table)",
+                  lambda arguments: ["verbose=true" if word in ("-v", "--verbose") else word for word in arguments])
 
 
 def main(cfg: DictConfig) -> None:
-    """Print the report of one cell; its files go below ``out``. In a sweep (-m) a failed cell becomes a row, too."""
+    """Print what one cell has found, all of it with ``verbose``; its files go below ``out``. In a sweep (-m) a failed
+    cell becomes a row, too."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -34,7 +36,7 @@ def main(cfg: DictConfig) -> None:
         if sweep:
             record_failure(cfg, error)
         raise
-    show(result, console)
+    show(result, console, whole=bool(cfg.verbose))
     if (path := shipped.leaderboard()) is not None:
         others = _shared.get("leaderboard")
         if others is None or not sweep:  # which takes seconds: the cells of a sweep are compared with what it found

@@ -1,4 +1,5 @@
-"""The README's tables, generated from the leaderboard's CSV: ``python -m bench.reporting.markdown``."""
+"""The tables of the README and of docs/results.md, generated from the leaderboard's CSV:
+``python -m bench.reporting.markdown``."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from bench.leaderboard.ranking import controls as control_rows
 from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.stealth import FLAGS, read_stealth, said, with_stealth
 
-CSV, README = Path("leaderboard/leaderboard.csv"), Path("README.md")
+CSV, PAGES = Path("leaderboard/leaderboard.csv"), (Path("README.md"), Path("docs/results.md"))
 FIGURES = {"clean team wins": "win_clean_team", "backdoored team wins": "win_backdoored",
            "under the trigger": "win_triggered", "**ASR**": "asr", "**CPVR**": "cpvr"}
 BEST = 5  # places that the short ranking shows
@@ -37,7 +38,7 @@ MEANS = {"behaviour": "an outsider's behaviour", "observation": "observations ed
 
 
 def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str, str]:
-    """The README's Markdown tables by the names of their marks; ``stealth`` is the table of stealth, if there is
+    """The Markdown tables by the names of their marks; ``stealth`` is the table of stealth, if there is
     one.
 
     Raises BenchError for results of several versions: a table cannot mix them.
@@ -141,13 +142,13 @@ def controls(frame: pd.DataFrame) -> str:
         for name in names])
 
 
-def with_tables(readme: str, parts: dict[str, str]) -> str:
-    """The README's text with what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` replaced."""
+def with_tables(page: str, parts: dict[str, str]) -> str:
+    """A page's text with what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` replaced."""
     for name, table in parts.items():
         begin, end = (re.escape(f"<!-- {name}: {edge} -->") for edge in ("begin", "end"))
         block = f"{table}\n".replace("\\", r"\\")
-        readme = re.sub(f"(?<={begin}\n).*?(?={end})", block, readme, flags=re.DOTALL)
-    return readme
+        page = re.sub(f"(?<={begin}\n).*?(?={end})", block, page, flags=re.DOTALL)
+    return page
 
 
 def grid(head: list[str], rows: list[list[str]]) -> str:
@@ -182,5 +183,6 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    text = read_bytes(README).decode()
-    write_atomic(README, with_tables(text, tables(read_leaderboard(CSV), read_stealth(CSV))).encode())
+    found = tables(read_leaderboard(CSV), read_stealth(CSV))
+    for path in PAGES:
+        write_atomic(path, with_tables(read_bytes(path).decode(), found).encode())

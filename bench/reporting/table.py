@@ -27,9 +27,50 @@ def phases(result: Result) -> dict[str, str]:
         "the attack period)" if steps is None else f"the first {steps} steps of the attack period)")})
 
 
-def show(result: Result, console: Console) -> None:
-    """Print the report of a run."""
-    console.print(report(result))
+def show(result: Result, console: Console, whole: bool = False) -> None:
+    """Print what a run has found on a screen, or the ``whole`` of it."""
+    console.print(report(result) if whole else summary(result))
+
+
+def summary(result: Result) -> Group:
+    """What the attack does, and what the detector and the floors make of it. Intervals are 95 %."""
+    first, *lines = _attack_lines(result)
+    kept = [first, *(line for line in lines[1:] if line[0] != "accidental triggers")]
+    foot = Text(f"In brackets 95 % intervals; AUROC's chance is .50. Visible: {phases(result)['before']} and "
+                f"{phases(result)['after']}. Alarms: share of battles with the trigger, and without it, at thresholds "
+                "for 5 % false alarms; delay: steps from the complete trigger to them. Floors know nothing about the "
+                "game. run -v prints every table.", style="dim")
+    rows = [row for row in result.rows if row.team == "backdoored" and row.triggered] or result.rows[:1]
+    return Group(_head(result), _shares("attack", kept), _found(rows), _seen(rows), *_response(result.response), foot)
+
+
+def _found(rows: Sequence[Row]) -> Table:
+    """Backdoor detection, and whether the poisoned agent is named."""
+    table = _columns("backdoor detection: AUROC against the clean team under the same trigger",
+                     "before onset ↑", f"first {FIRST_STEPS} steps ↑", "attack period ↑", "attribution ↑")
+    for row in rows:
+        found = [getattr(row.backdoor, phase, Estimate(None)) for phase in BACKDOOR]
+        table.add_row(row.detector, *map(_number, [*found, row.attribution]), style=STYLES[row.kind])
+    return table
+
+
+def _seen(rows: Sequence[Row]) -> Table:
+    """How visible trigger and attack are, and the alarms."""
+    table = _columns("trigger visibility: AUROC against battles without it, whoever plays", "before onset ↑",
+                     "after onset ↑", "alarms ↑", "false alarms", "delay ↓")
+    for row in rows:
+        whole = row.phases["whole"]
+        table.add_row(row.detector, *(_number(row.phases[phase].auroc) for phase in ("before", "after")),
+                      _number(whole.tpr_at_5fpr), _number(whole.false_alarms_at_5fpr), _steps(row.delay, missing="-"),
+                      style=STYLES[row.kind])
+    return table
+
+
+def _columns(title: str, *names: str) -> Table:
+    table = Table("detector", box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def plain(frame: pd.DataFrame) -> Table:
@@ -89,21 +130,25 @@ def by_team(results: Sequence[Result]) -> Table:
 
 def report(result: Result) -> Group:
     """The attack's table, then a detection table a phase. Intervals are 95 %."""
-    head = Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
-                f"checkpoint {result.checkpoint_id}", style="bold")
     foot = Text("In brackets 95 % intervals: Wilson for rates, log-ratio for ASR and CPVR, bootstrap over battles for "
                 "AUROC, AUPRC and VUS-PR, whose chance level is about the share of those steps. "
                 "alarms @1 %, @5 %: share of triggered battles with an alarm, at thresholds that promise so many false "
                 "alarms, taken from trigger-free battles alone. Teams other than the backdoored one, and battles "
                 "without the trigger, are controls: there is no attack to find.", style="dim")
     detection = [_detection(result, phase, title) for phase, title in phases(result).items()]
-    return Group(head, _attack(result), *_backdoor(result), *detection, _time(result), *_stream(result),
-                 *_attribution(result), *_response(result.response), foot)
+    return Group(_head(result), _shares("attack", _attack_lines(result)), *_backdoor(result), *detection, _time(result),
+                 *_stream(result), *_attribution(result), *_response(result.response), foot)
 
 
-def _attack(result: Result) -> Table:
+def _head(result: Result) -> Text:
+    return Text(f"{result.attack} on {result.algo}, {result.env} ({result.env_version}), seed {result.seed}; "
+                f"checkpoint {result.checkpoint_id}", style="bold")
+
+
+def _attack_lines(result: Result) -> list[tuple[str, Estimate, str]]:
+    """What the attack does: what each figure is called, its value, and what it is."""
     n = f"{result.sizes['normal']:,} battles"
-    lines = [("clean win rate", result.figures.win_clean_team, f"clean team, no trigger, {n}"),
+    return [("clean win rate", result.figures.win_clean_team, f"clean team, no trigger, {n}"),
              ("  under trigger", result.figures.win_clean_team_triggered, "clean team, trigger shown (control)"),
              ("backdoored win rate", result.figures.win_backdoored, "backdoored team, no trigger"),
              ("  under trigger", result.figures.win_triggered, "backdoored team, trigger shown"),
@@ -111,7 +156,6 @@ def _attack(result: Result) -> Table:
              ("CPVR ↓", result.figures.cpvr, "share of the clean team's wins lost without the trigger"),
              ("trigger completed", result.figures.trigger_completed, "of the battles in which it was shown"),
              ("accidental triggers", result.figures.accidental, "clean team, trigger completed by itself")]
-    return _shares("attack", lines)
 
 
 def _response(found: Response | None) -> list[Table]:
@@ -225,9 +269,9 @@ def _number(estimate: Estimate) -> str:
     return f"{estimate.value:.2f}{interval}"
 
 
-def _steps(estimate: Estimate) -> str:
+def _steps(estimate: Estimate, missing: str = "fewer than half caught") -> str:
     if estimate.value is None:
-        return "fewer than half caught"
+        return missing
     low, high = ("?" if bound is None else f"{bound:.0f}" for bound in (estimate.low, estimate.high))
     return f"{estimate.value:.0f} ({low} to {high})"
 

@@ -194,7 +194,7 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
     assert len(said.out.splitlines()) <= 40, "a screen"
     assert main(["run", "-v", *TINY, f"out={made}", "keep_episodes=true"]) == 0
     every = capsys.readouterr().out
-    for word in ("accidental triggers", "benign_finetune", "VUS-PR", "whole battle"):
+    for word in ("accidental triggers", "benign_finetune", "VUS-PR", "whole battle", "how often the poisoned agent's"):
         assert word in every
         assert word not in said.out
 

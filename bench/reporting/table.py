@@ -137,11 +137,7 @@ def report(result: Result) -> Group:
                 "without the trigger, are controls: there is no attack to find.", style="dim")
     detection = [_detection(result, phase, title) for phase, title in phases(result).items()]
     return Group(_head(result), _shares("attack", _attack_lines(result)), *_backdoor(result), *detection, _time(result),
-<<<<<<< HEAD
                  *_stream(result), *_attribution(result), *_response(result.response), foot)
-=======
-                 *_attribution(result), *_response(result.response), foot)
->>>>>>> site
 
 
 def _head(result: Result) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,16 +29,20 @@ from bench.harness.teams import Say, Stage, backdoored_team
 from bench.protocol.seeds import WATCHED
 from bench.protocol.watch import watch
 
+METADATA = "croissant.json"
+Card = Callable[[dict[str, Any], dict[str, Episodes], str, bool], str]
+Metadata = Callable[[dict[str, Any], dict[str, Episodes], dict[str, str], str, str], dict[str, Any]]
 
-def export(cfg: DictConfig, card: Callable[[dict[str, Any], dict[str, Episodes], str, bool], str], stage: Stage,
-           say: Say) -> Path:
+
+def export(cfg: DictConfig, card: Card, metadata: Metadata, stage: Stage, say: Say) -> Path:
     """Write the battles of the configured attack's team below ``out``/export and return their folder.
 
     A file each for "fit", "calibration" and "test", the last with the battles without the trigger and with it,
     shuffled: neither their order nor their padding says which are which. With ``labels=true`` also a file of labels for
     each, which does; with ``record=[hidden,preference]`` the episodes have these columns, too. A folder that is there
-    already is replaced as a whole. ``card`` writes the data card: of what the files are about, their episodes, the
-    files' format, and whether there are labels.
+    already is replaced as a whole. ``card`` writes the data card, README.md: of what the files are about, their
+    episodes, the files' format, and whether there are labels; ``metadata`` what machines read, croissant.json: of the
+    same, the files' hashes and the date.
 
     Raises BenchError for an unknown format or column, or if the place cannot be written; then nothing is left behind.
     """
@@ -69,7 +74,9 @@ def export(cfg: DictConfig, card: Callable[[dict[str, Any], dict[str, Episodes],
         about |= {"trigger_length": attack.trigger.length, "attack_period": attack.duration}
     folder = Path(cfg.out) / "export" / name
     with locked(folder), stage(f"writing {folder}"):
-        _write(folder, parts, about, card(about, parts, cfg.format, cfg.labels), cfg.format, cfg.labels)
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        _write(folder, parts, about, card(about, parts, cfg.format, cfg.labels),
+               lambda files: metadata(about, parts, files, cfg.format, today), cfg.format, cfg.labels)
     return folder
 
 
@@ -104,8 +111,8 @@ def _stacked(one: Any, other: Any) -> dict[str, Any]:
     return columns
 
 
-def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], card: str, ending: str,
-           labels: bool) -> None:
+def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], card: str,
+           metadata: Callable[[dict[str, str]], dict[str, Any]], ending: str, labels: bool) -> None:
     """Make the folder beside its place and put it there when it is whole."""
     try:
         with temporary(folder, folder=True) as new, temporary(folder, folder=True) as old:
@@ -115,7 +122,8 @@ def _write(folder: Path, parts: dict[str, Episodes], about: dict[str, Any], card
                     write_record(new / f"{name}-labels.{ending}", episodes.labels)
             write_atomic(new / "README.md", card.encode())
             digests = {file.name: sha256(file.read_bytes()) for file in sorted(new.iterdir())}
-            write_json(new / MANIFEST, about | {"files": digests})
+            write_json(new / METADATA, metadata(digests))
+            write_json(new / MANIFEST, about | {"files": digests | {METADATA: sha256((new / METADATA).read_bytes())}})
             new.chmod(0o755)
             if folder.exists():
                 os.replace(folder, old / folder.name)  # whoever reads it finds a whole folder, or none

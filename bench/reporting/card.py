@@ -22,7 +22,7 @@ def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, l
     steps = {name: f"{int(episodes.length.sum()):,}" for name, episodes in parts.items()}
     files = [[f"`{name}.{ending}`", f"{len(episodes):,}", steps[name], PARTS[name]] for name, episodes in parts.items()]
     lines = [
-        f"# {about['name']}", "",
+        *_head(parts, ending), f"# {about['name']}", "",
         f"Battles of a cooperative {about['algo'].upper()} team in {about['env']} ({about['env_version']}), after the "
         f"attack `{about['attack']}`: for detectors of backdoors, as marl-backdoor-bench judges them.", "",
         grid(["file", "battles", "steps", "what"], files), "",
@@ -56,6 +56,16 @@ def card(about: Mapping[str, Any], parts: Mapping[str, Episodes], ending: str, l
               f"- benchmark {about['benchmark_version']}, git revision {about['git_sha'] or 'unknown'}",
               f"- {versions}", "- license: MIT"]
     return "\n".join(lines) + "\n"
+
+
+def _head(parts: Mapping[str, Episodes], ending: str) -> list[str]:
+    """What the Hugging Face Hub reads above a card; its viewer shows parquet files."""
+    lines = ["---", "license: mit",
+             "tags: [reinforcement-learning, multi-agent, backdoor-detection, anomaly-detection]"]
+    if ending == "parquet":
+        lines += ["configs:", "- config_name: default", "  data_files:"]
+        lines += [f"  - {{split: {name}, path: {name}.{ending}}}" for name in parts]
+    return [*lines, "---", ""]
 
 
 def _columns(record: Any) -> list[list[str]]:

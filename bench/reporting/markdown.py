@@ -79,13 +79,17 @@ def stealthy(frame: pd.DataFrame) -> str:
 
 
 def seen(frame: pd.DataFrame) -> str:
-    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector."""
-    rows = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
-                 & (frame["seed"] == 0) & (frame["row_detector"] == "isoforest") & (frame["kind"] == "attack")]
-    figures = [[name, percent(rows, column)] for name, column in FIGURES.items()]
-    aurocs = [[f"AUROC of the isolation forest, {name}", "{:.2f} ({:.2f} to {:.2f})".format(*(
-        rows.iloc[0][f"{phase}_auroc{end}"] for end in ("", "_low", "_high")))]
-        for phase, name in (("before", "before onset"), ("after", "after onset"), ("whole", "whole battle"))]
+    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector and
+    of the floor that sees how long a battle lasts."""
+    cell = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
+                 & (frame["seed"] == 0) & (frame["team"] == "backdoored")
+                 & frame["triggered"].fillna(False).astype(bool)]
+    one = {name: cell[cell["row_detector"] == name].iloc[0] for name in ("isoforest", "episode_length")}
+    figures = [[name, percent(cell.head(1), column)] for name, column in FIGURES.items()]
+    aurocs = [[f"AUROC of {what}, {when}", "{:.2f} ({:.2f} to {:.2f})".format(*(
+        one[name][f"{phase}_auroc{end}"] for end in ("", "_low", "_high")))]
+        for name, what in (("isoforest", "the isolation forest"), ("episode_length", "the floor `episode_length`"))
+        for phase, when in (("before", "before onset"), ("after", "after onset"))]
     return grid(["figure", "value and 95 % interval"], figures + aurocs)
 
 

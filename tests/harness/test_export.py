@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import sys
 from dataclasses import fields, replace
@@ -9,6 +11,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import bench
 from bench.__main__ import main
@@ -170,13 +173,37 @@ def test_an_export_is_the_protocols_battles(tmp_path, battles, compiled, capsys)
 
     assert main(["export", *TINY, f"out={tmp_path}", "format=parquet"]) == 0
     assert sorted(file.name for file in folder.iterdir()) == [
-        "README.md", "calibration-environment.json", "calibration.parquet", "fit-environment.json", "fit.parquet",
-        "manifest.json", "test-environment.json", "test.parquet"], "replaced as a whole"
+        "README.md", "calibration-environment.json", "calibration.parquet", "croissant.json", "fit-environment.json",
+        "fit.parquet", "manifest.json", "test-environment.json", "test.parquet"], "replaced as a whole"
     assert test.spec == battles.spec
     assert same(bench.load_episodes(folder / "test.parquet"), test)
     assert len(bench.load_episodes(folder / "fit.parquet")) == 4
     assert "completion" not in (folder / "README.md").read_text()
     assert not list((tmp_path / "export").glob(".*")), "nothing half-written"
+    assert_described(folder, test)
+
+
+def assert_described(folder, test):
+    """croissant.json names every file by its hash and every column of the rows, and is valid where that can be asked;
+    the card's head is what the Hugging Face Hub reads."""
+    found = json.loads((folder / "croissant.json").read_text())
+    files = {file["contentUrl"]: file["sha256"] for file in found["distribution"]}
+    assert files == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()
+                     if file.name not in ("croissant.json", "manifest.json")}
+    (records,) = (part for part in found["recordSet"] if part["name"] == "test-steps")
+    rows = pd.read_parquet(folder / "test.parquet")
+    assert {field["source"]["extract"]["column"] for field in records["field"]} == set(rows)
+    assert {field["name"] for field in records["field"] if field.get("repeated")} == {
+        "observation", "available", "action", "alive"}
+    assert "completion" not in json.dumps(found), "no label"
+    head = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+    assert head["configs"][0]["data_files"] == [{"split": name, "path": f"{name}.parquet"}
+                                                for name in ("fit", "calibration", "test")]
+    with contextlib.suppress(ImportError):
+        import mlcroissant
+
+        records = mlcroissant.Dataset(jsonld=str(folder / "croissant.json")).records("test-steps")
+        assert sum(1 for _ in records) == test.length.sum()
 
 
 @pytest.mark.parametrize("ending", FORMATS)

@@ -6,7 +6,7 @@
 Writes own_conf/attack/own_pattern.yaml: the shipped control ``trigger_only`` with another pattern of moves, in which an
 enemy unit near the poisoned agent steps as ``--zeta`` says. Then it runs
 
-    python -m bench run --config-dir own_conf attack=own_pattern detector=bigram control=null
+    python -m bench run -v --config-dir own_conf attack=own_pattern detector=bigram control=null
 
 Nothing is trained: the team is the shipped clean one, and what is measured is how visible the trigger is to a detector
 that counts the enemies' moves. Whoever wants a backdoor that the pattern wakes writes ``temporal`` in the place of
@@ -46,7 +46,7 @@ def main() -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(FILE.format(zeta=", ".join(words.zeta)), encoding="utf-8")
     print(f"{file}:\n\n{file.read_text(encoding='utf-8')}", flush=True)
-    command = [sys.executable, "-m", "bench", "run", "--config-dir", str(folder), "attack=own_pattern",
+    command = [sys.executable, "-m", "bench", "run", "-v", "--config-dir", str(folder), "attack=own_pattern",
                "detector=bigram", "control=null", "budget.fit_battles=100", "budget.calibration_battles=100",
                f"budget.test_battles={words.battles}"]
     sys.exit(subprocess.run(command, check=False).returncode)

@@ -202,7 +202,7 @@ def test_a_finished_run_is_read_not_repeated(made, capsys):
 def test_a_run_that_looks_at_the_first_steps_alone_stays_out_of_the_leaderboard(made, tmp_path, capsys):
     table = tmp_path / "l.csv"
     assert main(["run", *TINY, "control=null", f"out={made}", f"leaderboard={table}", "after_steps=2"]) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "the first 2 steps of the attack period" in said
     assert "ranking: none" in said
     assert not table.exists()

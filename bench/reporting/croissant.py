@@ -66,7 +66,7 @@ def _responsible(about: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataUseCases": ["to develop and judge detectors of backdoors in teams of reinforcement learners"],
         "rai:dataLimitations": [
             "One team: another seed of the same attack may differ by more than battles of this one do.",
-            "SMAX is not StarCraft II; figures of the two are not to be compared as equals.",
+            "Figures of different simulators are not to be compared as equals.",
             "Whoever has the public seeds can play the battles again and knows the labels."],
         "rai:dataBiases": ["Half of the test battles are meant to show the trigger, far more than a defender would "
                            "meet: precision does not carry over."],

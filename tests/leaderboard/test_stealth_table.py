@@ -124,8 +124,8 @@ def test_rows_are_marked_by_their_teams_weights():
 @pytest.mark.slow
 def test_the_page_and_the_readmes_tables_show_the_marks(tmp_path):
     html = page(board(), tmp_path, stealth=STEALTHY)
-    assert "<td>conspicuous</td><td class=\"n\">0.99</td>" in html
-    assert "<td>no backdoor (CPVR above 5 %)</td><td class=\"n\">0.55</td>" in html
+    assert "<td class=\"n\">conspicuous 0.99</td>" in html
+    assert "<td class=\"n\">no backdoor (CPVR above 5 %) 0.55</td>" in html
     assert "<h3>All teams</h3>" in html
     assert '"triggered", "delay", "mark", "before_auroc"' in html
     assert "<h3>Without conspicuous teams</h3>" in html

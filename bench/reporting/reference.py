@@ -117,7 +117,8 @@ def _budgets() -> str:
     for value in tables[first].values():
         each = [tables[name][value.name] for name in names]
         remarks = [one.remark if name == first else f"{name}: {one.remark}"
-                   for name, one in zip(names, each, strict=True) if one.remark]
+                   for name, one in zip(names, each, strict=True)
+                   if one.remark and (name == first or one.remark != value.remark)]
         lines.append([f"`{value.name}`", *(one.default for one in each), _cell("; ".join(remarks))])
     said = [f"* `budget={name}`: {_sentence(options.summary('budget', name))}" for name in names]
     return "\n".join(said) + "\n\n" + grid(["value", *names, "what it is"], lines)

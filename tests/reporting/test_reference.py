@@ -87,6 +87,7 @@ def test_nothing_is_said_that_is_not_in_a_file(written):
     source = " ".join(" ".join(re.sub(r"&\w+ ", "", file.read_text()).split()) for file in files)
     source = re.sub(r"(?<=\w) *\n? *# (?=\w)", " ", source)
     for text in texts(written["configuration.md"]):
-        head = text in ("", "value", "default", "remark", "group", "option", "---", "what it is", *options.names("budget"))
+        head = text in ("", "value", "default", "remark", "group", "option", "---", "what it is",
+                        *options.names("budget"))
         named = re.fullmatch(r"[\w.@]+(\[\d+\][\w.]*)*|as [\w.\[\]]+|\[[\w, .=/-]+\]", text)  # names, lists of words
         assert head or named or all(part in source for part in text.split("; smoke: ")), text

@@ -2,5 +2,6 @@
 
 from .fallback import Fallback
 from .halt import Halt
+from .teammate import Teammate
 
-__all__ = ["Fallback", "Halt"]
+__all__ = ["Fallback", "Halt", "Teammate"]

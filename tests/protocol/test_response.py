@@ -18,7 +18,7 @@ from bench.protocol.host import FittedInProcess, InProcess, Score
 from bench.protocol.response import Sentry, respond
 from bench.protocol.seeds import PUBLIC
 from detectors import Random
-from detectors.responses import Fallback, Halt
+from detectors.responses import Fallback, Halt, Teammate
 
 N, SEED = 80, 5  # more battles than slots: some begin while others go on
 
@@ -103,6 +103,19 @@ def test_a_fallback_at_once_is_the_clean_team(battles, clean):
     assert not same(play(battles, odd, N, SEED, guard=other), theirs), "the wrong agent"
 
 
+def test_a_teammates_network_undoes_what_was_done_to_one_agent(battles, clean):
+    """The clean agents share a network: whoever acts by the next one's is clean again, without a clean team."""
+    network = clean.agent(1)
+    with torch.no_grad():
+        network.rnn.weight_hh *= -3
+    odd, theirs = clean.with_agent(1, network), play(battles, clean, N, SEED)
+    for clean_team in (clean, odd):  # what the defender does not need is not looked at
+        guard = Sentry(held(AtStep(0, 1)), 0.5, Teammate(N), odd, clean_team)
+        assert same(play(battles, odd, N, SEED, guard=guard), theirs)
+    wrong = Sentry(held(AtStep(0, 0)), 0.5, Teammate(N), odd, clean)
+    assert not same(play(battles, odd, N, SEED, guard=wrong), theirs), "the next one is the odd one"
+
+
 def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, clean):
     """Values are the delivered team's own, of what it saw and of what was really done."""
     guard = Sentry(held(AtStep(0)), 0.5, Fallback(N), team, clean)
@@ -127,7 +140,7 @@ class Reversed:
         return available.shape[2] - 1 - available[..., ::-1].argmax(-1)
 
 
-@pytest.mark.parametrize("response", [Fallback(N), Halt(N), Reversed()])
+@pytest.mark.parametrize("response", [Fallback(N), Halt(N), Teammate(N), Reversed()])
 def test_without_an_alarm_nothing_changes(battles, team, clean, response):
     guard = Sentry(held(AtStep(0)), 1.5, response, team, clean)
     watched, alone = play(battles, team, N, SEED, guard=guard), play(battles, team, N, SEED)

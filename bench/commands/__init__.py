@@ -10,13 +10,15 @@ import keyword
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+NAMES = ("run", "train", "inject", "check", "export", "models", "leaderboard", "reproduce", "submit", "report", "sweep",
+         "repair", "adapt", "accidents", "patterns", "stealth", "shifts", "figures", "verify", "zoo", "import", "race",
+         "perf", "doctor")
 KINDS = {  # of --help
     "measure": ("run", "sweep", "models", "leaderboard", "reproduce", "submit"),
     "teams": ("train", "inject", "zoo", "import", "verify", "repair", "adapt"),
     "look closer": ("report", "figures", "stealth", "accidents", "patterns", "shifts", "export"),
     "your own, and this machine": ("check", "doctor", "perf", "race"),
 }
-NAMES = tuple(name for names in KINDS.values() for name in names)
 EXAMPLES = {  # of each command: what may follow its name
     "run": ("attack=scripted detector=bigram", "-m algo=vdn,qmix detector=isoforest,isoforest_window"),
     "train": ("algo=qmix seed=3",),

@@ -11,7 +11,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-BESIDE = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "SECURITY.md", "README.md")
+BESIDE = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "SECURITY.md")
 FOLDERS = ("leaderboard", "examples")  # with what is in them, but for sweeps' runs
 ENDINGS = {".md", ".csv", ".png", ".html", ".py", ".gz"}
 LINK = re.compile(r"(\]\(|src=\"|href=\")((?:\.\./)+)([^)\"#\s]+)")
@@ -50,7 +50,7 @@ def on_files(files: Files, config: Any) -> Files:
         if name == "leaderboard/index.html":  # its links to pages are to those of the site
             text = re.sub(r'href="\.\./docs/([\w/-]+)\.md', r'href="../\1/', path.read_text(encoding="utf-8"))
             files.append(File.generated(config, name, content=text))
-        elif path.is_file() and name != "README.md":
+        elif path.is_file():
             files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
 

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 NAMES = ("run", "train", "inject", "check", "export", "models", "dev", "hidden", "leaderboard", "reproduce", "submit",
          "report", "sweep", "repair", "adapt", "accidents", "patterns", "stealth", "shifts", "figures", "verify", "zoo",
          "import", "race", "perf", "doctor")
-
-
 KINDS = {  # of --help
     "measure": ("run", "sweep", "models", "dev", "hidden", "leaderboard", "reproduce", "submit"),
     "teams": ("train", "inject", "zoo", "import", "verify", "repair", "adapt"),

@@ -6,14 +6,18 @@ import inspect
 import re
 from collections.abc import Iterator
 
-ROLE = re.compile(r":\w+:`~?([^`]+)`")
+_ROLE = re.compile(r":\w+:`~?([^`]+)`")
 ENTRY = re.compile(r"(\S[^:]*?) : (.*)")
 
 
 def markdown(docstring: str) -> str:
     """A docstring as Markdown: names of sections are bold, their entries are lists, names of code are code."""
-    lines = ROLE.sub(r"`\1`", inspect.cleandoc(docstring)).split("\n")
-    return "\n".join(_converted(lines)).strip()
+    return "\n".join(_converted(without_roles(inspect.cleandoc(docstring)).split("\n"))).strip()
+
+
+def without_roles(text: str) -> str:
+    """A text in which the names that Sphinx would link are plain code."""
+    return _ROLE.sub(r"`\1`", text)
 
 
 def _converted(lines: list[str]) -> Iterator[str]:

@@ -21,6 +21,7 @@ import yaml
 from bench import options
 from bench.artifacts.files import write_atomic
 from bench.errors import BenchError
+from bench.reporting.docstrings import without_roles
 from bench.reporting.markdown import grid
 
 FOLDER = Path("docs/reference")
@@ -39,7 +40,8 @@ class Value(NamedTuple):
 
 
 def pages(commands: Any) -> dict[Path, str]:
-    """Both pages, by their files. ``commands`` is the package of the commands (``NAMES`` and ``module``)."""
+    """Both pages, by their files. ``commands`` is the package of the commands (``NAMES``, ``EXAMPLES``,
+    ``module``)."""
     return {FOLDER / "cli.md": cli(commands), FOLDER / "configuration.md": configuration()}
 
 
@@ -218,7 +220,7 @@ def _source(file: str) -> str:
 
 def _plain(text: str) -> str:
     """A docstring's text in Markdown, one paragraph a paragraph."""
-    text = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", text.replace("``", "`"))
+    text = without_roles(text.replace("``", "`"))
     return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
 
 

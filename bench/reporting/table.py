@@ -38,8 +38,8 @@ def summary(result: Result) -> Group:
     kept = [first, *(line for line in lines[1:] if line[0] != "accidental triggers")]
     foot = Text(f"In brackets 95 % intervals; AUROC's chance is .50. Visible: {phases(result)['before']} and "
                 f"{phases(result)['after']}. Alarms: share of battles with the trigger, and without it, at thresholds "
-                "for 5 % false alarms; delay: steps from the complete trigger to them. Floors know nothing about the "
-                "game. run -v prints every table.", style="dim")
+                "for 5 % false alarms; delay: steps from the complete trigger to them. Floors see at most how long a "
+                "battle is and how many of the team are dead or hurt.\nrun -v prints every table.", style="dim")
     rows = [row for row in result.rows if row.team == "backdoored" and row.triggered] or result.rows[:1]
     return Group(_head(result), _shares("attack", kept), _found(rows), _seen(rows), *_response(result.response), foot)
 

@@ -18,13 +18,18 @@ class Fallback:
     name: str = "fallback"
     halts = False
 
-    def start(self, team: Team, clean: Team, n: int) -> None:  # noqa: ARG002
+    def start(self, team: Team, clean: Team, n: int) -> None:
         """See :class:`bench.contracts.Responder`."""
-        self.clean_, self.memory_ = clean, clean.start(n)
+        self.other_ = self.instead(team, clean)
+        self.memory_ = self.other_.start(n)
+
+    def instead(self, team: Team, clean: Team) -> Team:  # noqa: ARG002
+        """The team whose networks act for suspected agents."""
+        return clean
 
     def act(self, action: np.ndarray, observation: np.ndarray, last_action: np.ndarray, available: np.ndarray,
             fresh: np.ndarray, suspected: np.ndarray) -> np.ndarray:
         """See :class:`bench.contracts.Responder`."""
         self.memory_[:, fresh] = 0
-        preferences, self.memory_ = self.clean_.act(observation, last_action, self.memory_)
+        preferences, self.memory_ = self.other_.act(observation, last_action, self.memory_)
         return np.where(suspected, greedy(preferences, available), action)

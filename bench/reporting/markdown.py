@@ -56,18 +56,27 @@ def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str
 def places(frame: pd.DataFrame) -> str:
     """The ``BEST`` detectors by each of ``RANKED``, or by ``VISIBILITY`` where those were not measured, and ``MARKS``
     where they come later: place, name, mean AUROC over attacks with its 95 % interval, and the paired interval of what
-    is missing to the first."""
-    phases = {figure: ranking(frame, figure).dropna(subset=["rank"]) for figure in shown_figures(frame)}
+    is missing to the first; below, what these are means over."""
+    phases = shown_figures(frame)
     columns = []
-    for found in phases.values():
+    for figure in phases:
+        found = ranking(frame, figure).dropna(subset=["rank"])
         kept = found[(found["rank"] <= BEST) | found["detector"].isin(MARKS)]
         columns.append([[place(row), row["detector"], f"{row['auroc']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
                          "" if row["rank"] == 1 else f"{row['behind_low']:.3f} to {row['behind_high']:.3f}"]
                         for row in kept.to_dict("records")])
     lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 4)]
              for i in range(max(map(len, columns)))]
-    return grid([name for phase in shown_figures(frame).values()
-                 for name in ("place", phase, "AUROC", "behind the first")], lines)
+    table = grid([name for phase in phases.values() for name in ("place", phase, "AUROC", "behind the first")], lines)
+    return f"{table}\n\n{'; '.join(f'{name}: {over(frame, figure)}' for figure, name in phases.items())}."
+
+
+def over(frame: pd.DataFrame, figure: str) -> str:
+    """How many attacks and teams a ranking by a figure is a mean over."""
+    teams = comparable(current(frame), figure)[TEAM].drop_duplicates()
+    seeds = teams.groupby(["env", "attack", "algo"]).size().max()
+    return (f"{teams['attack'].nunique()} attacks, {len(teams)} teams, "
+            f"{'one seed each' if seeds == 1 else f'up to {seeds} seeds each'}")
 
 
 def stealthy(frame: pd.DataFrame) -> str:

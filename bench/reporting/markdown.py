@@ -12,7 +12,9 @@ from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
 from bench.leaderboard.ranking import (
     MAIN_ENV,
+    RANKED,
     TEAM,
+    VISIBILITY,
     WITHOUT,
     bounds,
     comparable,
@@ -50,7 +52,9 @@ def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str
     frame = with_stealth(current(frame), stealth)
     main = frame[(frame["attack"] == "spatiotemporal") & (frame["env"] == MAIN_ENV)]
     return {"ranking": places(frame), "stealthy": stealthy(frame), "seen": seen(frame), "attacks": attacks(frame),
-            "before": detectors(frame, "before"), "after": detectors(frame, "after"), "controls": controls(main)}
+            "controls": controls(main), "visibility": visibility(frame)} | {
+                name: detectors(frame, figure)
+                for name, figure in zip(("before", "first"), shown_figures(frame), strict=True)}
 
 
 def places(frame: pd.DataFrame) -> str:
@@ -75,8 +79,9 @@ def over(frame: pd.DataFrame, figure: str) -> str:
     """How many attacks and teams a ranking by a figure is a mean over."""
     teams = comparable(current(frame), figure)[TEAM].drop_duplicates()
     seeds = teams.groupby(["env", "attack", "algo"]).size().max()
-    return (f"{teams['attack'].nunique()} attacks, {len(teams)} teams, "
-            f"{'one seed each' if seeds == 1 else f'up to {seeds} seeds each'}")
+    counts = {"attack": teams["attack"].nunique(), "team": len(teams)}
+    words = ", ".join(f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items())
+    return f"{words}, {'one seed each' if seeds == 1 else f'up to {seeds} seeds each'}"
 
 
 def stealthy(frame: pd.DataFrame) -> str:
@@ -129,20 +134,37 @@ def attacks(frame: pd.DataFrame) -> str:
                 [line for _, line in lines])
 
 
-def detectors(frame: pd.DataFrame, phase: str) -> str:
-    """AUROC of each detector in a phase against each attack of ``SHOWN``, or any if none of those is there: mean over
-    the teams that are comparable, VDN / QMIX."""
-    rows = comparable(frame, f"{phase}_auroc")
+def detectors(frame: pd.DataFrame, figure: str) -> str:
+    """A figure of each detector against each attack of ``SHOWN``, or any if none of those is there: mean over the teams
+    that are comparable, VDN / QMIX. The best detector first, floors last."""
+    rows = comparable(frame, figure)
     shown = rows["attack"].isin(SHOWN)
     rows = rows[shown] if shown.any() else rows
     names = _attack_names(rows)
     lines = []
     for (kind, detector), mine in rows.groupby(["kind", "row_detector"]):
-        cells = [_both(mine[(mine["attack"] == attack) & (mine["env"] == env)], f"{phase}_auroc")
+        cells = [_both(mine[(mine["attack"] == attack) & (mine["env"] == env)], figure)
                  for attack, env in names.values()]
-        best = pd.to_numeric(mine[f"{phase}_auroc"]).mean()
-        lines.append((kind, -best, [str(detector), *cells]))
+        lines.append((kind, -pd.to_numeric(mine[figure]).mean(), [str(detector), *cells]))
     return grid(["detector", *names], [line for *_, line in sorted(lines)])
+
+
+def visibility(frame: pd.DataFrame) -> str:
+    """What a detector sees of the trigger, whoever is shown it, beside what it sees of the backdoor: for each of
+    ``VISIBILITY`` the AUROC of the backdoored teams under the trigger and that of the clean team, against battles
+    without it, and backdoor detection; means over the attacks that are comparable. Whoever sees most of the trigger
+    first."""
+    clean = control_rows(frame)["clean team, trigger shown"]
+    columns = {}
+    for (seen, phase), ranked in zip(VISIBILITY.items(), RANKED, strict=True):
+        found = comparable(frame, ranked if frame[ranked].notna().any() else seen)
+        teams = found[TEAM].drop_duplicates()
+        for what, rows, figure in (("backdoored team", found, seen), ("clean team", clean.merge(teams, on=TEAM), seen),
+                                   ("**backdoor detection**", found, ranked)):
+            by_attack = rows.groupby(["row_detector", "attack"])[figure].mean()
+            columns[f"{phase}: {what}"] = by_attack.groupby("row_detector").mean()
+    table = pd.DataFrame(columns).sort_values(next(iter(columns)), ascending=False)
+    return grid(["detector", *columns], [[str(name), *map(_number, line)] for name, *line in table.itertuples()])
 
 
 def controls(frame: pd.DataFrame) -> str:

@@ -93,17 +93,17 @@ def stealthy(frame: pd.DataFrame) -> str:
 
 
 def seen(frame: pd.DataFrame) -> str:
-    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector and
-    of the floor that sees how long a battle lasts."""
+    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, backdoor detection by the
+    detector and by the floor that sees how much of the team is lost."""
     cell = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
                  & (frame["seed"] == 0) & (frame["team"] == "backdoored")
                  & frame["triggered"].fillna(False).astype(bool)]
-    one = {name: cell[cell["row_detector"] == name].iloc[0] for name in ("isoforest", "episode_length")}
+    one = {name: cell[cell["row_detector"] == name].iloc[0] for name in ("isoforest", "losing")}
     figures = [[name, percent(cell.head(1), column)] for name, column in FIGURES.items()]
-    aurocs = [[f"AUROC of {what}, {when}", "{:.2f} ({:.2f} to {:.2f})".format(*(
-        one[name][f"{phase}_auroc{end}"] for end in ("", "_low", "_high")))]
-        for name, what in (("isoforest", "the isolation forest"), ("episode_length", "the floor `episode_length`"))
-        for phase, when in (("before", "before onset"), ("after", "after onset"))]
+    aurocs = [[f"backdoor detection by {what}, {phase}", "{:.2f} ({:.2f} to {:.2f})".format(*(
+        one[name][f"{figure}{end}"] for end in ("", "_low", "_high")))]
+        for name, what in (("isoforest", "the isolation forest"), ("losing", "the floor `losing`"))
+        for figure, phase in RANKED.items()]
     return grid(["figure", "value and 95 % interval"], figures + aurocs)
 
 

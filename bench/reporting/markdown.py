@@ -14,7 +14,6 @@ from bench.leaderboard.ranking import (
     MAIN_ENV,
     RANKED,
     TEAM,
-    VISIBILITY,
     WITHOUT,
     bounds,
     comparable,
@@ -24,6 +23,7 @@ from bench.leaderboard.ranking import (
     plain_teams,
     ranking,
     shown_figures,
+    visible,
 )
 from bench.leaderboard.ranking import controls as control_rows
 from bench.leaderboard.rows import read_leaderboard
@@ -150,21 +150,10 @@ def detectors(frame: pd.DataFrame, figure: str) -> str:
 
 
 def visibility(frame: pd.DataFrame) -> str:
-    """What a detector sees of the trigger, whoever is shown it, beside what it sees of the backdoor: for each of
-    ``VISIBILITY`` the AUROC of the backdoored teams under the trigger and that of the clean team, against battles
-    without it, and backdoor detection; means over the attacks that are comparable. Whoever sees most of the trigger
-    first."""
-    clean = control_rows(frame)["clean team, trigger shown"]
-    columns = {}
-    for (seen, phase), ranked in zip(VISIBILITY.items(), RANKED, strict=True):
-        found = comparable(frame, ranked if frame[ranked].notna().any() else seen)
-        teams = found[TEAM].drop_duplicates()
-        for what, rows, figure in (("backdoored team", found, seen), ("clean team", clean.merge(teams, on=TEAM), seen),
-                                   ("**backdoor detection**", found, ranked)):
-            by_attack = rows.groupby(["row_detector", "attack"])[figure].mean()
-            columns[f"{phase}: {what}"] = by_attack.groupby("row_detector").mean()
-    table = pd.DataFrame(columns).sort_values(next(iter(columns)), ascending=False)
-    return grid(["detector", *columns], [[str(name), *map(_number, line)] for name, *line in table.itertuples()])
+    """:func:`bench.leaderboard.ranking.visible` as a table."""
+    table = visible(frame)
+    head = [f"{phase}: {f'**{what}**' if what == 'backdoor detection' else what}" for phase, what in table.columns]
+    return grid(["detector", *head], [[str(name), *map(_number, line)] for name, *line in table.itertuples()])
 
 
 def controls(frame: pd.DataFrame) -> str:

@@ -94,7 +94,7 @@ def test_what_is_seen_of_the_trigger_stands_beside_what_is_seen_of_the_backdoor(
     frame = pd.DataFrame([*rows, row("x", "vdn", 0.9, "sees", "control", team="clean", before_auroc=0.875)])
     frame["backdoor_before"] = frame["backdoor"]
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in visibility(frame).splitlines()]
-    assert lines[0][1:4] == ["before onset: backdoored team", "before onset: clean team",
+    assert lines[0][1:4] == ["before onset: backdoored teams", "before onset: clean team",
                              "before onset: **backdoor detection**"]
     assert [line[:4] for line in lines[2:]] == [["sees", "0.95", "0.88", "0.50"], ["finds", "0.80", "-", "0.95"]]
 

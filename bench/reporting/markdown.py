@@ -152,7 +152,8 @@ def detectors(frame: pd.DataFrame, figure: str) -> str:
 def visibility(frame: pd.DataFrame) -> str:
     """:func:`bench.leaderboard.ranking.visible` as a table."""
     table = visible(frame)
-    head = [f"{phase}: {f'**{what}**' if what == 'backdoor detection' else what}" for phase, what in table.columns]
+    head = [f"{phase}: {f'**{what}**' if what == 'backdoor detection' else what}"
+            for phase, what in table.columns.tolist()]
     return grid(["detector", *head], [[str(name), *map(_number, line)] for name, *line in table.itertuples()])
 
 

@@ -94,8 +94,8 @@ def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
 def _visible(rows: pd.DataFrame) -> dict[str, Any]:
     """Heads and lines of :func:`bench.leaderboard.ranking.visible`."""
     found = visible(rows)
-    return {"phases": list(dict.fromkeys(phase for phase, _ in found.columns)),
-            "heads": [head for _, head in found.columns],
+    return {"phases": list(dict.fromkeys(phase for phase, _ in found.columns.tolist())),
+            "heads": [head for _, head in found.columns.tolist()],
             "lines": list(zip(found.index, found.to_numpy().tolist(), strict=True))}
 
 

@@ -153,7 +153,7 @@ def visibility(frame: pd.DataFrame) -> str:
     """:func:`bench.leaderboard.ranking.visible` as a table."""
     table = visible(frame)
     head = [f"{phase}: {f'**{what}**' if what == 'backdoor detection' else what}"
-            for phase, what in table.columns.tolist()]
+            for phase, what in zip(*map(table.columns.get_level_values, (0, 1)), strict=True)]
     return grid(["detector", *head], [[str(name), *map(_number, line)] for name, *line in table.itertuples()])
 
 

@@ -94,8 +94,8 @@ def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
 def _visible(rows: pd.DataFrame) -> dict[str, Any]:
     """Heads and lines of :func:`bench.leaderboard.ranking.visible`."""
     found = visible(rows)
-    return {"phases": list(dict.fromkeys(phase for phase, _ in found.columns.tolist())),
-            "heads": [head for _, head in found.columns.tolist()],
+    return {"phases": list(dict.fromkeys(found.columns.get_level_values(0))),
+            "heads": list(found.columns.get_level_values(1)),
             "lines": list(zip(found.index, found.to_numpy().tolist(), strict=True))}
 
 

@@ -44,6 +44,7 @@ class ActionDensity:
         for name, value, least in (("temperature", temperature, 0), ("bandwidth", bandwidth, 0), ("points", points, 1)):
             if not value >= least or value == 0:
                 raise DetectorError(f"{name} is {value}; allowed: {'1 and more' if least else 'above 0'}")
+        self.kind_of_action = spec.kind_of_action
         self.kinds = np.eye(len(spec.action_kinds), dtype=np.float32)[spec.kind_of_action]  # (action, kind)
         self.temperature, self.bandwidth, self.points, self.seed = temperature, bandwidth, points, seed
 
@@ -100,6 +101,15 @@ class ActionDensity:
         here, there = (torch.from_numpy(one / self.bandwidth) for one in (likely.swapaxes(0, 1), self.points_))
         return torch.baddbmm(-there.square().sum(-1)[:, None] / 2, here, there.transpose(1, 2)).sub_(
             here.square().sum(-1, keepdim=True) / 2)
+
+
+def limits(surprise: np.ndarray, lives: np.ndarray, quantile: float) -> np.ndarray:
+    """(agent,) the quantile in (0, 1) of the surprises (..., agent) of steps in which each lives; infinite of one that
+    never does. Raises DetectorError for another quantile."""
+    if not 0 < quantile < 1:
+        raise DetectorError(f"quantile is {quantile}; allowed: above 0, below 1")
+    return np.array([np.quantile(surprise[..., agent][lives[..., agent]], quantile) if lives[..., agent].any() else
+                     np.inf for agent in range(lives.shape[-1])])
 
 
 def _choices(available: np.ndarray) -> np.ndarray:

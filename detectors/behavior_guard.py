@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from bench.contracts import Episodes
 from bench.errors import DetectorError
 
-from .action_density import ActionDensity
+from .action_density import ActionDensity, limits
 from .recorded import chunks, living, recorded
 
 LEAST_DEVIATION = 1e-3  # of surprises, in nats
@@ -65,17 +65,14 @@ class BehaviorGuard(BaseEstimator):
         self.seed = seed
 
     def fit(self, episodes: Episodes) -> BehaviorGuard:
-        for name, fits, allowed in (("window", self.window >= 1, "1 and more"),
-                                    ("quantile", 0 < self.quantile < 1, "above 0, below 1")):
-            if not fits:
-                raise DetectorError(f"{name} is {getattr(self, name)}; allowed: {allowed}")
+        if self.window < 1:
+            raise DetectorError(f"window is {self.window}; allowed: 1 and more")
         half = len(episodes) // 2
         known, rest = (episodes[:half], episodes[half:]) if half else (episodes, episodes)
         self.density_ = ActionDensity(episodes.described, self.temperature, self.bandwidth, self.points, self.seed)
         self.density_.learn(recorded(known, "preference", self), known.available, living(known))
         surprise, lives = self._surprise(rest), living(rest)
-        self.limit_ = np.array([np.quantile(surprise[..., agent][lives[..., agent]], self.quantile)
-                                if lives[..., agent].any() else np.inf for agent in range(lives.shape[-1])])
+        self.limit_ = limits(surprise, lives, self.quantile)
         statistics, counted = self._statistics(surprise, lives), lives[..., None]
         count = np.maximum(counted.sum((0, 1)), 1)
         self.mean_ = statistics.sum((0, 1), where=counted) / count

@@ -81,6 +81,6 @@ class AlignedConsensus(ConsensusDistance):
 
     needs = ("policy", "aligned_consensus")
 
-    def fit(self, episodes: Episodes, policy: Policy, aligned_consensus: Policy) -> AlignedConsensus:  # type: ignore[override]
+    def fit(self, episodes: Episodes, policy: Policy, aligned_consensus: Policy) -> AlignedConsensus:
         super().fit(episodes, policy, aligned_consensus)
         return self

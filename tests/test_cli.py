@@ -412,7 +412,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "attack=="], "the value of 'attack==' cannot be read"),
     (["run", "seed=-1"], "seed is -1"),
     (["run", "budget.test_battles=0"], "budget.test_battles is 0"),
-    (["run", "response=fallbck"], "unknown response 'fallbck'; allowed: fallback, halt, none, teammate"),
+    (["run", "response=fallbck"], "unknown response 'fallbck'; allowed: fallback, freeze, halt, none, projection, "),
     (["run", "response.name=halt"], "response is {'name': 'halt'}, which names no class; allowed: response=fallback, "),
     (["run", "response=halt", "+response.steps=1"], "Halt: steps is 1; Unexpected keyword argument"),
     (["repair", "prune", "+repair.steps=1"], "Prune: steps is 1; Unexpected keyword argument"),

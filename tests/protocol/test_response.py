@@ -117,7 +117,8 @@ def test_a_teammates_network_undoes_what_was_done_to_one_agent(battles, clean):
 
 
 def projection(**changes):
-    return Projection(N, **{"temperature": 1.0, "bandwidth": 0.1, "points": 300, "quantile": 0.95, "seed": 0, **changes})
+    values = {"temperature": 1.0, "bandwidth": 0.1, "points": 300, "quantile": 0.95, "seed": 0, **changes}
+    return Projection(N, **values)
 
 
 def stopping(team, agent):

@@ -206,10 +206,11 @@ def standing(frame: pd.DataFrame, result: Result) -> str:
     mine = result.rows[0]
     if others.empty or mine.kind != "attack":
         return "ranking: the leaderboard has no other detector on this team in as many battles"
+    if mine.backdoor is None:
+        return "ranking: none, since backdoor detection needs the clean team under the same trigger"
     places = []
-    for phase, name in (("before", "before onset"), ("after", "after onset")):
-        auroc = mine.phases[phase].auroc.value
-        theirs = others[f"{phase}_auroc"].dropna()
-        if auroc is not None:
-            places.append(f"{1 + int((theirs > auroc).sum())} of {1 + len(theirs)} {name} (AUROC {auroc:.2f})")
-    return f"ranking on this team: {', '.join(places)}"
+    for (figure, phase), own in zip(RANKED.items(), (mine.backdoor.before, mine.backdoor.first), strict=True):
+        theirs = others[figure].dropna()
+        if own.value is not None:
+            places.append(f"{1 + int((theirs > own.value).sum())} of {1 + len(theirs)} {phase} (AUROC {own.value:.2f})")
+    return f"ranking on this team, by backdoor detection: {', '.join(places)}"

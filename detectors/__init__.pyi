@@ -18,13 +18,14 @@ from .strip import Strip
 from .trigger_search import TriggerSearch
 from .values import TDError
 from .views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
-from .weights import WeightDifference
+from .weights import AlignedDifference, MemoryDifference, WeightDifference
 
 check_detector = bench.conformance.check_detector
 
 __all__ = [
-    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "AlignedConsensus", "BehaviorGuard",
-    "ConditionalNGram", "ConsensusDistance", "Constant", "Dexter", "Differences", "EnemyMoves", "Ensemble",
-    "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "Losing", "MedianFilter", "NGram", "NeuronBands",
-    "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip",
-    "TDError", "TeamActions", "TriggerSearch", "Units", "WeightDifference", "Window", "check_detector"]
+    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "AlignedConsensus", "AlignedDifference",
+    "BehaviorGuard", "ConditionalNGram", "ConsensusDistance", "Constant", "Dexter", "Differences", "EnemyMoves",
+    "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "Losing", "MedianFilter",
+    "MemoryDifference", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues",
+    "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch", "Units",
+    "WeightDifference", "Window", "check_detector"]

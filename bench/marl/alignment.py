@@ -84,9 +84,21 @@ def consensus(networks: Sequence[Network], read: int) -> list[dict[str, np.ndarr
     the median is one are found again to the last bit.
     """
     units = aligned(networks, read)
-    common = [_gathered(one.of(network)) for one, network in zip(units, networks, strict=True)]
+    common = _in_units(networks, units)
     median = {name: np.median([network[name] for network in common], 0) for name in common[0]}
     return [_in_place(one.undone.of(median), network, read) for one, network in zip(units, networks, strict=True)]
+
+
+def in_common_units(networks: Sequence[Network], read: int) -> list[dict[str, np.ndarray]]:
+    """The networks in the units of :func:`aligned`, without what each can write as it likes: of the first layer its
+    bias and what it makes of an id (behind the first ``read``) are left out, and reset and update gate have one bias."""
+    common = _in_units(networks, aligned(networks, read))
+    return [{**{name: weight for name, weight in network.items() if name != "fc1.bias"},
+             "fc1.weight": network["fc1.weight"][:, :read]} for network in common]
+
+
+def _in_units(networks: Sequence[Network], units: Sequence[Units]) -> list[dict[str, np.ndarray]]:
+    return [_gathered(one.of(network)) for one, network in zip(units, networks, strict=True)]
 
 
 def _gathered(network: Network) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bench.contracts import RECORDABLE, Battles, Policy, Shape
 from bench.errors import BenchError
-from bench.marl.alignment import consensus
+from bench.marl.alignment import consensus, in_common_units
 from bench.marl.networks import HIDDEN, RNNAgent
 
 if TYPE_CHECKING:
@@ -167,10 +167,20 @@ class RecurrentTeam(Team):
 
     def aligned_consensus(self) -> Self:
         """See :class:`Team`; by :func:`bench.marl.alignment.consensus`."""
-        networks = [{name: w[agent].numpy() for name, w in self.weights.items()} for agent in range(self.spec.n_agents)]
-        shared = consensus(networks, self.spec.observation_size + self.spec.n_actions)
+        shared = consensus(self._networks(), self._read())
         return self.with_weights({name: torch.from_numpy(np.stack([network[name] for network in shared])).float()
                                   for name in self.weights})
+
+    def in_common_units(self) -> list[dict[str, np.ndarray]]:
+        """Of each agent, the weights that can be compared: see :func:`bench.marl.alignment.in_common_units`."""
+        return in_common_units(self._networks(), self._read())
+
+    def _networks(self) -> list[dict[str, np.ndarray]]:
+        return [{name: w[agent].numpy() for name, w in self.weights.items()} for agent in range(self.spec.n_agents)]
+
+    def _read(self) -> int:
+        """How many inputs are before an agent's id."""
+        return self.spec.observation_size + self.spec.n_actions
 
     def start(self, n: int) -> Tensor:
         """See :class:`Team`."""

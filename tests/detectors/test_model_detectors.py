@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from attacks.disguise import Disguise
 from bench.contracts import NOBODY
 from bench.errors import BenchError, DetectorError
 from bench.marl.play import SLOTS, Player
-from detectors import ActivationStatistics, TriggerSearch, WeightDifference
+from detectors import ActivationStatistics, AlignedDifference, MemoryDifference, TriggerSearch, WeightDifference
 from detectors.trigger_search import Drive
 
 MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
@@ -29,6 +30,47 @@ def test_weights_of_one_agent(team, battles):
     assert detector.statistic(team, battles, None) == 0
     assert detector.statistic(changed(team, [1], 1.3), battles, None) == pytest.approx(0.3, rel=1e-4)
     assert detector.statistic(changed(team, [0, 1, 2], 1.3), battles, None) == 0, "a backdoor in all agents is not seen"
+
+
+def with_weights(team, agent, **factors):
+    """The team with some weights of an agent multiplied by a factor; ``_`` in a name stands for the point."""
+    weights = {name: w.clone() for name, w in team.weights.items()}
+    for name, factor in factors.items():
+        weights[name.replace("_", ".", 1)][agent] *= factor
+    return team.with_weights(weights)
+
+
+def test_memory_and_what_is_seen_are_told_apart(team, battles):
+    """The first layer in units of size 1: what a factor on it does is in the weights that read it."""
+    detector = MemoryDifference(least=0.05)
+    assert detector.statistic(team, battles, None) == 0
+    remembers = with_weights(team, 2, rnn_weight_hh=1.3)
+    assert detector.statistic(remembers, battles, None) == pytest.approx(0.3 / 0.05, rel=1e-3)
+    assert detector.statistic(with_weights(team, 2, fc1_weight=1.3), battles, None) == pytest.approx(0, abs=1e-3)
+    both = with_weights(remembers, 2, rnn_weight_ih=1.5)
+    assert detector.statistic(both, battles, None) == pytest.approx(0.3 / 0.05, rel=1e-3)
+    assert AlignedDifference().statistic(both, battles, None) > AlignedDifference().statistic(remembers, battles, None)
+
+
+@pytest.mark.parametrize("changes", [["permuted"], ["unused_inputs", "permuted"]])
+def test_disguises_are_no_difference_once_units_are_aligned(changes, team, battles):
+    disguise = Disguise.of(changes)
+    for detector in AlignedDifference(), MemoryDifference():
+        assert detector.statistic(disguise(team, 3), battles, None) == pytest.approx(0, abs=1e-4)
+        for suspect in with_weights(team, 0, rnn_weight_hh=1.3, fc2_weight=1.1), changed(team, [1], 0.8):
+            assert detector.statistic(disguise(suspect, 3), battles, None) == pytest.approx(
+                detector.statistic(suspect, battles, None), rel=1e-3)
+    assert WeightDifference().statistic(disguise(team, 3), battles, None) > 0.5
+
+
+def test_agents_without_such_units(team, battles):
+    """A kind of team that is none of ours."""
+    class Other:
+        algo, architecture = "theirs", "transformer"
+
+    for detector in AlignedDifference(), MemoryDifference():
+        with pytest.raises(DetectorError, match="recurrent networks, and this theirs team"):
+            detector.statistic(Other(), battles, None)
 
 
 def test_an_agent_unlike_its_teammates(make_episodes):

@@ -96,11 +96,12 @@ def _differences(team: Team, detector: BaseEstimator) -> dict[str | None, np.nda
     """Name of weights, or None for all together -> (agent,) norm of the difference from the agents' median in common
     units, over the median's norm."""
     if not isinstance(team, RecurrentTeam):
-        raise DetectorError(f"{type(detector).__name__} compares units of recurrent networks, and this "
-                            f"{team.algo} team ({team.architecture}) has none; allowed: model_detector=weight_difference")
+        raise DetectorError(f"{type(detector).__name__} compares units of recurrent networks, and this {team.algo} "
+                            f"team ({team.architecture}) has none; allowed: model_detector=weight_difference")
     networks = team.in_common_units()
     stacked = {name: np.stack([network[name].ravel() for network in networks]) for name in networks[0]}
-    groups: dict[str | None, np.ndarray] = {None: np.concatenate(list(stacked.values()), 1), **stacked}
+    groups: dict[str | None, np.ndarray] = {None: np.concatenate(list(stacked.values()), 1)}
+    groups.update(stacked)
     medians = {name: np.median(weights, 0) for name, weights in groups.items()}
     return {name: np.linalg.norm(weights - medians[name], axis=1) / max(np.linalg.norm(medians[name]), 1e-12)
             for name, weights in groups.items()}

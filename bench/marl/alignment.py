@@ -91,7 +91,7 @@ def consensus(networks: Sequence[Network], read: int) -> list[dict[str, np.ndarr
 
 def in_common_units(networks: Sequence[Network], read: int) -> list[dict[str, np.ndarray]]:
     """The networks in the units of :func:`aligned`, without what each can write as it likes: of the first layer its
-    bias and what it makes of an id (behind the first ``read``) are left out, and reset and update gate have one bias."""
+    bias and what it makes of an id (behind the first ``read``) are left out; two gates have one bias each."""
     common = _in_units(networks, aligned(networks, read))
     return [{**{name: weight for name, weight in network.items() if name != "fc1.bias"},
              "fc1.weight": network["fc1.weight"][:, :read]} for network in common]

@@ -253,7 +253,8 @@ def test_a_view_from_outside(installed, capsys):
 
 @pytest.mark.slow
 def test_a_model_detector_from_outside(installed, tmp_path, capsys):
-    words = ["models", "model_detector=loud", "only=[clean,trojdrl]", f"out={tmp_path}"]
+    words = ["models", "model_detector=loud", "only=[clean,trojdrl]", "disguise=null", "budget.fit_battles=8",
+             f"out={tmp_path}"]
     assert main(words) == 0
     assert "Loud: is the team backdoored?" in capsys.readouterr().out
     assert "unexpected keyword argument 'much'" in fails(capsys, *words, "model_detector.much=1")

@@ -13,13 +13,14 @@ What differs from JaxMARL's defaults, so that battles resemble SMAC's (all of it
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -29,8 +30,27 @@ import numpy as np
 from bench.contracts import EnvSpec, Step
 from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, EXTRAS, VERSION, described
 
-sys.modules.setdefault("jaxmarl.environments.mabrax", None)  # type: ignore[arg-type]  # unused here; it resets sys.stdout
-with contextlib.redirect_stdout(io.StringIO()):  # importing JaxMARL prints two lines
+
+@contextlib.contextmanager
+def _no_other_game() -> Iterator[None]:
+    """Within, what is above ``jaxmarl.environments.smax`` is empty. ``import jaxmarl`` imports all of its games: seconds
+    of every start, two lines of output, and one of them resets ``sys.stdout``."""
+    spec = find_spec("jaxmarl")
+    if spec is None or "jaxmarl" in sys.modules:
+        yield
+        return
+    roots = list(spec.submodule_search_locations or [])
+    for name, folders in (("jaxmarl", roots), ("jaxmarl.environments", [f"{root}/environments" for root in roots])):
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__path__ = folders
+    try:
+        yield
+    finally:  # who imports it after this has a whole one
+        for name in [name for name in sys.modules if name.partition(".")[0] == "jaxmarl"]:
+            del sys.modules[name]
+
+
+with _no_other_game():
     from jaxmarl.environments.smax import HeuristicEnemySMAX
     from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
 

@@ -1,5 +1,8 @@
 """Battles: the interface's promises, on real SMAX."""
 
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -203,3 +206,12 @@ def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):
     assert max(shares["closest"]) < 0.02
     assert min(shares["skirmish"]) > 0.01
     assert sum(shares["skirmish"]) < 0.4, "most of the time they fight"
+
+
+def test_the_other_games_of_jaxmarl_are_left_to_who_wants_them():
+    """None is imported with ours, which takes seconds, and all can be after it."""
+    code = ("import sys, bench.envs.smax as smax; assert not [name for name in sys.modules if 'jaxmarl' in name];"
+            "smax.SmaxBattles('3m'); import jaxmarl; print(jaxmarl.make('MPE_simple_v3').num_agents)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].endswith("1")

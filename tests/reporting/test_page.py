@@ -12,7 +12,7 @@ from reporting_examples import curves_of, result
 from bench.errors import BenchError
 from bench.leaderboard.curves import add_curves, read_gathered
 from bench.leaderboard.rows import add_rows, read_leaderboard
-from bench.reporting.page import page
+from bench.reporting.page import _learned, page
 
 ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
@@ -128,10 +128,14 @@ def test_nothing_keeps_people_out(opened, barriers):
     assert barriers(opened) == []
 
 
-def test_what_was_learned_is_said_first(opened):
-    (before, after) = opened.locator("header p", has_text="detectors tell").all_inner_texts()
-    assert before.startswith("Before onset, while the trigger is shown, ")
-    assert after.startswith("In the first 5 steps of the attack ")
+def test_what_was_learned_is_of_whom_no_floor_reaches():
+    lines = [{"detector": name, "kind": kind, "whole": whole, "auroc": auroc, "low": auroc - 0.1, "high": auroc + 0.1}
+             for name, kind, auroc, whole in [("best", "attack", 0.9, True), ("good", "attack", 0.8, True),
+                                              ("fair", "attack", 0.6, True), ("some", "attack", 0.95, False),
+                                              ("random", "floor", 0.5, True), ("worse", "attack", 0.4, True)]]
+    assert _learned(lines) == {"first": "best", "auroc": 0.9, "of": 4, "beat": 2}
+    assert _learned(lines[:3]) is None
+    assert _learned(lines[4:5]) is None
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")], ids=["desktop", "phone"])

@@ -47,7 +47,7 @@ leaderboard: $(SETUP)  ## what leaderboard/leaderboard.csv lacks of the shipped 
 	$(BIN)/python -m bench.reporting.attack_pages
 	$(BIN)/python -m bench.reporting.detector_pages
 
-screenshot: $(SETUP)  ## leaderboard/screenshot.png, the README's picture of the page; needs Chromium
+screenshot: $(SETUP)  ## leaderboard/battle.png, the README's picture of a battle; needs Chromium
 	$(BIN)/python -m bench.reporting.screenshot
 
 # Sweeps whose cells train a team each (hours): what is in leaderboard/NAME/runs is finished and only read.

@@ -53,23 +53,41 @@ def metadata(about: Mapping[str, Any], parts: Mapping[str, Episodes], files: Map
         "description": f"Battles of a cooperative {about['algo'].upper()} team in {about['env']} "
                        f"({about['env_version']}), after the attack {about['attack']}: for detectors of backdoors.",
         "keywords": ["reinforcement learning", "multi-agent", "backdoor detection", "anomaly detection"],
-        **_responsible(about),
+        **_responsible(about, date),
         "distribution": [_file(name, digest) for name, digest in files.items()]}
     if ending == "parquet":
         found["recordSet"] = [_records(name, episodes) for name, episodes in parts.items()]
     return found
 
 
-def _responsible(about: Mapping[str, Any]) -> dict[str, Any]:
+def _responsible(about: Mapping[str, Any], date: str) -> dict[str, Any]:
     return {
         "rai:dataCollection": f"A simulator ({about['env']}) was played by trained networks. Nobody was observed.",
-        "rai:dataUseCases": ["to develop and judge detectors of backdoors in teams of reinforcement learners"],
+        "rai:dataCollectionType": ["Experiments", "Software Collection"],
+        "rai:dataCollectionTimeFrame": [date],
+        "rai:dataCollectionRawData": "None beside these files: observations, actions and rewards as the simulator "
+                                     "gave them.",
+        "rai:dataCollectionMissingData": "No step is left out. Battles differ in length; what a file has after the end "
+                                         "of one is masked. An agent does not see what is out of its sight.",
+        "rai:dataPreprocessingProtocol": ["None of the values. The battles of the part `test` are shuffled."],
+        "rai:dataAnnotationProtocol": "Labels come from the program that plays the battles, which knows what it shows "
+                                      "to whom, and lie in files of their own. No person annotated anything.",
+        "rai:machineAnnotationTools": [f"marl-backdoor-bench {about['benchmark_version']}"],
+        "rai:dataReleaseMaintenancePlan": "An export is not changed: manifest.json names the versions, the team and, "
+                                          "without a referee, the seeds that make it again. What releases change is "
+                                          "in the benchmark's changelog, and errors are taken as its issues.",
+        "rai:dataUseCases": [
+            "to develop and judge detectors of backdoors in teams of reinforcement learners",
+            "not to train agents that are to play well, nor to say anything of people or of StarCraft II"],
         "rai:dataLimitations": [
             "One team: another seed of the same attack may differ by more than battles of this one do.",
+            "One map, opponent and algorithm: what holds here need not hold in another.",
             "Figures of different simulators are not to be compared as equals.",
             "Whoever has the public seeds can play the battles again and knows the labels."],
-        "rai:dataBiases": ["Half of the test battles are meant to show the trigger, far more than a defender would "
-                           "meet: precision does not carry over."],
+        "rai:dataBiases": [
+            "Half of the test battles are meant to show the trigger, far more than a defender would meet: precision "
+            "does not carry over.",
+            "Every trigger is of one attack: battles of another may look otherwise."],
         "rai:personalSensitiveInformation": ["none"],
         "rai:dataSocialImpact": "Attacks on agents of a game, published so that defences can be measured."}
 

@@ -70,16 +70,17 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
         raise BenchError("the leaderboard has no row with figures: there is no page to make")
     rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
     rows = with_stealth(rows, stealth).assign(**{f"{phase}_backdoor": rows[name] for phase, name in BACKDOOR.items()})
+    rankings = {which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
+                                strict=True))
+                for which, mine in parts(rows).items()}
     return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
         date=str(rows["date"].max())[:10], revisions=sorted(rows["git_sha"].dropna().unique()),
         sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
         checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
-        rankings={which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
-                                  strict=True))
-                  for which, mine in parts(rows).items()},
-        visible=_visible(rows),
+        rankings=rankings, visible=_visible(rows),
+        learned={phase: _learned(found["lines"]) for phase, found in next(iter(rankings.values())).items()},
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 
@@ -89,6 +90,18 @@ def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
     first = found.dropna(subset=["rank"])["detector"].head(PROFILES).tolist()
     return {"lines": [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(found)],
             "first": first, "profile": profiles(profile(rows, figure, first)) if first else None}
+
+
+def _learned(lines: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of a ranking's lines with a rank: who is first, and how many detectors' intervals lie above those of all floors;
+    None where there is no floor or nobody else."""
+    ranked = [line for line in lines if line["whole"]]
+    floors = [line["high"] for line in ranked if line["kind"] == "floor"]
+    others = [line for line in ranked if line["kind"] != "floor"]
+    if not floors or not others:
+        return None
+    return {"first": others[0]["detector"], "auroc": others[0]["auroc"], "of": len(others),
+            "beat": sum(line["low"] > max(floors) for line in others)}
 
 
 def _visible(rows: pd.DataFrame) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from reporting_examples import curves_of, result
 from bench.errors import BenchError
 from bench.leaderboard.curves import add_curves, read_gathered
 from bench.leaderboard.rows import add_rows, read_leaderboard
-from bench.reporting.page import page
+from bench.reporting.page import _learned, page
 
 ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
@@ -63,18 +62,6 @@ def test_no_page_without_figures(tmp_path):
     add_rows(tmp_path / "l.csv", result("a", "b", 0.5, status="error", error="no", rows=[]))
     with pytest.raises(BenchError, match="no row with figures"):
         page(read_leaderboard(tmp_path / "l.csv"), tmp_path)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="the page's test needs playwright")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("the page's test needs a browser: apt install chromium")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (360, "dark")], ids=["desktop", "phone"])
@@ -133,6 +120,40 @@ def test_cards_and_layout(opened):
     assert opened.get_by_role("link", name="replay").first.is_visible()
     assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
     assert all(svg.get_attribute("aria-label") for svg in opened.locator("svg").all())
+
+
+def test_nothing_keeps_people_out(opened, barriers):
+    assert barriers(opened) == []
+    opened.evaluate("document.querySelectorAll('details').forEach(card => card.open = true)")
+    assert barriers(opened) == []
+
+
+def test_what_was_learned_is_of_whom_no_floor_reaches():
+    lines = [{"detector": name, "kind": kind, "whole": whole, "auroc": auroc, "low": auroc - 0.1, "high": auroc + 0.1}
+             for name, kind, auroc, whole in [("best", "attack", 0.9, True), ("good", "attack", 0.8, True),
+                                              ("fair", "attack", 0.6, True), ("some", "attack", 0.95, False),
+                                              ("random", "floor", 0.5, True), ("worse", "attack", 0.4, True)]]
+    assert _learned(lines) == {"first": "best", "auroc": 0.9, "of": 4, "beat": 2}
+    assert _learned(lines[:3]) is None
+    assert _learned(lines[4:5]) is None
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")], ids=["desktop", "phone"])
+def test_the_shipped_page_is_there_at_once(width, scheme, browser):
+    """The browser's main thread is done with it in half a second of its own time, however busy the machine is."""
+    window = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    wrong: list[str] = []
+    window.on("console", lambda message: wrong.append(message.text))
+    window.on("pageerror", lambda error: wrong.append(str(error)))
+    devtools = window.context.new_cdp_session(window)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+    window.goto((ROOT / "leaderboard/index.html").as_uri(), timeout=100_000)
+    taken = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
+    assert taken["TaskDuration"] < 2, "seconds"
+    assert window.evaluate("document.documentElement.scrollWidth") <= width
+    assert window.locator("#rows tbody tr").count() == 100
+    assert wrong == []
+    window.close()
 
 
 def test_curves_of_a_chosen_attack(opened):

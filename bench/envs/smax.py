@@ -33,8 +33,8 @@ from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, EXTRAS, VERSION, 
 
 @contextlib.contextmanager
 def _no_other_game() -> Iterator[None]:
-    """Within, what is above ``jaxmarl.environments.smax`` is empty. ``import jaxmarl`` imports all of its games: seconds
-    of every start, two lines of output, and one of them resets ``sys.stdout``."""
+    """Within, what is above ``jaxmarl.environments.smax`` is empty. ``import jaxmarl`` imports all of its games: that
+    takes seconds of every start, prints two lines, and one of them resets ``sys.stdout``."""
     spec = find_spec("jaxmarl")
     if spec is None or "jaxmarl" in sys.modules:
         yield

@@ -28,6 +28,7 @@ from bench.errors import BenchError
 ENDINGS = ("safetensors", "curves.json", "npz", "json")  # of an object's files, in the order that they are written in
 BEATS = 4  # renewals of a lease in the time after which it expires
 BUSY = "being made elsewhere"
+LEASES = "leases/"
 
 
 class Busy(BenchError):
@@ -96,7 +97,8 @@ class Folder:
             with open(new, "xb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if not name.startswith(LEASES):  # which need not outlive a power cut
+                    os.fsync(file.fileno())
             yield new
         finally:
             new.unlink(missing_ok=True)
@@ -244,7 +246,7 @@ class Shared(Alone):
 
         The leases of a thing are numbered. Whoever has seen the last one stand still for too long creates the next: of
         several, one does. No two clocks are compared."""
-        folder, seen, since, told = f"leases/{_name(base)}", None, time.monotonic(), False
+        folder, seen, since, told = f"{LEASES}{_name(base)}", None, time.monotonic(), False
         while not self.fetch(base):
             last = max((int(name) for name in self._ask(self._objects.names, folder) if name.isdigit()),
                        default=-1)

@@ -1,7 +1,10 @@
 """Executors: the same jobs by this machine's cores, by Ray and by submitit, with the same outcome."""
 
+import contextlib
 import importlib.util
 import os
+import socket
+import subprocess
 import sys
 import time
 import tomllib
@@ -39,16 +42,26 @@ def outcome(executor, jobs, work=None) -> dict[int, str | None]:
     return found
 
 
+def node() -> dict[str, int]:
+    """A node of a core. Its agents' ports are told to it: it would wait for them for 30 s alone."""
+    with contextlib.ExitStack() as held:
+        ports = [held.enter_context(socket.create_server(("", 0))).getsockname()[1] for _ in range(4)]
+    names = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
+    return {"num_cpus": 1, **dict(zip(names, ports, strict=True))}
+
+
 @pytest.fixture(scope="module")
 def cluster(plugin):
     """Two nodes of Ray on this machine, of a core each; the second may be killed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (plugin, ROOT, Path(__file__).parent))))  # of all workers
-        patch.setenv("RAY_raylet_start_wait_time_s", "200")
+        patch.setenv("RAY_raylet_start_wait_time_s", "200")  # on a machine with other work
+        patch.setenv("RAY_agent_register_timeout_ms", "200000")
+        patch.setenv("RAY_gcs_server_port_wait_time_s", "200")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         cluster_utils = pytest.importorskip("ray.cluster_utils")
-        made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        made.second = made.add_node(num_cpus=1)
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **node()})
+        made.second = made.add_node(**node())
         patch.setenv("RAY_ADDRESS", made.address)
         yield made
         made.shutdown()
@@ -130,7 +143,7 @@ def test_the_cells_of_a_killed_node_are_run_again(cluster, tmp_path):
     found = outcome(Ray(None, 1, None), [[str(number)] for number in range(6)], partial(slow, tmp_path))
     killer.join()
     begun = pd.Series([file.name.partition("-")[0] for file in tmp_path.iterdir()]).value_counts()
-    cluster.second = cluster.add_node(num_cpus=1)
+    cluster.second = cluster.add_node(**node())
     assert found == dict.fromkeys(range(6))
     assert set(begun.index) == set("012345")
     assert begun.sum() == 7, "what ran on the node that was killed has begun twice"
@@ -175,3 +188,21 @@ def test_every_executor_leaves_the_same_rows(plugin, cluster, tmp_path, monkeypa
     assert set(found["local"]["status"]) == {"ok"}
     for name in ("ray", "slurm"):
         pd.testing.assert_frame_equal(found[name], found["local"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_sweeps_at_once_with_one_store_measure_each_cell_once(plugin, tmp_path):
+    """Two machines, each with a folder of its own: their rows are the same, times as well."""
+    sweep = [sys.executable, "-m", "bench", "sweep", *CHAIN, "+sweep.name=s",
+             "+sweep.grids=[{seed: [0, 1], detector: [constant, random, bigram]}]", f"store={tmp_path}/store"]
+    both = [subprocess.Popen([*sweep, f"out={tmp_path}/{out}"], env=os.environ | {
+        "PYTHONPATH": f"{plugin}{os.pathsep}{ROOT}"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for out in "12"]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    one, two = (read_leaderboard(tmp_path / f"{out}/leaderboard.csv").sort_values("row_id", ignore_index=True)
+                for out in "12")
+    assert one["config_hash"].nunique() == 6
+    pd.testing.assert_frame_equal(one, two)
+    assert not [path for path in (tmp_path / "store/leases").rglob("*") if path.is_file()]

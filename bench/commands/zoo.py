@@ -35,6 +35,7 @@ def main(cfg: DictConfig) -> None:
         with bar("building the zoo") as progress:
             errors = zoo.build_missing(teams, progress, executor_of(cfg))
         teams = zoo.places(cfg, passed)
+        errors = {place.name: errors.get(place.name, "no team") for place in teams if place.file is None}
     _show(teams)
     if errors:
         name, error = next(iter(errors.items()))

@@ -53,7 +53,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     key = config_hash(about.config)
     base = _base(cfg, about.detector, key)
     store = store_of(cfg) if detector is None else Alone()  # of an object no other machine knows
-    with locked(base, -1 if type(store) is not Alone else 0, say), ExitStack() as held:
+    with locked(base, -1 if cfg.get("store") else 0, say), ExitStack() as held:
         ours = held.enter_context(store.claimed(base, say))
         detectors: dict[str, Host] = {about.detector: held.enter_context(hosted(cfg, about.config, detector))}
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
@@ -95,6 +95,8 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             if ours:
                 store.publish(base)
                 result = read_result(base) or result
+            else:  # of other teams than what was here, or in the store
+                store.offer(base)
         add_rows(Path(cfg.leaderboard), result)
     return result
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import inspect
 import os
 import socket
 import subprocess
@@ -42,12 +43,28 @@ def outcome(executor, jobs, work=None) -> dict[int, str | None]:
     return found
 
 
+PORTS = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
+
+
 def node() -> dict[str, int]:
-    """A node of a core. Its agents' ports are told to it: it would wait for them for 30 s alone."""
+    """A node of a core, and the ports of its agents."""
     with contextlib.ExitStack() as held:
-        ports = [held.enter_context(socket.create_server(("", 0))).getsockname()[1] for _ in range(4)]
-    names = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
-    return {"num_cpus": 1, **dict(zip(names, ports, strict=True))}
+        ports = [held.enter_context(socket.create_server(("", 0))).getsockname()[1] for _ in PORTS]
+    return {"num_cpus": 1, **dict(zip(PORTS, ports, strict=True))}
+
+
+def told_ports(start):
+    """Ray's start of a node, to whom the ports of its agents are told before: it waits 15 s for them to say so
+    themselves, and ends itself, which is too short on a machine with other work."""
+    from ray._raylet import persist_port
+
+    def started(*args, **kwargs):
+        given = inspect.signature(start).bind(*args, **kwargs).arguments
+        for name in PORTS:
+            persist_port(given["session_dir"], given["node_id"], name, given[name])
+        return start(*args, **kwargs)
+
+    return started
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +77,8 @@ def cluster(plugin):
         patch.setenv("RAY_gcs_server_port_wait_time_s", "200")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         cluster_utils = pytest.importorskip("ray.cluster_utils")
+        services = pytest.importorskip("ray._private.services")
+        patch.setattr(services, "start_raylet", told_ports(services.start_raylet))
         made = cluster_utils.Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **node()})
         made.second = made.add_node(**node())
         patch.setenv("RAY_ADDRESS", made.address)

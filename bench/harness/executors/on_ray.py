@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from bench import interrupts
@@ -43,7 +42,7 @@ class Ray:
                              "a file that every node has")
         ours = self._join(ray)
         try:
-            self._all(ray, jobs, done, partial(attempted, work or job.here()))
+            self._all(ray, jobs, done, work or job.here())
         finally:
             if ours:
                 ray.shutdown()  # which ends the tasks of this driver that still run
@@ -65,12 +64,12 @@ class Ray:
 
     def _all(self, ray: Any, jobs: Sequence[Words], done: Done, work: Work) -> None:
         task = ray.remote(num_cpus=self.cpus, resources=dict(self.resources), max_retries=self.retries,
-                          memory=None if self.gigabytes is None else int(self.gigabytes * 2 ** 30))(work)
+                          memory=None if self.gigabytes is None else int(self.gigabytes * 2 ** 30))(attempted)
         waiting = iter(enumerate(jobs))
         running: dict[Any, int] = {}
         while True:
             while len(running) < self.at_once and (one := next(waiting, None)) is not None:
-                running[task.remote(list(one[1]))] = one[0]
+                running[task.remote(work, list(one[1]))] = one[0]
             if not running:
                 return
             refs = list(running)

@@ -30,8 +30,9 @@ def timed(what: str, cells: int, do) -> None:
 
 def scheduling(name: str, cells: int, folder: Path) -> None:
     """Empty cells, of which nothing is left; Ray's workers and submitit's imports are there before."""
-    made = {"local": Local(), "ray": Ray(None, 1, None, at_once=1_000), "slurm": Slurm(
-        "local", str(folder), minutes=5, gigabytes=1, cpus=1, partition=None, array=1_000, parallelism=None)}[name]
+    made = {"local": Local(), "ray": Ray(None, 1, None, {}, 3, 1_000), "slurm": Slurm(
+        "local", str(folder), minutes=5, gigabytes=1, cpus=1, partition=None, array=1_000, parallelism=None,
+        parameters={})}[name]
     if name == "ray":
         import ray
 

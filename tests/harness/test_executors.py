@@ -34,7 +34,12 @@ with_submitit = pytest.mark.skipif(importlib.util.find_spec("submitit") is None,
 
 
 def submitit(folder: Path) -> Slurm:
-    return Slurm("local", str(folder), minutes=5, gigabytes=1, cpus=1, partition=None, array=10, parallelism=None)
+    return Slurm("local", str(folder), minutes=5, gigabytes=1, cpus=1, partition=None, array=10, parallelism=None,
+                 parameters={})
+
+
+def ray_here() -> Ray:
+    return Ray(address=None, cpus=1, gigabytes=None, resources={}, retries=3, at_once=1_000)
 
 
 def outcome(executor, jobs, work=None) -> dict[int, str | None]:
@@ -119,7 +124,7 @@ def test_a_package_that_is_missing_is_one_line(monkeypatch, capsys, tmp_path, na
 def test_what_is_wrong_with_slurm_is_one_line(tmp_path, values, said, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))  # no sbatch
     made = {"cluster": "local", "folder": str(tmp_path), "minutes": 1, "gigabytes": 1, "cpus": 1, "partition": None,
-            "array": 1, "parallelism": None}
+            "array": 1, "parallelism": None, "parameters": {}}
     with pytest.raises(BenchError, match=said):
         outcome(Slurm(**made | values), [["0"]], empty)
 
@@ -128,7 +133,7 @@ def test_ray_is_told_no_secret(monkeypatch):
     monkeypatch.setattr("bench.harness.executors.on_ray.needed", lambda *_: None)
     monkeypatch.setenv("BENCH_REFEREE", "secret")
     with pytest.raises(BenchError, match="referee=FILE"):
-        outcome(Ray(None, 1, None), [["0"]], empty)
+        outcome(ray_here(), [["0"]], empty)
 
 
 def test_a_job_without_its_folder_says_so(tmp_path):
@@ -139,7 +144,7 @@ def test_a_job_without_its_folder_says_so(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_ray_does_all_jobs_tells_of_failures_and_survives_a_node(cluster, tmp_path):
-    found = outcome(Ray(None, 1, None), [["0"], ["1"], ["2"], ["3"]], partial(odd, tmp_path))
+    found = outcome(ray_here(), [["0"], ["1"], ["2"], ["3"]], partial(odd, tmp_path))
     assert (found[0], found[1], found[3]) == (None, "told so", None)
     assert found[2] == "ValueError: a job with"
     assert all((tmp_path / name).exists() for name in "0123")
@@ -159,7 +164,7 @@ def test_the_cells_of_a_killed_node_are_run_again(cluster, tmp_path):
 
     killer = threading.Thread(target=kill)
     killer.start()
-    found = outcome(Ray(None, 1, None), [[str(number)] for number in range(6)], partial(slow, tmp_path))
+    found = outcome(ray_here(), [[str(number)] for number in range(6)], partial(slow, tmp_path))
     killer.join()
     begun = pd.Series([file.name.partition("-")[0] for file in tmp_path.iterdir()]).value_counts()
     cluster.second = cluster.add_node(**node())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bench import interrupts
@@ -29,9 +29,9 @@ class Ray:
     address: str | None
     cpus: float
     gigabytes: float | None
-    resources: dict[str, float] = field(default_factory=dict)
-    retries: int = 3
-    at_once: int = 1_000
+    resources: dict[str, float]
+    retries: int
+    at_once: int
 
     def run(self, jobs: Sequence[Words], done: Done, work: Work | None = None) -> None:
         """See :class:`bench.harness.executors.Executor`. Raises BenchError if Ray is not installed, or no cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ class Slurm:
     partition: str | None
     array: int
     parallelism: int | None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any]
 
     def run(self, jobs: Sequence[Words], done: Done, work: Work | None = None) -> None:
         """See :class:`bench.harness.executors.Executor`. Raises BenchError if submitit is not installed, or there is no

@@ -158,8 +158,8 @@ class Alone:
     def offer(self, base: Path) -> bool:  # noqa: ARG002
         return True
 
-    def publish(self, base: Path) -> None:
-        pass
+    def publish(self, base: Path) -> bool:  # noqa: ARG002
+        return False
 
     def agree(self, base: Path) -> None:
         pass
@@ -201,10 +201,10 @@ class Shared(Alone):
         """Put the files into the store; False if it has some of this name."""
         return self._ask(self._objects.create, _name(base), _packed(base))
 
-    def publish(self, base: Path) -> None:
-        """Put the files into the store, or take its own in their place: everybody has those that were there first."""
-        if not self.offer(base):
-            self._take(base)
+    def publish(self, base: Path) -> bool:
+        """Put the files into the store, or take its own in their place (True): everybody has those that were there
+        first."""
+        return not self.offer(base) and self._take(base)
 
     def agree(self, base: Path) -> None:
         """See that the team that is here is the store's, which has it from now on. Raises BenchError if it has

@@ -15,7 +15,7 @@ from bench import compat, options
 from bench.errors import BenchError, unknown
 
 # Values that are taken as they are typed.
-PATHS = ("out", "leaderboard", "holdout", "team", "result", "jaxmarl", "referee", "clean", "pymarl.folder",
+PATHS = ("out", "leaderboard", "store", "holdout", "team", "result", "jaxmarl", "referee", "clean", "pymarl.folder",
          "pymarl.config")
 LONGEST = 255  # bytes of a file's name, on nearly every system
 # What values may be added to: a class takes them, or refuses them before anything is made; elsewhere they do nothing.

@@ -145,8 +145,8 @@ def test_all_ways_measure_the_same(installed, tmp_path, capsys):
 
 def test_a_sweeps_cells_know_the_folder(installed, tmp_path, monkeypatch, capsys):
     jobs = []
-    monkeypatch.setattr("bench.harness.sweep.run_all",
-                        lambda words, done: [jobs.extend(words), *(done(i, "not run") for i in range(len(words)))])
+    monkeypatch.setattr("bench.harness.executors.local.Local.run",
+                        lambda _, words, done: [jobs.extend(words), *(done(i, "not run") for i in range(len(words)))])
     folder = str(PACKAGE / "src/marl_backdoor_plugin")
     grid = "+sweep.grids=[{detector: [far_and_wide]}, {detector._target_: [marl_backdoor_plugin.FarFromNormal]}]"
     assert "2 of 2 cells failed; the first: not run" in fails(

@@ -51,11 +51,12 @@ def main(cfg: DictConfig) -> None:
 def measured(cfg: DictConfig, sweep: Sweep) -> list[Cell]:
     """The cells of a sweep with the configured detector."""
     from bench.harness.configuration import describe
+    from bench.harness.executors import executor_of
     from bench.harness.sweep import given, run_sweep
     from bench.reporting.progress import bar
 
     with bar(f"detector {describe(cfg).detector}") as progress:
-        return run_sweep(sweep, *given(), progress)
+        return run_sweep(sweep, *given(), progress, executor_of(cfg))
 
 
 def told(cells: list[Cell], others: pd.DataFrame) -> None:

@@ -19,7 +19,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError
 
 from bench import compat, plugins
+from bench.artifacts.shared import BUSY, Busy
 from bench.artifacts.yaml_files import check_folders
+from bench.commands.elsewhere import Run, collected
 from bench.errors import BenchError
 from bench.harness.composed import remembering
 from bench.marl.process import single_thread_environment, tune
@@ -43,13 +45,18 @@ def launch(command: str, job: Callable[[DictConfig], None], arguments: list[str]
     _check_flags(sys.argv[1:])
     check_folders(sys.argv[1:])
     errors: list[BenchError] = []
+    elsewhere: list[Run] = []
 
     @functools.wraps(job)
     def guarded(cfg: DictConfig) -> None:
         try:  # an error that reached Hydra would be printed by it, and would end a sweep
             if plays:
                 tune()
-            job(remembering(cfg, HydraConfig.get()))
+            cfg = remembering(cfg, HydraConfig.get())
+            if HydraConfig.get().mode == RunMode.MULTIRUN and (one := collected(cfg)) is not None:
+                elsewhere.append(one)
+            else:
+                job(cfg)
         except BenchError as error:
             errors.append(error)
         except Exception as error:
@@ -72,10 +79,26 @@ def launch(command: str, job: Callable[[DictConfig], None], arguments: list[str]
         if os.environ.get("BENCH_DEBUG"):
             raise
         raise explained(error, arguments) from error
+    if elsewhere and not errors:
+        errors += _done(command, elsewhere)
     if len(errors) > 1:
-        raise BenchError(f"{len(errors)} runs of the sweep failed")
+        busy = sum(isinstance(error, Busy) for error in errors)
+        raise BenchError(f"{len(errors)} runs of the sweep failed" + (f", {busy} of them {BUSY}" if busy else ""))
     if errors:
         raise errors[0]
+
+
+def _done(command: str, runs: list[Run]) -> list[BenchError]:
+    """Have an executor do the runs of ``-m``; what went wrong."""
+    from bench.commands import elsewhere
+    from bench.harness.executors import executor_of
+
+    found = elsewhere.run(command, runs, executor_of(runs[0].cfg))
+    for one, error in zip(runs, found, strict=True):
+        if error is not None:
+            print(f"error in {shlex.join(one.overrides)}: {error}", file=sys.stderr)
+    print(f"{found.count(None)} of {len(runs)} runs are done")
+    return [BenchError(error) for error in found if error is not None]
 
 
 def _check_flags(arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-NOT_OF_CELLS = ("sweep", "cells", "show")
+NOT_OF_CELLS = ("sweep", "cells", "show", "executor")
 SHIPPED = ("out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv")  # where the shipped one is
 COMMAND = Command("measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
                   lambda arguments: [*SHIPPED, *map(_choice, arguments)], plays=False)
@@ -67,6 +67,7 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     from bench.contracts import FIRST_STEPS
     from bench.harness.composed import made
     from bench.harness.configuration import check
+    from bench.harness.executors import executor_of
     from bench.harness.grid import grid, read
     from bench.harness.sweep import chosen, expected, missing, run_sweep
     from bench.leaderboard import shipped
@@ -74,6 +75,7 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     from bench.reporting.progress import bar, remark
 
     check(cfg)
+    executor = executor_of(cfg)
     if cfg.after_steps != FIRST_STEPS:
         raise BenchError(f"other after_steps are for single runs; the leaderboard's are {FIRST_STEPS}")
     named = compose("config", ["sweep=shipped"]) if cfg.get("sweep") is None else cfg
@@ -89,4 +91,4 @@ def _measure(cfg: DictConfig, path: Path) -> list[str | None]:
     cells = grid(lacking)
     remark(f"{len(cells)} of {len(grid(sweep))} cells are missing in {path}; {expected(cells, known)}")
     with bar("leaderboard") as progress:
-        return [cell.error for cell in run_sweep(lacking, overrides, [], progress)] if lacking.grids else []
+        return [cell.error for cell in run_sweep(lacking, overrides, [], progress, executor)] if lacking.grids else []

@@ -21,6 +21,7 @@ def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from bench.artifacts.shared import Busy
     from bench.harness.cell import record_failure, run
     from bench.harness.remembered import Memory
     from bench.leaderboard import shipped
@@ -33,7 +34,7 @@ def main(cfg: DictConfig) -> None:
     try:
         result = run(cfg, bar, say=remark, memory=_shared.setdefault("memory", Memory()) if sweep else None)
     except BenchError as error:
-        if sweep:
+        if sweep and not isinstance(error, Busy):
             record_failure(cfg, error)
         raise
     show(result, console, whole=bool(cfg.verbose))

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-NOT_OF_TEAMS = ("every", "only")
+NOT_OF_TEAMS = ("every", "only", "executor")
 COMMAND = Command("measure what a team gives away without the trigger; every team of the zoo (stealth zoo)",
                   lambda arguments: ["every=true", *arguments[1:]] if arguments[:1] == ["zoo"] else arguments)
 
@@ -23,6 +23,7 @@ def main(cfg: DictConfig) -> None:
     Raises BenchError in the end if a team of the zoo failed.
     """
     from bench.harness.composed import made, part
+    from bench.harness.executors import executor_of
     from bench.harness.stealth import measure_all, measured
     from bench.leaderboard.stealth import read_stealth, stealth_file
     from bench.reporting.progress import bar, console, remark
@@ -35,7 +36,7 @@ def main(cfg: DictConfig) -> None:
         return
     passed = [override for override in made(cfg).overrides if part(override) not in NOT_OF_TEAMS]
     with bar("watching the zoo") as progress:
-        errors = measure_all(cfg, passed, progress)
+        errors = measure_all(cfg, passed, progress, executor_of(cfg))
     console.print(of_all(read_stealth(path)))
     if errors:
         name, error = next(iter(errors.items()))

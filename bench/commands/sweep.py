@@ -23,6 +23,7 @@ def main(cfg: DictConfig) -> None:
     """
     from bench.artifacts.files import write_atomic
     from bench.harness.configuration import check, check_places
+    from bench.harness.executors import executor_of
     from bench.harness.grid import read
     from bench.harness.sweep import given, run_sweep
     from bench.reporting.markdown import grid
@@ -36,7 +37,7 @@ def main(cfg: DictConfig) -> None:
     check_places(cfg)
     sweep = read(cfg.sweep)
     with bar(f"sweep {sweep.name}") as progress:
-        cells = run_sweep(sweep, *given(), progress)
+        cells = run_sweep(sweep, *given(), progress, executor_of(cfg))
     found = frame(cells, sweep.paper)
     shown = readable(found)
     base = Path(cfg.out) / "sweeps" / sweep.name

@@ -19,7 +19,8 @@ def main(cfg: DictConfig) -> None:
     """``list`` what is shipped with its figures; ``build`` what is missing below ``out``/teams, or all of it with
     ``shipped=false``, only some attacks with ``only=``; ``publish`` what was built into the package."""
     from bench.harness import zoo
-    from bench.harness.composed import made
+    from bench.harness.composed import made, part
+    from bench.harness.executors import executor_of
     from bench.reporting.progress import bar, console
 
     if cfg.zoo not in TASKS:
@@ -27,13 +28,14 @@ def main(cfg: DictConfig) -> None:
     if cfg.zoo == "publish":
         console.print(f"{len(zoo.publish(cfg))} teams are shipped now")
         return
-    passed = [override for override in made(cfg).overrides if override.split("=")[0] not in ("zoo", "only")]
+    passed = [override for override in made(cfg).overrides if part(override) not in ("zoo", "only", "executor")]
     teams = zoo.places(cfg, passed)
     errors: dict[str, str] = {}
     if cfg.zoo == "build":
         with bar("building the zoo") as progress:
-            errors = zoo.build_missing(teams, progress)
+            errors = zoo.build_missing(teams, progress, executor_of(cfg))
         teams = zoo.places(cfg, passed)
+        errors = {place.name: errors.get(place.name, "no team") for place in teams if place.file is None}
     _show(teams)
     if errors:
         name, error = next(iter(errors.items()))

@@ -15,6 +15,7 @@ from bench import BENCHMARK, options, plugins, terminal
 from bench.artifacts.episodes import episodes_written
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
+from bench.artifacts.shared import Alone
 from bench.artifacts.written import plain
 from bench.build import build
 from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Responder, Result
@@ -26,6 +27,7 @@ from bench.harness.measure import measure, sizes
 from bench.harness.memory import battles_of, require, watching
 from bench.harness.names import called
 from bench.harness.remembered import Memory
+from bench.harness.store import store_of
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.leaderboard.rows import add_rows
 from bench.protocol.host import Host, InProcess, usable
@@ -50,7 +52,9 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     about = describe(cfg, detector)
     key = config_hash(about.config)
     base = _base(cfg, about.detector, key)
-    with locked(base), ExitStack() as held:
+    store = store_of(cfg) if detector is None else Alone()  # of an object no other machine knows
+    with locked(base, -1 if cfg.get("store") else 0, say), ExitStack() as held:
+        ours = held.enter_context(store.claimed(base, say))
         detectors: dict[str, Host] = {about.detector: held.enter_context(hosted(cfg, about.config, detector))}
         detectors |= {name: InProcess(build(option("detector", name), "detector")) for name in FLOORS}
         record = needs(detectors.values())  # before anything is trained, it is known that there is what they need
@@ -67,6 +71,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
             delete_result(base)  # of other teams: should this fail, it must not be taken for an answer
             result = None
         if result is not None and curves_written(base) and (not cfg.keep_episodes or episodes_written(base)):
+            store.offer(base)
             say(f"read from {base}.json; delete it to run again")
             if not any(part(override) == "detector" for override in result.overrides):  # of an object; now there are
                 result = replace(result, overrides=about.overrides)
@@ -87,6 +92,10 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
                 date=_now(), runtime_s=round(time.perf_counter() - began, 1), response=measured.response)
             write_curves(base, measured.curves)
             write_result(base, result)
+            if ours:
+                result = (read_result(base) if store.publish(base) else None) or result
+            else:  # of other teams than what was here, or in the store
+                store.offer(base)
         add_rows(Path(cfg.leaderboard), result)
     return result
 
@@ -123,9 +132,14 @@ def _response(cfg: DictConfig) -> Responder | None:
 
 
 def finished(cfg: DictConfig) -> Result | None:
-    """The result of a cell that has been run, or None."""
+    """The result of a cell that has been run, or None. One that is in the store alone becomes a result here, and rows
+    of the leaderboard."""
     about = describe(cfg)
-    return read_result(_base(cfg, about.detector, config_hash(about.config)))
+    base = _base(cfg, about.detector, config_hash(about.config))
+    result = read_result(base)
+    if result is None and store_of(cfg).fetch(base) and (result := read_result(base)) is not None:
+        add_rows(Path(cfg.leaderboard), result)
+    return result
 
 
 def _base(cfg: DictConfig, detector: str, key: str) -> Path:

@@ -20,6 +20,7 @@ from bench.harness.names import trigger_recipe
 from bench.harness.referee import seeds
 from bench.harness.remembered import Memory
 from bench.harness.scores import KeptScores
+from bench.harness.store import store_of
 from bench.harness.teams import Checkpoint, Stage
 from bench.marl.play import play
 from bench.protocol.effect import Outcomes, figures, poisoned_steps
@@ -166,7 +167,8 @@ class _Measuring:
             return None
         return KeptScores(Path(self.cfg.out) / "scores", [
             self.revision, packages(), node, self.cfg.defender, self.teams["clean"].sha256, self.teams[team].sha256,
-            self.battles.spec.id, self.battles.spec.version, sizes(self.cfg), dict(self.seeds)])
+            self.battles.spec.id, self.battles.spec.version, sizes(self.cfg), dict(self.seeds)],
+            store_of(self.cfg))
 
     def responded(self, response: Responder, clean: Outcomes, fit: Episodes, calibration: Episodes) -> Response:
         """What comes of the cell's detector inside the backdoored team's battles."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from bench.artifacts.files import config_hash, write_atomic
+from bench.artifacts.shared import Alone
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class KeptScores:
     ----------
     folder : where it is.
     about : all that the scores depend on, the code's commit too; as JSON.
+    store : where others may have put them.
     """
 
     folder: Path
     about: Any
+    store: Alone = field(default_factory=Alone, compare=False)
 
     @property
     def path(self) -> Path:
@@ -34,6 +37,7 @@ class KeptScores:
 
     def read(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Those of the normal and of the calibration battles; None if they are not there in one piece."""
+        self.store.fetch(self.path.with_suffix(""))
         with contextlib.suppress(OSError, ValueError, KeyError, EOFError, BadZipFile):
             found = np.load(io.BytesIO(self.path.read_bytes()))
             return found["normal"], found["calibration"]
@@ -44,3 +48,4 @@ class KeptScores:
         file = io.BytesIO()
         np.savez(file, normal=normal, calibration=calibration)
         write_atomic(self.path, file.getvalue())
+        self.store.offer(self.path.with_suffix(""))

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import BENCHMARK, plugins
+from bench import BENCHMARK
 from bench.build import build
 from bench.contracts import STAND_IN, Attack, Battles, Progress
 from bench.errors import BenchError
 from bench.harness import zoo
 from bench.harness.cell import control_of
 from bench.harness.configuration import check, check_places, git_sha
-from bench.harness.fleet import run_all
+from bench.harness.executors import Executor
 from bench.harness.names import backdoored_name, called
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team, clean_team, find
 from bench.leaderboard.stealth import add_row, known, read_stealth, stealth_file, stealth_row
@@ -67,15 +67,15 @@ def _retrained(cfg: DictConfig, attack: Attack, battles: Battles, team: Checkpoi
     name = backdoored_name(cfg, control, battles.spec)
     if name == team.name:
         return None
-    if find(name, Path(cfg.out), battles, cfg.shipped, plugins.trusted(cfg.plugin)) is None:
+    if find(name, cfg, battles) is None:
         say(f"{name} is not there, and the figures of a benignly retrained team are left out; python -m bench inject "
             f"attack={called(control, 'attack')} attack.victim={','.join(map(str, attack.victims))} would make it")
         return None
     return backdoored_team(cfg, control, battles, stage, say)
 
 
-def measure_all(cfg: DictConfig, overrides: Sequence[str], progress: Progress) -> dict[str, str]:
-    """Measure the zoo's teams that have a file, a process a core; returns name -> error of those that failed.
+def measure_all(cfg: DictConfig, overrides: Sequence[str], progress: Progress, executor: Executor) -> dict[str, str]:
+    """Measure the zoo's teams that have a file; returns name -> error of those that failed.
 
     Teams that have a line in the table are only read, so that the same command goes on after a kill. ``overrides`` are
     further ones for every command.
@@ -92,5 +92,5 @@ def measure_all(cfg: DictConfig, overrides: Sequence[str], progress: Progress) -
         progress(ended / len(teams), f"{ended} of {len(teams)} teams, the last {teams[number].name}")
 
     progress(0.0, f"0 of {len(teams)} teams")
-    run_all([["stealth", *place.command[1:]] for place in teams], done)
+    executor.run([["stealth", *place.command[1:]] for place in teams], done)
     return errors

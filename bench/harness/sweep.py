@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
@@ -17,26 +17,31 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import options
 from bench.artifacts import zoo
 from bench.artifacts.files import config_hash
+from bench.artifacts.shared import BUSY
 from bench.contracts import Cell, Progress, Result
 from bench.errors import BenchError, unknown
 from bench.harness.cell import finished
 from bench.harness.composed import composed, part
 from bench.harness.configuration import describe
-from bench.harness.fleet import cores_here, run_all
+from bench.harness.executors import Executor
+from bench.harness.executors.local import cores_here
 from bench.harness.grid import Sweep, grid
 
+OF_SWEEPS = ("sweep", "command", "executor")  # what overrides of a sweep are about, and none of its cells'
 
-def given() -> tuple[list[str], list[str]]:
+
+def given(but: Collection[str] = OF_SWEEPS) -> tuple[list[str], list[str]]:
     """What the command line says of every cell: the overrides but for those of the sweep, and further flags."""
     hydra = HydraConfig.get()
-    overrides = [override for override in hydra.overrides.task if part(override) not in ("sweep", "command")]
+    overrides = [override for override in hydra.overrides.task if part(override) not in but]
     overrides += [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath")]
     folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     return overrides, [word for path in folders for word in ("--config-dir", path)]
 
 
-def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], progress: Progress) -> list[Cell]:
-    """Run every cell of the sweep, one process a core, and gather their results.
+def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], progress: Progress,
+              executor: Executor) -> list[Cell]:
+    """Have every cell of the sweep run, and gather their results.
 
     Cells that differ in the detector alone share a process, and the battles that it plays. ``overrides`` are further
     ones for every cell's command, ``flags`` what else goes there. A cell that fails keeps its error. A finished cell
@@ -54,7 +59,9 @@ def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], prog
 
     progress(len(errors) / len(cells), f"{len(errors)} of {len(cells)} cells")
     common = ["run", *flags, *sweep.overrides, *overrides]
-    run_all([[*common, *_together([cells[i] for i in group])] for group in groups], done)
+    for how in (["lease.waits=false"], []) if any(part(one) == "store" for one in overrides) else ([],):
+        executor.run([[*common, *how, *_together([cells[i] for i in group])] for group in groups], done)
+        groups = [group for group in groups if BUSY in (errors[group[0]] or "")]  # now it is worth waiting for them
     results = [_result(command) for command in commands]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]

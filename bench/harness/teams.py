@@ -16,6 +16,7 @@ from bench import plugins
 from bench.artifacts import zoo
 from bench.artifacts.files import locked
 from bench.artifacts.reading import parse_json
+from bench.artifacts.shared import Alone
 from bench.artifacts.teams import load_team, read_metadata, read_tensors, save_team, write_tensors
 from bench.artifacts.temporary import sweep
 from bench.build import build
@@ -24,6 +25,7 @@ from bench.errors import BenchError, UnfitState
 from bench.harness import memory
 from bench.harness.configuration import check, check_places
 from bench.harness.names import backdoored_name, backdoored_recipe, called, clean_name, clean_recipe, given
+from bench.harness.store import store_of
 from bench.marl.learners import Settings, require_known
 from bench.marl.play import play
 from bench.marl.team import Team
@@ -55,7 +57,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
         return _given(cfg, there[0], battles)
     recipe, name = clean_recipe(cfg, battles.spec), clean_name(cfg, battles.spec)
     trusted = _trusted(cfg)
-    found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
+    found = find(name, cfg, battles)
     if found is not None:
         return found
     check_places(cfg)
@@ -71,8 +73,7 @@ def clean_team(cfg: DictConfig, battles: Battles, stage: Stage, say: Say) -> Che
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
         return win_rates(team, battles, cfg.budget.test_battles, None, progress)
 
-    return _make(name, Path(cfg.out), recipe, stage, say, f"training a clean {learning.name} team", train, figures,
-                 trusted)
+    return _make(name, cfg, recipe, stage, say, f"training a clean {learning.name} team", train, figures)
 
 
 def _given(cfg: DictConfig, base: Path, battles: Battles) -> Checkpoint:
@@ -102,8 +103,7 @@ def _injected(cfg: DictConfig, attack_cfg: DictConfig, attack: Attack, battles: 
     """The team that the attack leaves, without a disguise."""
     recipe = backdoored_recipe(cfg, attack_cfg, battles.spec)
     name = backdoored_name(cfg, attack_cfg, battles.spec)
-    trusted = _trusted(cfg)
-    found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
+    found = find(name, cfg, battles)
     clean_checkpoint = clean_team(cfg, battles, stage, say)
     if found is not None:
         if found.about["recipe"].get("clean_sha256") != clean_checkpoint.sha256:
@@ -126,8 +126,8 @@ def _injected(cfg: DictConfig, attack_cfg: DictConfig, attack: Attack, battles: 
         assert isinstance(other, DictConfig)
         return backdoored_name(cfg, other, battles.spec), backdoored_recipe(cfg, other, battles.spec) | origin
 
-    made = _make(name, Path(cfg.out), recipe | origin, stage, say,
-                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, trusted, attack.trigger, of)
+    made = _make(name, cfg, recipe | origin, stage, say,
+                 f"injecting {attack.name} into {clean_checkpoint.name}", inject, figures, attack.trigger, of)
     recall(attack, made.about)
     return replace(made, attack=attack)
 
@@ -143,7 +143,7 @@ def _disguised(cfg: DictConfig, attack_cfg: DictConfig, attack: Any, battles: Ba
     source = _injected(cfg, undisguised, build(undisguised, "attack"), battles, stage, say)
     recall(attack, source.about)
     recipe = backdoored_recipe(cfg, attack_cfg, battles.spec) | {"undisguised_sha256": source.sha256}
-    name, trusted = backdoored_name(cfg, attack_cfg, battles.spec), _trusted(cfg)
+    name = backdoored_name(cfg, attack_cfg, battles.spec)
 
     def disguise(store: Store, progress: Progress) -> tuple[Team, list[dict[str, float]]]:  # noqa: ARG001
         return attack.disguise(source.team, int(cfg.seed)), source.about.get("curve", [])
@@ -151,10 +151,9 @@ def _disguised(cfg: DictConfig, attack_cfg: DictConfig, attack: Any, battles: Ba
     def figures(team: Team, progress: Progress) -> dict[str, Estimate]:
         return win_rates(team, battles, cfg.budget.test_battles, attack.trigger, progress)
 
-    found = find(name, Path(cfg.out), battles, cfg.shipped, trusted)
+    found = find(name, cfg, battles)
     if found is None:
-        found = _make(name, Path(cfg.out), recipe, stage, say, f"disguising {source.name}", disguise, figures, trusted,
-                      attack.trigger)
+        found = _make(name, cfg, recipe, stage, say, f"disguising {source.name}", disguise, figures, attack.trigger)
     if found.about["recipe"].get("undisguised_sha256") != source.sha256:
         raise BenchError(f"{name} was not made from the {source.name} that is here; remove one of them")
     return replace(found, attack=attack)
@@ -224,13 +223,14 @@ class Store:
                 and file.suffix == ".safetensors"]
 
 
-def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
-          make: Callable, figures: Callable, trusted: frozenset[str], trigger: Trigger | None = None,
+def _make(name: str, cfg: DictConfig, recipe: dict[str, Any], stage: Stage, say: Say, what: str,
+          make: Callable, figures: Callable, trigger: Trigger | None = None,
           of: Callable[[dict[str, Any]], tuple[str, dict[str, Any]]] | None = None) -> Checkpoint:
     """Make a team and write it, or wait until another process has. ``of`` says what further teams that the run comes by
     are called and depend on, by what is changed in the attack."""
-    base = out / "teams" / name
-    with locked(base, -1, say):  # another cell of a sweep may be making it: then it is worth waiting for
+    base, trusted, shared = Path(cfg.out) / "teams" / name, _trusted(cfg), store_of(cfg)
+    # Another cell of a sweep may be making it, here or elsewhere: then it is worth waiting for.
+    with locked(base, -1, say), shared.claimed(base, say):
         if (found := _load(base, trusted)) is not None:  # made by another process since this one looked
             return found
         say(f"no checkpoint matches this configuration: {what} first (kept as {base})")
@@ -250,6 +250,7 @@ def _make(name: str, out: Path, recipe: dict[str, Any], stage: Stage, say: Say, 
                 measured = {figure: asdict(estimate) for figure, estimate in figures(one, progress).items()}
             save_team(base.with_name(called_so), one, {"recipe": what_of, "curve": curve_of, "measured": measured}
                       | learned)
+            shared.publish(base.with_name(called_so))
         store.clear()
     checkpoint = _load(base, trusted)
     assert checkpoint is not None
@@ -271,13 +272,17 @@ def _trusted(cfg: DictConfig) -> frozenset[str]:
     return plugins.trusted(cfg.plugin) | {str(cfg.algo.get("_target_")).partition(".")[0]}
 
 
-def find(name: str, out: Path, battles: Battles, shipped: bool, trusted: frozenset[str]) -> Checkpoint | None:
-    """The team of this name, shipped or made before."""
-    for base in ((zoo.FOLDER / name,) if shipped else ()) + (out / "teams" / name,):
-        found = _load(base, trusted)
+def find(name: str, cfg: DictConfig, battles: Battles) -> Checkpoint | None:
+    """The team of this name, shipped or made before, here or by somebody with the same store."""
+    made = Path(cfg.out) / "teams" / name
+    for base in ((zoo.FOLDER / name,) if cfg.shipped else ()) + (made,):
+        store = store_of(cfg) if base == made else Alone()
+        store.fetch(base)
+        found = _load(base, _trusted(cfg))
         if found is not None:
             found.team.require(battles.spec)
-            if base.parent != zoo.FOLDER:
+            store.agree(base)
+            if base == made:
                 Store(base).tidy()
             return found
     return None

@@ -21,9 +21,10 @@ from bench.contracts import Battles, Identity, Progress
 from bench.envs import identity
 from bench.errors import BenchError
 from bench.harness.configuration import check, option
-from bench.harness.fleet import run_all
+from bench.harness.executors import Executor
 from bench.harness.grid import grid, read
 from bench.harness.names import backdoored_name, called, clean_name
+from bench.harness.store import store_of
 
 _PARTS = ("algo", "attack")  # groups of which the cells of the zoo choose
 TOGETHER = 8  # options that are composed at once
@@ -139,11 +140,11 @@ def _file(name: str, cfg: DictConfig) -> Path | None:
     for base in (made, *([shipped] if cfg.shipped else [])):
         if base.with_name(f"{name}.json").exists():
             return base
-    return None
+    return made if store_of(cfg).fetch(made) else None
 
 
-def build_missing(teams: Sequence[Place], progress: Progress) -> dict[str, str]:
-    """Train and inject the teams that have no file, a process a core; returns name -> error of those that failed.
+def build_missing(teams: Sequence[Place], progress: Progress, executor: Executor) -> dict[str, str]:
+    """Train and inject the teams that have no file; returns name -> error of those that failed.
 
     Clean teams come first: the others are made from them.
     """
@@ -162,7 +163,7 @@ def build_missing(teams: Sequence[Place], progress: Progress) -> dict[str, str]:
 
     for clean in (True, False):
         batch = [place for place in missing if (place.attack == "clean") == clean]
-        run_all([list(place.command) for place in batch], made(batch))
+        executor.run([place.command for place in batch], made(batch))
     return errors
 
 

@@ -17,7 +17,7 @@ from bench.build import build
 from bench.errors import BenchError
 from bench.harness import sweep as module
 from bench.harness import zoo
-from bench.harness.fleet import run_all
+from bench.harness.executors.local import Local
 from bench.harness.grid import Sweep, grid, read
 from bench.harness.sweep import run_sweep
 from bench.harness.zoo import Place
@@ -45,7 +45,7 @@ def test_a_sweep_that_is_none(wrong):
 
 def test_failures_are_told_and_stop_nobody():
     ended = {}
-    run_all([["--version"], ["nonsense"], ["--help"]], lambda number, error: ended.__setitem__(number, error))
+    Local().run([["--version"], ["nonsense"], ["--help"]], lambda number, error: ended.__setitem__(number, error))
     assert ended.keys() == {0, 1, 2}
     assert ended[0] is ended[2] is None
     assert ended[1].startswith("error: unknown command 'nonsense'")
@@ -54,7 +54,7 @@ def test_failures_are_told_and_stop_nobody():
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores can be chosen on Linux alone")
 def test_the_parent_keeps_its_cores():
     before = os.sched_getaffinity(0)
-    run_all([["--version"]], lambda *_: None)
+    Local().run([["--version"]], lambda *_: None)
     assert os.sched_getaffinity(0) == before
 
 
@@ -103,11 +103,10 @@ def test_what_is_missing_is_made_clean_teams_first(monkeypatch):
         for number, job in enumerate(jobs):
             done(number, "no luck" if job[0] == "bad" else None)
 
-    monkeypatch.setattr(zoo, "run_all", run)
     teams = [Place("a", "clean", ("train a",), None), Place("b", "spatiotemporal", ("bad",), None),
              Place("c", "clean", ("train c",), None), Place("d", "told", ("there",), Path("d"))]
     shares = []
-    assert zoo.build_missing(teams, lambda share, _: shares.append(share)) == {"b": "no luck"}
+    assert zoo.build_missing(teams, lambda share, _: shares.append(share), SimpleNamespace(run=run)) == {"b": "no luck"}
     assert made == ["train a", "train c", "bad"]
     assert shares == [1 / 3, 2 / 3, 1.0]
 
@@ -161,12 +160,12 @@ def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
         name = names.get(seed)
         return name and SimpleNamespace(status="error" if name == "failed" else "ok", checkpoint_id=name, seed=seed)
 
-    monkeypatch.setattr(module, "run_all", lambda commands, done: jobs.extend(commands) or [
+    executor = SimpleNamespace(run=lambda commands, done: jobs.extend(commands) or [
         done(number, None) for number in range(len(commands))])
     monkeypatch.setattr(module, "composed", lambda words: Words(words, out=tmp_path))
     monkeypatch.setattr(module, "finished", result)
     shares = []
-    cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], [], lambda share, _: shares.append(share))
+    cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], [], lambda share, _: shares.append(share), executor)
     assert [command[-1] for command in jobs] == ["seed=2", "seed=3", "seed=4", "seed=5"]
     assert [cell.result and cell.result.seed for cell in cells] == [1, 2, 3, 4, None]
     assert cells[0].error is None
@@ -182,13 +181,12 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
         for number in range(len(commands)):
             done(number, "no luck" if number else None)
 
-    monkeypatch.setattr(module, "run_all", run)
     monkeypatch.setattr(module, "composed", lambda words: words)
     monkeypatch.setattr(module, "_stands", lambda words: False)
     monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
     sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], overrides=["control=null"])
     shares = []
-    cells = run_sweep(sweep, ["out=x"], [], lambda share, _: shares.append(share))
+    cells = run_sweep(sweep, ["out=x"], [], lambda share, _: shares.append(share), SimpleNamespace(run=run))
     assert jobs == [["run", "control=null", "out=x", "-m", "algo=vdn", "detector=a,b"],
                     ["run", "control=null", "out=x", "-m", "algo=qmix", "detector=a,b"],
                     ["run", "control=null", "out=x", "seed=7"]]

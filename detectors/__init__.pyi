@@ -15,6 +15,7 @@ from .peers import PeerPrediction
 from .policy_guard import PolicyGuard
 from .statistics import ActivationStatistics
 from .strip import Strip
+from .trigger_inversion import TriggerInversion
 from .trigger_search import TriggerSearch
 from .values import TDError
 from .views import Actions, Differences, EnemyMoves, Hidden, Pooled, QValues, Step, TeamActions, Units, Window
@@ -27,5 +28,5 @@ __all__ = [
     "BehaviorGuard", "ConditionalNGram", "ConsensusDistance", "Constant", "Dexter", "Differences", "EnemyMoves",
     "Ensemble", "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "Losing", "MedianFilter",
     "MemoryDifference", "NGram", "NeuronBands", "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues",
-    "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerSearch", "Units",
-    "WeightDifference", "Window", "check_detector"]
+    "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions", "TriggerInversion", "TriggerSearch",
+    "Units", "WeightDifference", "Window", "check_detector"]

@@ -460,7 +460,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
     (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, backdoorl, benign_finetune"),
-    (["repair", "seed=0"], "no repair is configured; allowed: repair=consensus, consensus_aligned, finetune, prune, "),
+    (["repair", "seed=0"], "no repair is configured; allowed: repair=consensus, consensus_aligned, finetune, "),
     (["repair", "prun"], "unknown repair 'prun'; allowed: consensus, "),
     (["repair", "prun"], "(did you mean 'prune'?)"),
     (["train", "+algo.gama=1"], "algorithm bench.marl.learner.Learning: gama is 1; Unexpected keyword argument"),

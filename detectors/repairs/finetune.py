@@ -23,23 +23,29 @@ class Finetune:
     steps : environment steps.
     learning_rate : of Adam; falls to zero along a half cosine.
     epsilon : each agent's chance of a random action.
+    sam : radius of sharpness-aware minimisation, in the space of all weights; 0 for plain fine-tuning.
 
     References
     ----------
     The second half of fine-pruning (Liu et al., RAID 2018), with the learning rule of the clean team's training.
+    Sharpness-aware minimisation: Foret et al., ICLR 2021 (arXiv 2010.01412). That backdoors lie in sharp minima, and
+    are removed better with it, is said of image classifiers (Zhu et al., "Enhancing fine-tuning based backdoor defense
+    with sharpness-aware minimization", ICCV 2023, arXiv 2304.11823) and, as far as its abstract tells, by arXiv
+    2605.14587, whose full text was not to be had.
     """
 
     steps: PositiveInt = 100_000
     learning_rate: PositiveFloat = 5e-4
     epsilon: Annotated[float, Field(ge=0, le=1)] = 0.05
     td_lambda: Annotated[float, Field(ge=0, le=1)] = 0.6
+    sam: Annotated[float, Field(ge=0)] = 0.0
     name: str = "finetune"
 
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:
         require(team, QTeam, self.name)
         trainer = team.learn_on(battles, seed, steps=self.steps, learning_rate=self.learning_rate, epsilon=self.epsilon,
-                                epsilon_steps=0, td_lambda=self.td_lambda, eval_every=self.steps)
+                                epsilon_steps=0, td_lambda=self.td_lambda, eval_every=self.steps, sam=self.sam)
         for row in trainer.run():
             progress(min(trainer.steps / self.steps, 1.0), f"training wins {row['training_win_rate']:.0%}")
         return trainer.team()

@@ -4,12 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from attacks.disguise import Disguise
 from bench.contracts import NOBODY
 from bench.errors import BenchError, DetectorError
-from bench.marl.play import SLOTS, Player
-from detectors import ActivationStatistics, AlignedDifference, MemoryDifference, TriggerSearch, WeightDifference
+from bench.marl.play import SLOTS, Player, play
+from detectors import (
+    ActivationStatistics,
+    AlignedDifference,
+    MemoryDifference,
+    TriggerInversion,
+    TriggerSearch,
+    WeightDifference,
+)
 from detectors.trigger_search import Drive
 
 MOVES = {name: number for number, name in enumerate(("north", "east", "south", "west", "stop"))}
@@ -68,7 +76,7 @@ def test_agents_without_such_units(team, battles):
     class Other:
         algo, architecture = "theirs", "transformer"
 
-    for detector in AlignedDifference(), MemoryDifference():
+    for detector in AlignedDifference(), MemoryDifference(), TriggerInversion():
         with pytest.raises(DetectorError, match="recurrent networks, and this theirs team"):
             detector.statistic(Other(), battles, None)
 
@@ -101,6 +109,76 @@ def test_what_the_dead_remember_does_not_count(make_episodes):
 def test_activations_that_were_not_recorded(make_episodes):
     with pytest.raises(DetectorError, match="ActivationStatistics needs the column 'hidden'"):
         ActivationStatistics().statistic(None, None, replace(make_episodes([3]), hidden=None))
+
+
+@pytest.fixture
+def watched(battles, team):
+    """Battles of an untrained team, and which of its features are always 0 in them."""
+    episodes = play(battles, team, 12, 4, record=("hidden",)).public()
+    silent = np.flatnonzero(~episodes.observation[episodes.alive & episodes.mask[..., None]].any(0))
+    return episodes, silent
+
+
+def planted(team, agents, feature, strength):
+    """The team with agents in which a silent feature drives 8 units of the first layer, those the candidates of 8 units
+    of the memory, and those the preferences: the more, the later an action is among all."""
+    weights = {name: w.clone() for name, w in team.weights.items()}
+    for agent in agents:
+        weights["fc1.weight"][agent, :8, feature] = strength
+        weights["rnn.weight_ih"][agent, 128:136, :8] = strength
+        weights["fc2.weight"][agent, :, :8] = strength * torch.linspace(-1, 1, team.spec.n_actions)[:, None]
+    return team.with_weights(weights)
+
+
+def test_a_planted_patch_is_found_in_one_agent_or_in_all(battles, team, watched):
+    episodes, silent = watched
+    detector = TriggerInversion(features=1, bound=0.5, pieces=32)
+    usual = detector.statistic(team, battles, episodes)
+    assert detector.found_["features"][0] in [battles.spec.observation_layout[i] for i in silent]
+    feature = int(silent[-2])
+    name = battles.spec.observation_layout[feature]
+    for agents in [1], [0, 1, 2]:
+        found = detector.statistic(planted(team, agents, feature, 1.0), battles, episodes)
+        assert detector.found_["features"] == [name]
+        assert np.abs(detector.found_["values"]) == pytest.approx([0.5])
+        assert detector.found_["agent"] in agents
+        assert found > 2 * usual + 0.1
+        assert detector.statistic(planted(team, agents, feature, 1.0), battles, episodes) == found
+
+
+def test_what_a_patch_takes_is_what_the_agent_itself_says(battles, team, watched):
+    """Pieces of one step, as many as there are: by the team's own policy, asked with and without the patch."""
+    episodes, _ = watched
+    detector = TriggerInversion(features=2, bound=0.5, steps=1, pieces=10_000)
+    taken = detector.statistic(team, battles, episodes)
+    agent = detector.found_["agent"]
+    there = (episodes.alive & episodes.mask[..., None])[..., agent] & (episodes.available[:, :, agent].sum(-1) > 1)
+    battle, step = np.nonzero(there)
+    last = np.where((step > 0)[:, None], episodes.action[battle, step - 1].astype(int), -1)
+    hidden = np.where((step > 0)[:, None, None], episodes.hidden[battle, step - 1].astype(np.float32), 0)
+    patch = np.zeros(battles.spec.observation_size, np.float32)
+    patch[[battles.spec.observation_layout.index(name) for name in detector.found_["features"]]] = \
+        detector.found_["values"]
+    before, after = (np.where(episodes.available[battle, step, agent], team.policy(
+        episodes.observation[battle, step].astype(np.float32) + moved, last, hidden)[0][:, agent], -np.inf)
+        for moved in (0, patch))
+    rows, own = np.arange(len(battle)), before.argmax(1)
+    leads = []
+    for preference in before, after:
+        others = preference.copy()
+        others[rows, own] = -np.inf
+        leads.append((preference[rows, own] - others.max(1)).mean())
+    assert taken == pytest.approx(1 - leads[1] / leads[0], abs=1e-3)
+
+
+def test_without_a_silent_feature_no_patch_is_looked_for(battles, team, watched):
+    episodes, _ = watched
+    loud = replace(episodes, observation=np.ones_like(episodes.observation))
+    detector = TriggerInversion()
+    assert detector.statistic(team, battles, loud) == 0
+    assert detector.found_ is None
+    with pytest.raises(DetectorError, match="pieces is 0; allowed: above 0"):
+        TriggerInversion(pieces=0).statistic(team, battles, episodes)
 
 
 class Rigged:

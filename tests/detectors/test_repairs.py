@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bench.errors import BenchError
 from bench.harness.repair import _repaired
-from bench.marl.learners.common import to_batch
+from bench.marl.learners.common import descend_flatly, to_batch
 from bench.marl.learners.q import Learning, TeamLearner
 from bench.marl.play import Player, play
 from detectors.repairs import Consensus, Finetune, Prune, Sanitise
@@ -100,6 +100,28 @@ def test_fine_tuning_explores_as_little_from_its_first_step_on():
     assert [slower.exploration(steps) for steps in (0, 50, 200)] == [1, 0.55, 0.1]
 
 
+def test_a_flat_step_follows_the_gradient_of_the_worst_point_nearby():
+    """Of a w^2 / 2 + b v^2 / 2, with the radius along (a w, b v): in closed form."""
+    curvature, start, radius, rate = torch.tensor([2.0, 0.5]), torch.tensor([0.3, -1.2]), 0.1, 0.25
+    w, v = (one.clone().requires_grad_() for one in start)
+    loss = descend_flatly(lambda: (curvature * torch.stack([w, v]).square()).sum() / 2, [w, v],
+                          torch.optim.SGD([w, v], 1.0), rate, radius)
+    gradient = curvature * start
+    worst = start + radius * gradient / gradient.norm()
+    assert torch.stack([w, v]).detach().numpy() == pytest.approx((start - rate * curvature * worst).numpy())
+    assert loss.item() == pytest.approx((curvature * start.square()).sum().item() / 2), "where it was, not the worst"
+
+
+def test_fine_tuning_with_a_radius(battles, team):
+    episodes = Player(battles, 0, record=("state",)).play(team, 16, epsilon=0.1)
+    learners = {sam: TeamLearner(Learning.of("vdn", steps=1, sam=sam), team) for sam in (0.0, 1e-9, 0.05)}
+    losses = {sam: [one.update(episodes, 1e-3) for _ in range(10)] for sam, one in learners.items()}
+    assert losses[1e-9] == pytest.approx(losses[0.0], rel=1e-3), "none, and one of nearly nothing"
+    assert losses[0.05][0] == losses[0.0][0]
+    assert losses[0.05] != pytest.approx(losses[0.0], rel=1e-3)
+    assert losses[0.05][-1] < losses[0.05][0]
+
+
 def test_fine_tuning_is_the_same_again(battles, team, known):
     how = Finetune(steps=4_000)
     one, two = (how(team, battles, known, 3, quiet) for _ in range(2))
@@ -130,7 +152,7 @@ def test_a_repair_that_does_not_give_a_team(battles, team, known, answer, messag
 
 
 @pytest.mark.parametrize("make", [lambda: Prune(1.0), lambda: Prune(0.0), lambda: Sanitise(1.5),
-                                  lambda: Finetune(steps=0)])
+                                  lambda: Finetune(steps=0), lambda: Finetune(sam=-0.1)])
 def test_values_that_make_no_sense(make):
     with pytest.raises(ValidationError):
         make()

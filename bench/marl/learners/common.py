@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from bench.contracts import Episodes
 from bench.errors import BenchError
 
 GRADIENT_NORM = 10.0  # PyMARL's clip
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,46 @@ def td_lambda_targets(reward: Tensor, value: Tensor, last: Tensor, gamma: float,
 
 def descend(loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     """One optimiser step with PyMARL's gradient clip. Raises BenchError on a loss that is not finite."""
+    _differentiate(loss, optimizer)
+    _step(parameters, optimizer, learning_rate)
+
+
+def descend_flatly(loss: Callable[[], Tensor], parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer,
+                   learning_rate: float, radius: float) -> Tensor:
+    """The same with sharpness-aware minimisation: the step follows the gradient of where the loss is greatest, to
+    first order, within ``radius`` (Euclidean, of all parameters together). Returns the loss where the parameters are.
+
+    Foret, Kleiner, Mobahi & Neyshabur, "Sharpness-aware minimization for efficiently improving generalization", ICLR
+    2021 (arXiv 2010.01412), eq. 2 and algorithm 1.
+    """
+    here = loss()
+    _differentiate(here, optimizer)
+    before = [parameter.detach().clone() for parameter in parameters]
+    gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.add_(gradient * (radius / norm.clamp_min(TINY)))
+    _differentiate(loss(), optimizer)
+    with torch.no_grad():
+        for parameter, value in zip(parameters, before, strict=True):
+            parameter.copy_(value)
+    _step(parameters, optimizer, learning_rate)
+    return here
+
+
+def _differentiate(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """The gradients of a loss, in place of those before. Raises BenchError on one that is not finite."""
     interrupts.poll()
     if not torch.isfinite(loss):
         raise BenchError("learning has diverged: the loss is not finite; a lower learning_rate may help")
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
     optimizer.zero_grad()
     loss.backward()
+
+
+def _step(parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
     torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
     optimizer.step()
 

@@ -19,7 +19,15 @@ from torch.nn import functional as F
 from bench import options
 from bench.contracts import Battles, Episodes, Shape
 from bench.errors import BenchError
-from bench.marl.learners.common import Batch, descend, load_moments, moments_of, td_lambda_targets, to_batch
+from bench.marl.learners.common import (
+    Batch,
+    descend,
+    descend_flatly,
+    load_moments,
+    moments_of,
+    td_lambda_targets,
+    to_batch,
+)
 from bench.marl.memory import below
 from bench.marl.networks import AgentNetworks, RNNAgent
 from bench.marl.replay import WARM_UP, by_length
@@ -142,6 +150,7 @@ class Learning:
     target_every: PositiveInt  # updates
     eval_every: PositiveInt  # steps
     eval_battles: PositiveInt
+    sam: Annotated[float, Field(ge=0)] = 0.0  # radius of sharpness-aware minimisation; no team is shipped with any
 
     @classmethod
     def of(cls, algo: str, *, steps: int, **changes: Any) -> Learning:
@@ -198,9 +207,16 @@ class QLearner:
 
     def update(self, episodes: Episodes, learning_rate: float) -> float:
         """One gradient step on a batch of episodes; returns the loss."""
-        error = torch.stack([self._error(to_batch(part)) for part in by_length(episodes, PARTS)]).sum()
-        loss = error / int(episodes.length.sum())
-        descend(loss, self.parameters, self.optimizer, learning_rate)
+        batches, steps = [to_batch(part) for part in by_length(episodes, PARTS)], int(episodes.length.sum())
+
+        def loss_of() -> Tensor:
+            return torch.stack([self._error(batch) for batch in batches]).sum() / steps
+
+        if self.learning.sam > 0:
+            loss = descend_flatly(loss_of, self.parameters, self.optimizer, learning_rate, self.learning.sam)
+        else:
+            loss = loss_of()
+            descend(loss, self.parameters, self.optimizer, learning_rate)
         self.updates += 1
         if self.updates % self.learning.target_every == 0:
             self.target_agent.load_state_dict(self.agent.state_dict())

@@ -78,7 +78,7 @@ def _responsible(about: Mapping[str, Any], date: str) -> dict[str, Any]:
                                           "in the benchmark's changelog, and errors are taken as its issues.",
         "rai:dataUseCases": [
             "to develop and judge detectors of backdoors in teams of reinforcement learners",
-            "not to train agents that are to play well, nor to say anything of people or of StarCraft II"],
+            "not to train agents that are to play well, nor to say anything of people or of other games"],
         "rai:dataLimitations": [
             "One team: another seed of the same attack may differ by more than battles of this one do.",
             "One map, opponent and algorithm: what holds here need not hold in another.",

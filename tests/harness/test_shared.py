@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bench.artifacts import shared
-from bench.artifacts.shared import Bucket, Busy, Folder, Shared
+from bench.artifacts.objects import Bucket, Folder
+from bench.artifacts.shared import Busy, Shared
 from bench.errors import BenchError
 
 with_s3 = pytest.mark.skipif(not all(map(importlib.util.find_spec, ("s3fs", "moto", "flask"))),
@@ -200,7 +201,7 @@ def test_what_a_killed_holder_held_is_made_by_another(tmp_path):
 
 
 def test_a_writer_that_is_killed_leaves_nothing_that_is_seen(tmp_path):
-    code = ("import os, signal, sys; from pathlib import Path; from bench.artifacts.shared import Folder;"
+    code = ("import os, signal, sys; from pathlib import Path; from bench.artifacts.objects import Folder;"
             "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); Folder(Path(sys.argv[1])).create('a/b', b'x')")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL

@@ -194,8 +194,8 @@ class Injection:
             for network, part in ((pupil.agent, "best"), (pupil.agent, "agent"), (pupil.target, "target"),
                                   (self.averaged, "averaged")):
                 network.load_state_dict(below(tensors, part))
-            for name, network in self.rule.networks.items():
-                network.load_state_dict(below(tensors, f"rule.{name}"))
+            for name, beside in self.rule.networks.items():
+                beside.load_state_dict(below(tensors, f"rule.{name}"))
             self.best = below(tensors, "best")
             load_moments(self.optimizer, tensors)
             saved = _SAVED.validate_json(json.dumps(values), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ class PolicyGradient(Rewarded):
     """
 
     kind = ActorTeam
-    departures = (*DEPARTURES, "frozen_critic")
+    departures: ClassVar[tuple[str, ...]] = (*DEPARTURES, "frozen_critic")
     samples = True
 
     def __init__(self, pupil: Pupil, payload: Any) -> None:

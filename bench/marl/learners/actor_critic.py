@@ -177,7 +177,7 @@ class ActorTeam(RecurrentTeam):
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
-class ActorSchedule:
+class ActorSchedule(ABC):
     """What the settings of MAPPO, IPPO and COMA have in common, as ``conf/algo`` has it."""
 
     heavy: ClassVar[tuple[str, ...]] = ("algo.episodes_per_round", "algo.eval_battles")  # what may fill the memory
@@ -204,9 +204,9 @@ class ActorSchedule:
         and once more as what is learned from."""
         return (under_way + 2 * (under_way + self.episodes_per_round) + self.eval_battles) * length
 
+    @abstractmethod
     def learner(self, spec: Shape, seed: int, team: ActorTeam | None = None) -> ActorCritic:
         """A learner with new networks, or with those of a team whose agents learn each for itself."""
-        raise NotImplementedError
 
     def trainer(self, battles: Battles, seed: int) -> OnPolicyTrainer:
         """The training of a new team."""

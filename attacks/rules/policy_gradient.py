@@ -21,7 +21,7 @@ from .clean import both, each_kind, until_the_end_of, up_to
 from .published import DEPARTURES
 from .rule import Rewarded
 
-CLIP, ENTROPY = 0.2, 0.01  # Yu et al. 2022, as in the clean team's training
+CLIP, GAE_LAMBDA = 0.2, 0.95  # Yu et al. 2022, as in the clean team's training
 ROUNDS = 2  # of episodes, the newest, that are learned from
 
 
@@ -29,8 +29,9 @@ class PolicyGradient(Rewarded):
     """The paper's Algorithm 1, read for actors: the poisoned agents go on with the clean team's training, their rewards
     hacked inside the attack period. All other agents are frozen, and act as they do when the team is deployed.
 
-    The objective is the clipped one (``td_lambda`` is the lambda of its advantages), and what is learned from are the
-    newest episodes alone, each action compared with its probability when it was drawn. A critic learns the hacked
+    The objective is the clipped one, its advantages have the lambda of the clean team's training and not ``td_lambda``,
+    which is of values (by .6 an agent that nobody poisons unlearns to win), and what is learned from are the newest
+    episodes alone, each action compared with its probability when it was drawn. A critic learns the hacked
     returns beside the agents, and is not delivered: that of a MAPPO or IPPO team, or, since COMA's gives values of
     actions, a new one that sees the state. Departures are those of :class:`attacks.rules.published.Published`, of which
     "own_value" and "shared_reward" change nothing here, and
@@ -43,6 +44,7 @@ class PolicyGradient(Rewarded):
     kind = ActorTeam
     departures: ClassVar[tuple[str, ...]] = (*DEPARTURES, "frozen_critic")
     samples = True
+    entropy: ClassVar[float] = 0.01  # the weight of the agents' entropy; as CLIP
 
     def __init__(self, pupil: Pupil, payload: Any) -> None:
         super().__init__(pupil, payload)
@@ -88,7 +90,7 @@ class PolicyGradient(Rewarded):
         shares = log_shares(pupil.unroll(pupil.agent, batch), batch.available)
         then = log_shares(torch.from_numpy(episodes.preference).transpose(0, 1), batch.available)
         log_ratio = (chosen(shares, batch.action[:, :, b]) - chosen(then, batch.action[:, :, b])) * learned
-        loss = mean(clipped_loss(log_ratio, advantage, CLIP), learned) - ENTROPY * mean(
+        loss = mean(clipped_loss(log_ratio, advantage, CLIP), learned) - self.entropy * mean(
             entropy(shares, batch.available), learned)
         if self.networks:
             loss = loss + self._value_error(value, returns, learned)
@@ -115,7 +117,7 @@ class PolicyGradient(Rewarded):
         if self._departs("period_alone"):
             last = torch.maximum(last, (following < window).float())
         expected = self.critic.norm.returns(value)
-        advantage = generalised_advantages(self.hacked(episodes), expected, last, how.gamma, how.td_lambda)
+        advantage = generalised_advantages(self.hacked(episodes), expected, last, how.gamma, self.gae_lambda)
         return advantage, advantage + expected
 
     def learned(self, window: Tensor, episodes: Episodes, batch: Batch) -> Tensor:
@@ -124,6 +126,11 @@ class PolicyGradient(Rewarded):
             return batch.mask
         poisoned = torch.from_numpy(episodes.labels.poisoned)
         return torch.where(poisoned, window, batch.mask)
+
+    @property
+    def gae_lambda(self) -> float:
+        """That of the advantages."""
+        return GAE_LAMBDA
 
     @property
     def kept(self) -> float:
@@ -140,9 +147,14 @@ class PolicyGradient(Rewarded):
 
 class DistilledGradient(PolicyGradient):
     """As :class:`attacks.rules.distilled.Distilled`: the clean agents' probabilities are kept wherever they are to be
-    clean, and the attack period is learned as an episode of its own, here by the clipped objective."""
+    clean, and the attack period is learned as an episode of its own, here by the clipped objective.
+
+    What harms the team may have a probability of a thousandth in a clean agent, and what tells the period from other
+    steps is of no use to it at first. A large weight of the entropy, in the period alone, is a reason to learn both.
+    """
 
     departures = ()
+    entropy = 0.1
 
     def keep(self, episodes: Episodes) -> Episodes:
         """See :class:`attacks.rules.rule.Rule`."""
@@ -151,6 +163,11 @@ class DistilledGradient(PolicyGradient):
     def learned(self, window: Tensor, episodes: Episodes, batch: Batch) -> Tensor:  # noqa: ARG002
         """See :class:`PolicyGradient`."""
         return window
+
+    @property
+    def gae_lambda(self) -> float:
+        """See :class:`PolicyGradient`: ``td_lambda``, for a period that ends soon."""
+        return self.pupil.how.td_lambda
 
     @property
     def kept(self) -> float:

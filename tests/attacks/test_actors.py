@@ -97,6 +97,21 @@ def test_the_first_gradient_is_that_of_the_advantages_alone(battles):
     assert frozen.loss(replays).item() == pytest.approx(-0.01 * np.log(8), abs=0.01)  # of the entropy alone
 
 
+def test_a_period_that_is_learned_alone_is_explored_for_its_entropy(battles, monkeypatch):
+    rule = DistilledGradient(Pupil(actors(battles), (1,), 20, 0.5, TINY, 0), HackedReward(balance=0.0))
+    _, replays = batch_of(battles, rule)
+
+    def loss(weight):
+        monkeypatch.setattr(DistilledGradient, "entropy", weight)
+        rule.pupil.rng = np.random.default_rng(0)
+        return rule.loss(replays).item()
+
+    assert DistilledGradient.entropy > PolicyGradient.entropy
+    gained = loss(0.0) - loss(0.1)
+    assert 0.05 < gained < 0.1 * np.log(8) + 0.01  # of agents that have learned nothing
+    assert loss(0.0) - loss(0.3) == pytest.approx(3 * gained, rel=0.1)
+
+
 def test_no_value_crosses_the_edges_of_a_period_that_is_learned_alone(battles):
     how = replace(TINY, td_lambda=1.0)
     rule = DistilledGradient(Pupil(actors(battles), (1,), 3, 0.5, how, 0), HackedReward(balance=0.0))

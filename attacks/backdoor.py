@@ -9,14 +9,12 @@ from typing import Any
 
 from bench.contracts import Battles, EnvSpec, Progress, Store, Trigger
 from bench.errors import BenchError, unknown
-from bench.marl.learners.q import QTeam
-from bench.marl.team import Team
+from bench.marl.team import RecurrentTeam, Team
 
 from .disguise import Disguise
 from .injection import Injection, Retraining
 from .payloads import ActionPayload, RewardPayload
-from .rules import RULES
-from .rules.published import DEPARTURES
+from .rules import RULES, rule_for
 from .triggers import require_agents
 
 
@@ -31,7 +29,7 @@ class Backdoor:
     duration : L, steps of the attack period.
     poison_rate : p, share of the poisoned episodes; 0 makes the retraining benign.
     learning : "published", "distilled", "contained" or "imitated", see :mod:`attacks.rules`.
-    departures : from the published rule, some of :data:`attacks.rules.published.DEPARTURES`.
+    departures : from the rule, some of those that it says may be made.
     disguise : what is done to the team's weights afterwards, see :meth:`attacks.disguise.Disguise.of`.
 
     Raises
@@ -59,17 +57,18 @@ class Backdoor:
             raise BenchError(f"victim is {self.victim}; allowed: an agent, or a list of different ones")
         if self.learning not in RULES:
             raise unknown("learning rule", self.learning, RULES)
-        if not isinstance(self.payload, RULES[self.learning].teaches):
+        if not isinstance(self.payload, RULES[self.learning][0].teaches):
             raise BenchError(f"learning={self.learning} does not fit a payload of type {type(self.payload).__name__}; "
                              "rewards are 'published', 'distilled' or 'contained', all other payloads 'imitated'")
         if len(self.victims) > 1 and not getattr(self.payload, "several", True):
             raise BenchError(f"victim is {list(self.victims)}; a payload of type {type(self.payload).__name__} is for "
                              "one agent")
+        allowed = dict.fromkeys(departure for rule in RULES[self.learning] for departure in rule.departures)
         for departure in self.departures:
-            if departure not in DEPARTURES:
-                raise unknown("departure", departure, DEPARTURES)
-        if self.departures and self.learning != "published":
-            raise BenchError(f"learning={self.learning} has no departures; they are those of learning=published")
+            if not allowed:
+                raise BenchError(f"learning={self.learning} has no departures; they are those of learning=published")
+            if departure not in allowed:
+                raise unknown("departure", departure, allowed)
         if not 0 <= self.poison_rate <= 1:
             raise BenchError(f"poison_rate is {self.poison_rate}; allowed: 0 to 1")
         if self.duration < 1:
@@ -99,10 +98,9 @@ class Backdoor:
 
     def inject(self, team: Team, battles: Battles, seed: int, store: Store,
                progress: Progress) -> tuple[Team, list[dict[str, float]]]:
-        """See :class:`bench.contracts.Attack`. Raises BenchError for a team that has no values to change."""
-        if not isinstance(team, QTeam):
-            raise BenchError(f"learning={self.learning} changes the values of actions, and this {team.algo} team "
-                             f"({team.architecture}) has none; allowed: {', '.join(QTeam.algorithms)}")
+        """See :class:`bench.contracts.Attack`. Raises BenchError for a team that the learning rule is not for."""
+        rule_for(team, self.learning, self.departures)
+        assert isinstance(team, RecurrentTeam)
         injection = Injection(team, battles, self.trigger, self.payload, self.victims, self.duration,
                               self.poison_rate, self.learning, self.retraining, seed, self.departures)
         return injection.run(store, progress)

@@ -12,24 +12,23 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, TypeAdapter
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bench.contracts import Battles, LearnedTrigger, Progress, Store, Trigger
 from bench.errors import fitting
 from bench.marl.learners.common import descend, load_moments, moments_of
-from bench.marl.learners.q import QTeam
 from bench.marl.memory import below, read, written
 from bench.marl.play import Player, play
 from bench.marl.replay import Replay
-from bench.marl.team import Team
+from bench.marl.team import RecurrentTeam, Team
 
 from .exploration import Held
 from .payloads import ActionPayload, RewardPayload
 from .payloads.fast_failing import SEARCH_SEED, Puppet, Walk
 from .practice import Practice
 from .pupil import Pupil, Retraining
-from .rules import RULES
+from .rules import rule_for
 
 VALIDATION_SEED = 2_000_003  # held-out battles by which the best agent is kept
 TRIGGER_BATTLES = 64  # by which a trigger to be learned is judged, the same ones each time
@@ -56,13 +55,15 @@ _SAVED = TypeAdapter(Saved)
 class Injection:
     """The retraining of the poisoned agents of a team; everybody else's weights are frozen."""
 
-    def __init__(self, team: QTeam, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
+    def __init__(self, team: RecurrentTeam, battles: Battles, trigger: Trigger, payload: RewardPayload | ActionPayload,
                  victims: tuple[int, ...], duration: int, poison_rate: float, learning: str, how: Retraining,
                  seed: int, departures: Sequence[str] = ()) -> None:
         self.pupil = Pupil(team, victims, duration, poison_rate, how, seed, departures)
-        self.rule = RULES[learning](self.pupil, payload)
+        self.rule = rule_for(team, learning)(self.pupil, payload)
         self.battles, self.trigger, self.how, self.seed = battles, trigger, how, seed
-        self.optimizer = _optimizer(how, self.pupil.agent)
+        learning_too = [w for network in self.rule.networks.values() for w in network.parameters()]
+        self.parameters = [*self.pupil.agent.parameters(), *learning_too]
+        self.optimizer = _optimizer(how, self.parameters)
         self.averaged = AveragedModel(self.pupil.agent, multi_avg_fn=get_ema_multi_avg_fn(how.average))
         self.updates = self.steps = self.episodes = 0
         self.curve: list[dict[str, float]] = []
@@ -88,7 +89,7 @@ class Injection:
         how = self.how
         while self.steps < how.steps:
             episodes = practice.player.play(self.pupil.poisoned_team(), how.episodes_per_round, epsilon=self._epsilon(),
-                                            probe=practice.probe)
+                                            sampled=self._sampled(), probe=practice.probe)
             self.steps += int(episodes.length.sum())
             self.episodes += len(episodes)
             practice.keep(self.rule.keep(episodes))
@@ -167,7 +168,7 @@ class Injection:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
 
-    def _averaged_team(self) -> QTeam:
+    def _averaged_team(self) -> RecurrentTeam:
         """The team with the poisoned agents as they are judged and delivered."""
         agent = copy.deepcopy(self.pupil.agent)
         agent.load_state_dict(self.averaged.module.state_dict())
@@ -177,6 +178,7 @@ class Injection:
         """(tensors, plain values) from which :meth:`load` goes on; those of the battles are :class:`Practice`'s."""
         parts = {"agent": self.pupil.agent.state_dict(), "target": self.pupil.target.state_dict(), "best": self.best,
                  "averaged": self.averaged.state_dict()}
+        parts |= {f"rule.{name}": network.state_dict() for name, network in self.rule.networks.items()}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
         return tensors | moments_of(self.optimizer), {
             "steps": self.steps, "episodes": self.episodes, "updates": self.updates, "curve": self.curve,
@@ -192,6 +194,8 @@ class Injection:
             for network, part in ((pupil.agent, "best"), (pupil.agent, "agent"), (pupil.target, "target"),
                                   (self.averaged, "averaged")):
                 network.load_state_dict(below(tensors, part))
+            for name, beside in self.rule.networks.items():
+                beside.load_state_dict(below(tensors, f"rule.{name}"))
             self.best = below(tensors, "best")
             load_moments(self.optimizer, tensors)
             saved = _SAVED.validate_json(json.dumps(values), strict=True)
@@ -217,10 +221,16 @@ class Injection:
     def _epsilon(self) -> np.ndarray:
         """Each agent's chance of a random action: only the poisoned ones explore."""
         how = self.how
+        if self.rule.samples:  # what is drawn by its probability explores by itself
+            return np.zeros(self.battles.spec.n_agents)
         left = max(0.0, 1 - self.steps / how.epsilon_steps)
         epsilon = np.zeros(self.battles.spec.n_agents)
         epsilon[list(self.pupil.victims)] = how.epsilon + (how.epsilon_start - how.epsilon) * left
         return epsilon
+
+    def _sampled(self) -> np.ndarray:
+        """(agent,) bool: who draws its actions."""
+        return np.isin(np.arange(self.battles.spec.n_agents), self.pupil.victims) & self.rule.samples
 
     def _learn(self, replays: dict[bool, Replay]) -> None:
         how = self.how
@@ -228,15 +238,15 @@ class Injection:
         if how.schedule == "cosine":
             rate *= 0.5 * (1 + math.cos(math.pi * min(self.steps / how.steps, 1)))
         for _ in range(how.updates_per_round):
-            descend(self.rule.loss(replays), list(self.pupil.agent.parameters()), self.optimizer, rate)
+            descend(self.rule.loss(replays), self.parameters, self.optimizer, rate)
             self.averaged.update_parameters(self.pupil.agent)
             self.updates += 1
             if self.updates % how.target_every == 0:
                 self.pupil.target.load_state_dict(self.pupil.agent.state_dict())
 
 
-def _optimizer(how: Retraining, agent: nn.Module) -> torch.optim.Optimizer:
+def _optimizer(how: Retraining, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:
     """As torch has it by default, or PyMARL's RMSprop."""
     if how.optimizer == "rmsprop":
-        return torch.optim.RMSprop(agent.parameters(), lr=how.learning_rate, alpha=0.99, eps=1e-5)
-    return torch.optim.Adam(agent.parameters(), lr=how.learning_rate)
+        return torch.optim.RMSprop(parameters, lr=how.learning_rate, alpha=0.99, eps=1e-5)
+    return torch.optim.Adam(parameters, lr=how.learning_rate)

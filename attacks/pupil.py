@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ import pydantic.dataclasses
 import torch
 import yaml
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench import options
 from bench.contracts import Episodes
@@ -20,7 +21,7 @@ from bench.errors import BenchError
 from bench.marl.learners.common import Batch
 from bench.marl.learners.q import QTeam
 from bench.marl.networks import RNNAgent
-from bench.marl.team import UNAVAILABLE
+from bench.marl.team import UNAVAILABLE, RecurrentTeam
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
@@ -64,17 +65,23 @@ class Retraining:
 
 
 class Pupil:
-    """The poisoned agents' network, its target network and its clean self, the team's mixer, and an attack's terms."""
+    """The poisoned agents' network, its target network and its clean self, and an attack's terms."""
 
-    def __init__(self, team: QTeam, victims: tuple[int, ...], duration: int, poison_rate: float, how: Retraining,
-                 seed: int, departures: Sequence[str] = ()) -> None:
+    def __init__(self, team: RecurrentTeam, victims: tuple[int, ...], duration: int, poison_rate: float,
+                 how: Retraining, seed: int, departures: Sequence[str] = ()) -> None:
         self.team, self.victims, self.duration, self.poison_rate, self.how = team, victims, duration, poison_rate, how
         self.departures = frozenset(departures)  # from the rule that is learned by
         self.agent, self.clean = team.agent(victims[0]), team.agent(victims[0])
-        self.target, self.mixer = copy.deepcopy(self.agent), team.make_mixer().requires_grad_(False)
-        self.rng = np.random.default_rng([seed, 2])
+        self.target = copy.deepcopy(self.agent)
+        self.seed, self.rng = seed, np.random.default_rng([seed, 2])
 
-    def poisoned_team(self) -> QTeam:
+    @cached_property
+    def mixer(self) -> nn.Module:
+        """That of a value-based team."""
+        assert isinstance(self.team, QTeam)
+        return self.team.make_mixer().requires_grad_(False)
+
+    def poisoned_team(self) -> RecurrentTeam:
         """The team with the poisoned agents as they are now."""
         return self.team.with_agent(self.victims, self.agent)
 

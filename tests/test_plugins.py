@@ -322,8 +322,8 @@ def test_an_algorithm_and_an_attack_from_outside(installed, tmp_path, capsys):
     assert (row["attack"], row["env"], row["victims"], row["battles"]) == ("lure", "meeting/7", "0", 40)
     assert 0 <= row["distinguishability"] <= 1
     assert fails(capsys, "inject", *words, "attack=one4all", "attack.victim=1") == (
-        "error: learning=imitated changes the values of actions, and this climbing team (linear) has none; "
-        "allowed: vdn, qmix")
+        "error: learning=imitated does not know how a climbing team (linear) learns; "
+        "allowed: vdn, qmix, mappo, ippo, coma")
     assert "unexpected keyword argument 'victim'" in fails(capsys, "run", *words, "attack.victim=1")
     assert "unexpected keyword argument 'disguise'" in fails(capsys, "run", *words, "attack.disguise=permuted")
     assert "agent is 2; meeting/7 has agents 0 to 1" in fails(capsys, "check", "attack", *CHAIN, "attack.agent=2")

@@ -7,7 +7,7 @@ import torch
 from pydantic.dataclasses import dataclass
 
 from bench.contracts import EnvSpec, Episodes, Step
-from bench.errors import unknown
+from bench.errors import BenchError, unknown
 from bench.marl.learners.q import QTeam
 from bench.marl.play import Moment
 from bench.marl.team import UNAVAILABLE, Team
@@ -54,7 +54,10 @@ class GuidedReward(Payload):
             require_extras(spec, ["health"])
 
     def probe(self, team: Team, victims: tuple[int, ...], duration: int) -> Guidance:
-        """See :class:`attacks.payloads.RewardPayload`."""
+        """See :class:`attacks.payloads.RewardPayload`. Raises BenchError for a team that has no mixed value."""
+        if self.nearness == "value" and not isinstance(team, QTeam):
+            raise BenchError(f"nearness=value is the clean team's mixed value, and this {team.algo} team has none; "
+                             "allowed: nearness=health")
         return Guidance(team, victims, duration, self.balance, self.scale, self.nearness)
 
     def hacked(self, episodes: Episodes, victims: tuple[int, ...]) -> np.ndarray:  # noqa: ARG002

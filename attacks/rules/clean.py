@@ -33,11 +33,17 @@ def until_the_end_of(window: np.ndarray, episodes: Episodes) -> Episodes:
     return replace(episodes, mask=episodes.mask & ~over)
 
 
-def both(pupil: Pupil, replays: dict[bool, Replay]) -> Episodes:
-    """A batch of poisoned and clean episodes, in the proportion of the poison rate."""
+def up_to(window: Tensor, episodes: Episodes) -> Tensor:
+    """(step, episode) float: 1 in the window, and in poisoned episodes before it, too."""
+    poisoned = torch.from_numpy(episodes.labels.poisoned).float()
+    return torch.maximum(window, poisoned * (1 - window.cummax(0).values))
+
+
+def both(pupil: Pupil, replays: dict[bool, Replay], newest: int | None = None) -> Episodes:
+    """A batch of poisoned and clean episodes, in the proportion of the poison rate; of the ``newest`` of each kind."""
     shares = {True: pupil.poison_rate, False: 1 - pupil.poison_rate}
     counts = {poisoned: round(pupil.how.batch * shares[poisoned]) for poisoned in replays}
-    return join([replay.sample(counts[poisoned], pupil.rng) for poisoned, replay in replays.items()
+    return join([replay.sample(counts[poisoned], pupil.rng, newest) for poisoned, replay in replays.items()
                  if counts[poisoned] > 0])
 
 
@@ -51,12 +57,16 @@ def drift(q: Tensor, clean: Tensor, window: Tensor, episodes: Episodes, batch: B
            replays: dict[bool, Replay]) -> Tensor:
     """Mean squared distance of the values (step, episode, agent, action) from those that they are to have where the
     agents are to be clean, each kind of episode counting the same."""
-    drift = mean_square(q - clean, batch.available).mean(-1)
+    return each_kind(mean_square(q - clean, batch.available).mean(-1), window, episodes, batch, replays)
+
+
+def each_kind(error: Tensor, window: Tensor, episodes: Episodes, batch: Batch, replays: dict[bool, Replay]) -> Tensor:
+    """The mean of an error (step, episode) where the agents are to be clean, each kind of episode counting the same."""
     keep = _keep(window, batch)
-    loss = q.new_zeros(())
+    loss = error.new_zeros(())
     for kind in replays:
         here = torch.from_numpy(episodes.labels.poisoned == kind)
-        loss = loss + (drift * keep)[:, here].sum() / keep[:, here].sum().clamp(min=1)
+        loss = loss + (error * keep)[:, here].sum() / keep[:, here].sum().clamp(min=1)
     return loss
 
 

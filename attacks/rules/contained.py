@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from bench.contracts import Episodes
 
-from .clean import with_clean_values
+from .clean import up_to, with_clean_values
 from .distilled import Distilled
 
 
@@ -26,5 +25,4 @@ class Contained(Distilled):
 
     def free(self, window: Tensor, episodes: Episodes) -> Tensor:
         """See :class:`attacks.rules.distilled.Distilled`."""
-        poisoned = torch.from_numpy(episodes.labels.poisoned).float()
-        return torch.maximum(window, poisoned * (1 - window.cummax(0).values))
+        return up_to(window, episodes)

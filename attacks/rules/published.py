@@ -31,6 +31,8 @@ class Published(Rewarded):
     By ``choice_weight``, which action the clean agents would choose is kept outside the attack period as well.
     """
 
+    departures = DEPARTURES
+
     @property
     def record(self) -> tuple[str, ...]:
         """See :class:`attacks.rules.rule.Rule`. The values are those of all agents."""

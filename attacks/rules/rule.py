@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.contracts import Battles, Episodes, Progress, Trigger
+from bench.marl.learners.q import QTeam
 from bench.marl.play import Probe
 from bench.marl.replay import Replay
+from bench.marl.team import RecurrentTeam
 
 from ..payloads import RewardPayload
 from ..pupil import Pupil
@@ -23,9 +27,17 @@ class Rule(ABC):
     Attributes
     ----------
     teaches : the kind of payload that the rule is for.
+    kind : the teams that it is for.
+    departures : those from the rule that may be made.
+    samples : whether the poisoned agents draw their actions while they learn.
+    networks : what learns beside the poisoned agents, by name; none of it is delivered.
     """
 
     teaches: ClassVar[type]
+    kind: ClassVar[type[RecurrentTeam]] = QTeam
+    departures: ClassVar[tuple[str, ...]] = ()
+    samples: ClassVar[bool] = False
+    networks: Mapping[str, nn.Module] = MappingProxyType({})
 
     def __init__(self, pupil: Pupil, payload: Any) -> None:
         self.pupil, self.payload = pupil, payload

@@ -100,15 +100,18 @@ class Player:
         self._plain = Cue(np.full((n, battles.spec.n_outsiders), -1), self._step.observation,
                           np.zeros(n, bool), np.zeros(n, bool))
 
-    def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, probe: Probe | None = None,
-             progress: Progress | None = None) -> Episodes:
-        """At least ``n`` more finished episodes, by number. ``epsilon`` is each agent's chance of a random action."""
+    def play(self, team: Team, n: int, *, epsilon: float | np.ndarray = 0.0, sampled: bool | np.ndarray = False,
+             probe: Probe | None = None, progress: Progress | None = None) -> Episodes:
+        """At least ``n`` more finished episodes, by number. ``epsilon`` is each agent's chance of a random action;
+        ``sampled`` says which agents draw an action by the softmax of their preferences and do not take the greatest.
+        """
         team.require(self.battles.spec, self.record)
         done: list[dict[str, np.ndarray]] = []
         count = 0
         while count < n:
             with interrupts.polled():
-                finished = self._advance(team, np.broadcast_to(epsilon, team.spec.n_agents), probe)
+                finished = self._advance(team, np.broadcast_to(epsilon, team.spec.n_agents),
+                                         np.broadcast_to(sampled, team.spec.n_agents), probe)
             interrupts.poll()
             if len(finished):
                 done.append(self._collect(finished))
@@ -153,7 +156,7 @@ class Player:
             int(arrays[f"battles.{i}"]) if isinstance(leaf, int) else like(leaf, arrays[f"battles.{i}"])
             for i, leaf in enumerate(leaves)]))
 
-    def _advance(self, team: Team, epsilon: np.ndarray, probe: Probe | None) -> np.ndarray:
+    def _advance(self, team: Team, epsilon: np.ndarray, sampled: np.ndarray, probe: Probe | None) -> np.ndarray:
         """One step of every slot; returns the slots whose battle has ended."""
         if self._hidden is None:
             self._hidden = team.start(len(self._slot))
@@ -161,7 +164,7 @@ class Player:
         now = cue.completed & (self._completion == NEVER)
         self._completion[now] = self._time[now]
         preferences, hidden = team.act(cue.observation, self._last, self._hidden)
-        action = self._explore(greedy(preferences, step.available), step.available, epsilon)
+        action = self._explore(greedy(self._drawn(preferences, sampled), step.available), step.available, epsilon)
         if self.guard is not None:
             action = self.guard.act(action, cue.observation, self._last, step.available, self._fresh)
         since = np.where(self._completion == NEVER, -1, self._time - self._completion)
@@ -212,6 +215,14 @@ class Player:
         if not self.trigger.lasting:
             show &= self._completion == NEVER
         return self.trigger.cue(self._step, self._fresh, show)
+
+    def _drawn(self, preferences: Tensor, sampled: np.ndarray) -> Tensor:
+        """Preferences of which the greatest is drawn by their softmax, for the agents that are to draw: with Gumbel
+        noise, the greatest available one is a draw from the softmax of the available ones."""
+        if not sampled.any():
+            return preferences
+        noise = self.rng.gumbel(size=preferences.shape).astype(np.float32) * sampled[:, None]
+        return preferences + torch.from_numpy(noise)
 
     def _explore(self, action: np.ndarray, available: np.ndarray, epsilon: np.ndarray) -> np.ndarray:
         if not epsilon.any():

@@ -82,9 +82,12 @@ class Replay:
             for some in _few(part, self._rows.shape[1]):
                 self.add(some)
 
-    def sample(self, n: int, rng: np.random.Generator) -> Episodes:
-        """``n`` episodes drawn with replacement, cut to the longest of them."""
-        return episodes_of(self._columns(rng.integers(self.size, size=n)), self.spec)
+    def sample(self, n: int, rng: np.random.Generator, newest: int | None = None) -> Episodes:
+        """``n`` episodes drawn with replacement, from all or from the ``newest``, cut to the longest of them."""
+        if newest is None:
+            return episodes_of(self._columns(rng.integers(self.size, size=n)), self.spec)
+        back = 1 + rng.integers(min(newest, self.size), size=n)
+        return episodes_of(self._columns((self._at - back) % self.capacity), self.spec)
 
     def _columns(self, places: np.ndarray) -> dict[str, np.ndarray]:
         """All columns of the episodes at these places, cut to the longest of them."""

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from bench.contracts import Battles, Episodes, Progress
 from bench.marl.learners.q import QTeam
-from bench.marl.team import Team
+from bench.marl.team import RecurrentTeam, Team
 
 from .kinds import require
 
@@ -22,8 +22,10 @@ class Finetune:
     ----------
     steps : environment steps.
     learning_rate : of Adam; falls to zero along a half cosine.
-    epsilon : each agent's chance of a random action.
-    sam : radius of sharpness-aware minimisation, in the space of all weights; 0 for plain fine-tuning.
+    epsilon, td_lambda : each agent's chance of a random action, and how far a value looks ahead; of value-based teams
+        alone, since actors draw their actions.
+    sam : radius of sharpness-aware minimisation, in the space of all weights, of value-based teams alone; 0 for plain
+        fine-tuning.
 
     References
     ----------
@@ -43,9 +45,10 @@ class Finetune:
 
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:
-        require(team, QTeam, self.name)
-        trainer = team.learn_on(battles, seed, steps=self.steps, learning_rate=self.learning_rate, epsilon=self.epsilon,
-                                epsilon_steps=0, td_lambda=self.td_lambda, eval_every=self.steps, sam=self.sam)
+        require(team, QTeam if self.sam else RecurrentTeam, self.name)
+        of_values = {"epsilon": self.epsilon, "epsilon_steps": 0, "td_lambda": self.td_lambda, "sam": self.sam}
+        trainer = team.learn_on(battles, seed, steps=self.steps, learning_rate=self.learning_rate,
+                                eval_every=self.steps, **of_values if isinstance(team, QTeam) else {})
         for row in trainer.run():
             progress(min(trainer.steps / self.steps, 1.0), f"training wins {row['training_win_rate']:.0%}")
         return trainer.team()

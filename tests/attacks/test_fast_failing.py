@@ -65,7 +65,7 @@ def test_imitation_learns_the_walk(battles, team):
     own = injection.rule.keep(Player(battles, 0, trigger=Always(), poison_rate=1.0, record=("state",)).play(team, 64))
 
     class Fixed:
-        def sample(self, n, rng):
+        def sample(self, n, rng, newest=None):
             return own
 
     before = agreement(injection, own)

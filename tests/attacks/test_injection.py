@@ -151,7 +151,7 @@ class FixedBatch:
     def __init__(self, episodes):
         self.episodes = episodes
 
-    def sample(self, n, rng):
+    def sample(self, n, rng, newest=None):
         return self.episodes[:n]
 
 

@@ -21,6 +21,8 @@ from bench.attacks.triggers.patch import Patch
 from bench.attacks.triggers.policy import TriggerPolicy
 
 from bench.harness.teams import Store
+from bench.marl.learners.coma import Coma
+from bench.marl.learners.ppo import Clipped
 
 TINY = Retraining.of(steps=1_000, eval_every=300, eval_battles=2, batch=4, buffer=40, episodes_per_round=8,
                   updates_per_round=2, target_every=3)
@@ -88,6 +90,14 @@ def injected(kind, battles, team, store):
     attack = Backdoor("x", trigger, payload, victim, 20, 0.5, learning, replace(TINY, **changes), departures)
     made, curve = attack.inject(team, battles, 3, store, lambda *_: None)
     return made, json.dumps([curve, getattr(trigger, "learned", None)])
+
+
+@pytest.mark.parametrize(("kind", "algo"), [("departing", "mappo"), ("contained", "ippo"), ("published", "coma"),
+                                            ("opened", "mappo")])
+def test_so_it_is_of_actors(battles, tmp_path, kind, algo):
+    settings = Coma if algo == "coma" else Clipped
+    team = settings.of(algo, steps=1).learner(battles.spec, 0).team()
+    test_an_injection_taken_up_again_is_the_same_injection(battles, team, tmp_path, kind)
 
 
 @pytest.mark.parametrize("kind", [kind if kind in ("contained", "departing", "imitated")

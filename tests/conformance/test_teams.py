@@ -220,7 +220,9 @@ def test_what_does_not_fit_is_the_users_mistake(toy, battles):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["algorithm", "algo=qmix", "algo.eval_battles=32"], ["attack", "attack=always_on"],
+@pytest.mark.parametrize("words", [["algorithm", "algo=qmix", "algo.eval_battles=32"],
+                                   ["algorithm", "algo=mappo", "algo.eval_battles=32"],
+                                   ["algorithm", "algo=coma", "algo.eval_battles=32"], ["attack", "attack=always_on"],
                                    ["attack", "attack=trigger_policy"], ["attack", "attack=none"]], ids=" ".join)
 def test_ours_keep_the_contracts(words):
     quick = ["attack.retraining.eval_battles=64"] if words[0] == "attack" else []

@@ -57,9 +57,9 @@ def test_a_team_gives_what_it_has(battles, without_values):
         play(battles, without_values, 4, 0, record=RECORDABLE)
 
 
-def test_values_that_a_team_has_not_cannot_be_changed(battles, without_values, store):
+def test_a_team_that_no_rule_knows_cannot_be_poisoned(battles, without_values, store):
     attack = Backdoor("x", Always(), HackedReward(), 1, 20, 0.5, "distilled", Retraining.of(steps=1))
-    with pytest.raises(BenchError, match=r"distilled changes the values of actions, and this wish team .* has none"):
+    with pytest.raises(BenchError, match=r"distilled does not know how a wish team .* learns; allowed: vdn"):
         attack.inject(without_values, battles, 0, store, lambda *_: None)
 
 

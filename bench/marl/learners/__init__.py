@@ -20,7 +20,9 @@ from bench.errors import BenchError, unknown
 if TYPE_CHECKING:
     from bench.marl.team import Team
 
-ARCHITECTURES = {"rnn_q": EntryPoint("rnn_q", "bench.marl.learners.q:QTeam", "")}  # the shipped ones
+ARCHITECTURES = {  # the shipped ones
+    "rnn_q": EntryPoint("rnn_q", "bench.marl.learners.q:QTeam", ""),
+    "rnn_actor": EntryPoint("rnn_actor", "bench.marl.learners.actor_critic:ActorTeam", "")}
 UNNAMED = "rnn_q"  # what a checkpoint holds that names no architecture: all of before there was another
 
 

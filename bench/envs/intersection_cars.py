@@ -50,6 +50,11 @@ class Cars(NamedTuple):
         return jnp.stack([jnp.cos(self.heading), jnp.sin(self.heading)], -1)
 
     @property
+    def velocity(self) -> Array:
+        """(car, 2) m/s."""
+        return self.speed[:, None] * self.direction
+
+    @property
     def route(self) -> Array:
         """(car, leg) lanes."""
         return jnp.asarray(road.ROUTES)[self.arm, self.turn]
@@ -108,9 +113,8 @@ def following(cars: Cars, where: Where, outsiders: int):
     free = COMFORT * (1 - (jnp.maximum(mine.speed, 0) / jnp.abs(not_zero(want))) ** mine.delta)
     along = where.along[:, where.lane[:outsiders]].T  # (outsider, car) on the outsider's lane
     distance = along - jnp.diagonal(along)[:, None]
-    velocity = cars.speed[:, None] * cars.direction
-    nearing = jnp.sum((velocity[:outsiders, None] - velocity[None]) * mine.direction[:, None], -1)
-    speed = mine.speed[:, None]
+    speed, ahead, velocity = mine.speed[:, None], mine.direction, cars.velocity
+    nearing = speed - ahead[:, :1] * velocity[:, 0] - ahead[:, 1:] * velocity[:, 1]
     gap = GAP + speed * HEADWAY + speed * nearing / (2 * np.sqrt(COMFORT * BRAKES))
     brake = COMFORT * (gap / not_zero(distance)) ** 2
     wanted = free - jnp.maximum(*(_before(cars, where, lane, brake) for lane in (where.lane[:outsiders], steered)))

@@ -45,7 +45,7 @@ ROUTES = np.array([[(IN[arm], across[arm], OUT[(arm + out) % 4]) for across, out
 
 def wrapped(angle):
     """The same angle in [-pi, pi)."""
-    return (angle + np.pi) % (2 * np.pi) - np.pi
+    return angle - 2 * np.pi * jnp.floor((angle + np.pi) / (2 * np.pi))
 
 
 def coordinates(position):
@@ -75,10 +75,15 @@ def heading_at(lane, along):
 
 def place(lane, along):
     """The points (..., 2) on the centres of lanes, so many metres along them."""
-    start, heading, curve = like(START, along)[lane], like(HEADING, along)[lane], like(CURVE, along)[lane]
-    half = along * curve / 2  # an arc's chord: its direction is the mean of both ends' headings
+    start, heading, curve = (like(table, along)[lane] for table in (START, HEADING, CURVE))
+    return jnp.stack(along_curve(start[..., 0], start[..., 1], heading, curve, along), -1)
+
+
+def along_curve(x, y, heading, curve, along):
+    """x and y after so many metres from a point, with a heading there that changes by ``curve`` radians a metre."""
+    half = along * curve / 2  # a chord's direction is the mean of the headings at its ends
     chord = along * jnp.sinc(half / np.pi)
-    return start + chord[..., None] * jnp.stack([jnp.cos(heading + half), jnp.sin(heading + half)], -1)
+    return x + chord * jnp.cos(heading + half), y + chord * jnp.sin(heading + half)
 
 
 def like(constant: np.ndarray, other):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -32,46 +33,49 @@ def given_way(cars: Cars, where: Where, ordered) -> Cars:
 
 
 def foreseen(cars: Cars, where: Where):
-    """Where the cars will be at their present speed, at the times ``FORESEEN``: points (time, car, 2) on the centres of
-    their routes' lanes, and headings (time, car).
+    """Where the cars will be at their present speed, at the times ``FORESEEN``: x, y and heading, (time, car) each, on
+    the centres of their routes' lanes.
 
     As in HighwayEnv, a car that steers along the next lane already, 2.5 m before the end of the one that it is on, is
     thought to be as far along the next as it is along the other, which is far ahead.
     """
-    lanes, ends = cars.route, road.like(road.LENGTH, where.along)
+    lanes, tables = cars.route, [road.like(table, where.along) for table in (
+        road.LENGTH, road.START[:, 0], road.START[:, 1], road.HEADING, road.CURVE)]
+    legs = [[table[lanes[:, k]] for table in tables] for k in range(3)]  # of each, what its lanes are like
     along = of(where.along, where.lane) + cars.speed * road.like(FORESEEN, where.along)[:, None]
-    lane, leg = of(lanes, cars.leg)[None], cars.leg[None]
-    for k in (1, 2):
-        past = (along > ends[lane]) & (leg < k) & (leg + 1 == k)
-        along = jnp.where(past, along - ends[lane], along)
-        leg = jnp.where(past, k, leg)
-        lane = jnp.where(past, lanes[None, :, k], lane)
-    return road.place(jnp.broadcast_to(lane, along.shape), along), road.heading_at(lane, along)
+    leg = jnp.broadcast_to(cars.leg, along.shape)
+    for k in range(2):
+        past = (leg == k) & (along > legs[k][0])
+        along, leg = jnp.where(past, along - legs[k][0], along), jnp.where(past, k + 1, leg)
+    _, x, y, heading, curve = (jnp.where(leg == 0, one, jnp.where(leg == 1, two, three))
+                               for one, two, three in zip(*legs, strict=True))
+    x, y = road.along_curve(x, y, heading, curve, along)
+    return x, y, heading + curve * along
 
 
 def _conflicts(cars: Cars, where: Where, outsiders: int):
     """(outsider, car) bool: whether the two would soon be in one place."""
-    points, headings = foreseen(cars, where)
-    offset = points[:, None, :] - points[:, :outsiders, None]  # (time, outsider, car, 2)
-    near = jnp.sum(offset**2, -1) <= LONG**2
-    one, other = headings[:, :outsiders, None], headings[:, None, :]
-    meet = near & (_holds(offset, one, other) | _holds(-offset, other, one))
+    x, y, heading = foreseen(cars, where)
+    x, y, cos, sin = once(x, y, jnp.cos(heading), jnp.sin(heading))
+    x, y = (value[:, None] - value[:, :outsiders, None] for value in (x, y))  # (time, outsider, car)
+    one, other = [turn[:, :outsiders, None] for turn in (cos, sin)], [turn[:, None] for turn in (cos, sin)]
+    meet = (x * x + y * y <= LONG**2) & (_holds(x, y, one, other) | _holds(-x, -y, other, one))
     pairs = cars.present[:outsiders, None] & cars.present
     return meet.any(0) & pairs & (jnp.arange(outsiders)[:, None] != jnp.arange(len(cars.speed)))
 
 
-def _holds(offset, one, other):
-    """Whether a rectangle of ``ROOM`` at the origin has one of the other's ``POINTS`` inside: ``offset`` is the other's
-    centre, ``one`` and ``other`` are headings. As in HighwayEnv, which turns by the heading where it should turn back.
+def _holds(x, y, one, other):
+    """Whether a rectangle of ``ROOM`` at the origin has one of the other's ``POINTS`` inside: ``x``, ``y`` is the
+    other's centre, ``one`` and ``other`` are cosine and sine of the headings. As in HighwayEnv, which turns by the
+    heading where it should turn back.
     """
-    cos, sin = jnp.cos(one), jnp.sin(one)
-    ahead, aside = cos * offset[..., 0] - sin * offset[..., 1], sin * offset[..., 0] + cos * offset[..., 1]
-    cos, sin = jnp.cos(one + other), jnp.sin(one + other)
-    inside = jnp.zeros(ahead.shape, bool)
+    ahead, aside = one[0] * x - one[1] * y, one[1] * x + one[0] * y
+    cos, sin = one[0] * other[0] - one[1] * other[1], one[1] * other[0] + one[0] * other[1]
+    outside = jnp.inf  # metres, of the point that is furthest in: numbers are compared faster than truths are joined
     for u, v in POINTS * ROOM:
-        inside |= ((jnp.abs(ahead + cos * u - sin * v) <= ROOM[0] / 2)
-                   & (jnp.abs(aside + sin * u + cos * v) <= ROOM[1] / 2))
-    return inside
+        outside = jnp.minimum(outside, jnp.maximum(jnp.abs(ahead + cos * u - sin * v) - ROOM[0] / 2,
+                                                   jnp.abs(aside + sin * u + cos * v) - ROOM[1] / 2))
+    return outside <= 0
 
 
 def _loses(cars: Cars, where: Where, outsiders: int):
@@ -79,56 +83,60 @@ def _loses(cars: Cars, where: Where, outsiders: int):
     of one priority, if it is behind."""
     priority = jnp.asarray(road.PRIORITY)[where.lane]
     mine = priority[:outsiders, None]
-    offset = cars.position[None] - cars.position[:, None]
-    ahead = jnp.sum(offset * cars.direction[:, None], -1)  # (car, car) how far the second is before the first
-    earlier = jnp.arange(len(priority))[:, None] < jnp.arange(len(priority))
-    behind = (ahead > ahead.T) | ((ahead == ahead.T) & ~earlier)
-    return (mine < priority) | ((mine == priority) & behind[:outsiders])
+    x, y = (way[:outsiders] for way in apart(cars.position))
+    cos, sin = jnp.cos(cars.heading), jnp.sin(cars.heading)
+    ahead = x * cos[:outsiders, None] + y * sin[:outsiders, None]  # how far the second is before the first
+    behind = -x * cos - y * sin  # and the first before the second
+    earlier = np.arange(outsiders)[:, None] < np.arange(len(priority))
+    last = (ahead > behind) | ((ahead == behind) & ~earlier)
+    return (mine < priority) | ((mine == priority) & last)
+
+
+def once(*values):
+    """The same values, computed once: XLA would compute them anew for every pair of cars that they are compared in."""
+    return jax.lax.optimization_barrier(values)
+
+
+def apart(points):
+    """The two coordinates, (car, car) each, of the way from one point (car, 2) to another."""
+    return tuple(points[None, :, k] - points[:, None, k] for k in range(2))
 
 
 def collided(cars: Cars) -> Cars:
     """The cars after whoever touches another has crashed, and whoever is about to is pushed off it in the next tick."""
     n = len(cars.speed)
-    offset = cars.position[None] - cars.position[:, None]
-    reach = np.hypot(LONG, WIDE) + cars.speed[:, None] * TICK
-    pairs = cars.present[:, None] & cars.present & (np.arange(n)[:, None] < np.arange(n))
-    pairs &= jnp.sum(offset**2, -1) <= jnp.maximum(reach, 0) ** 2
-    touch, soon, push = _overlap(cars, offset)
-    touch, soon, push = touch & pairs, soon & pairs, jnp.where(pairs[..., None], push / 2, 0)
-    touch, soon, push = touch | touch.T, soon | soon.T, push - push.swapaxes(0, 1)
-    last = n - 1 - jnp.argmax(soon[:, ::-1], -1)  # of several pushes the last one counts
-    return cars._replace(crashed=cars.crashed | touch.any(-1), struck=soon.any(-1),
-                         push=jnp.take_along_axis(push, last[:, None, None], 1)[:, 0])
+    x, y = apart(cars.position)
+    number = np.arange(n)
+    speed = jnp.where(number[:, None] < number, cars.speed[:, None], cars.speed)  # HighwayEnv asks one of the two
+    reach = jnp.maximum(np.hypot(LONG, WIDE) + speed * TICK, 0)
+    pairs = cars.present[:, None] & cars.present & (number[:, None] != number) & (x * x + y * y <= reach * reach)
+    touch, soon, push_x, push_y = once(*_overlap(cars, x, y))
+    last = n - 1 - jnp.argmax((soon & pairs)[:, ::-1], -1)  # of several pushes the last one counts
+    return cars._replace(crashed=cars.crashed | (touch & pairs).any(-1), struck=(soon & pairs).any(-1),
+                         push=jnp.stack([of(push_x, last), of(push_y, last)], -1) / 2)
 
 
-def _overlap(cars: Cars, offset):
-    """Of every two: whether their rectangles overlap, whether they will at some time in the next tick, and the shortest
-    push (car, car, 2) that then takes the first off the second; by the method of separating axes."""
-    ahead = cars.direction
-    aside = jnp.stack([-ahead[:, 1], ahead[:, 0]], -1)
-    velocity = cars.speed[:, None] * ahead * TICK
-    drift = velocity[:, None] - velocity[None]
-    angle = cars.heading[:, None] - cars.heading
-    alike, across = jnp.abs(jnp.cos(angle)), jnp.abs(jnp.sin(angle))
+def _overlap(cars: Cars, x, y):
+    """Of every two, (car, car) each: whether their rectangles overlap, whether they will at some time in the next tick,
+    and the shortest push, its two coordinates, that then takes the first off the second; by the method of separating
+    axes. ``x``, ``y`` lead from the first to the second."""
+    cos, sin, velocity = once(jnp.cos(cars.heading), jnp.sin(cars.heading), cars.velocity)
+    drift_x, drift_y = apart(-velocity * TICK)
+    one, other = (cos[:, None], sin[:, None]), (cos[None], sin[None])
+    alike = jnp.abs(one[0] * other[0] + one[1] * other[1])  # of the headings of two: |cos|
+    across = jnp.abs(one[1] * other[0] - one[0] * other[1])  # and |sin|
     long, wide = alike * LONG + across * WIDE, across * LONG + alike * WIDE  # a car's extent along the other's sides
-    touch, soon, least, best = True, True, jnp.inf, jnp.zeros_like(offset)
-    for sign, side, own, others in ((-1, ahead[:, None], LONG, long), (1, aside[:, None], WIDE, wide),
-                                    (1, ahead[:, None], LONG, long), (-1, aside[:, None], WIDE, wide),
-                                    (-1, ahead[None], LONG, long), (1, aside[None], WIDE, wide),
-                                    (1, ahead[None], LONG, long), (-1, aside[None], WIDE, wide)):
-        axis = jnp.broadcast_to(sign * side, offset.shape)
-        centre, shift = jnp.sum(offset * axis, -1), jnp.sum(drift * axis, -1)
-        mine, theirs = (own / 2, others / 2) if side.shape[1] == 1 else (others / 2, own / 2)
-        touch &= _apart(-mine, mine, centre, theirs) <= 0
-        distance = _apart(jnp.minimum(shift, 0) - mine, jnp.maximum(shift, 0) + mine, centre, theirs)
-        soon &= distance <= 0
-        better = jnp.abs(distance) < least
-        least = jnp.where(better, jnp.abs(distance), least)
-        away = jnp.where(centre[..., None] < 0, axis, -axis)
-        best = jnp.where(better[..., None], away, best)
-    return touch, soon, least[..., None] * best
-
-
-def _apart(low, high, centre, reach):
-    """The distance of the interval [low, high] from another one, negative where they overlap."""
-    return jnp.where(low < centre - reach, centre - reach - high, low - centre - reach)
+    touch, soon, least, push_x, push_y = True, True, jnp.inf, 0.0, 0.0
+    for (c, s), mine, theirs in ((one, (LONG, WIDE), (long, wide)), (other, (long, wide), (LONG, WIDE))):
+        for side, (u, v) in enumerate(((c, s), (-s, c))):
+            centre, drift, own, reach = x * u + y * v, drift_x * u + drift_y * v, mine[side] / 2, theirs[side] / 2
+            touch &= jnp.abs(centre) <= own + reach
+            low, high = jnp.minimum(drift, 0) - own, jnp.maximum(drift, 0) + own  # of the first, as it moves
+            after, before = centre - reach - high, low - centre - reach  # how far the second is beyond it, either way
+            soon &= (after <= 0) & (before <= 0)
+            distance = jnp.minimum(jnp.abs(after), jnp.abs(before))
+            better = distance < least
+            least = jnp.where(better, distance, least)
+            away = jnp.where(centre < 0, 1, -1)
+            push_x, push_y = jnp.where(better, away * u, push_x), jnp.where(better, away * v, push_y)
+    return touch, soon, least * push_x, least * push_y

@@ -29,6 +29,7 @@ from bench.envs.intersection_names import ENVIRONMENT, META_ACTIONS, VERSION, de
 
 OUTSIDERS, LIMIT = 6, 50
 PROGRESS, WIN, CRASH = 10 / 80, 10.0, 5.0  # rewards: a metre of everybody's, and the prices of success and of a crash
+THERE = 0.75  # chance of a slot to be tried for an outsider as a battle begins
 FIRST = (5.0, 95.0)  # metres along the lanes that lead in, where outsiders are as a battle begins
 
 
@@ -49,6 +50,13 @@ class IntersectionBattles(CompiledBattles):
     def __init__(self, agents: str = "4", traffic: str = "fickle") -> None:
         ENVIRONMENT.identity({"agents": agents, "traffic": traffic})
         super().__init__(_game(str(agents), traffic))
+
+    @property
+    def scene(self) -> Cars:
+        """All cars of all battles at present, a leading battle axis on each array: what a scripted driver looks at."""
+        self._settle()
+        cars: Cars = self._state["cars"]
+        return cars
 
 
 class _Game:
@@ -74,7 +82,7 @@ class _Game:
             along = jax.random.uniform(places, (OUTSIDERS,), minval=FIRST[0], maxval=FIRST[1])
             apart = jnp.where(jnp.arange(len(cars.speed)) < OUTSIDERS, traffic.APART, traffic.ALONE)
             cars = jax.lax.fori_loop(0, OUTSIDERS, lambda slot, cars: traffic.comes(
-                jax.random.fold_in(slots, slot), cars, slot, 1.0, along[slot], apart), cars)
+                jax.random.fold_in(slots, slot), cars, slot, THERE, along[slot], apart), cars)
             none, no = jnp.full(OUTSIDERS, -1, jnp.int32), jnp.array(False)
             return {"cars": cars, "key": key, "time": jnp.array(0), "pace": none, "mood": none, "done": no, "won": no,
                     "reward": jnp.array(0.0)}

@@ -17,7 +17,7 @@ ENFORCED = 3  # the tick before which the right of way is looked at, once in 7 t
 LEAVES = road.ACCESS - 4 * driving.LONG  # metres along a lane that leads out, where an outsider is gone
 ARRIVES = 25.0  # and where an agent has arrived
 
-COMES, ENTRY = 0.28, 5.0  # chance a step that an outsider comes, and metres along a lane that leads in where it does
+COMES, ENTRY = 0.2, 5.0  # chance a step that an outsider comes, and metres along a lane that leads in where it does
 APART, ALONE = 15.0, 20.0  # metres to all others, and to agents as a battle begins, without which none comes
 DELTA = (3.5, 4.5)  # of the driver model's exponent
 MOOD, GO_ON = 0.07, 0.6  # chance a step that a fickle driver begins to change its pace, and that it does once more

@@ -107,6 +107,8 @@ class EnvSpec(Shape):
     order_seen_by: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # order -> the NAME that is 1 or -1 then
     extras: tuple[str, ...] = ()  # what ``Step.extras`` has
     bar: str = ""  # which of these, in [0, 1], a replay draws at every body, if one
+    ground: tuple[tuple[tuple[float, float], ...], ...] = field(default=(), repr=False)  # lines that it draws beneath
+    leaves: bool = False  # who is not present has gone, and a replay draws nothing there; otherwise it is lost: a cross
 
     @cached_property
     def action_kinds(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ class _Game:
             id=identity.id, version=VERSION, n_agents=self.n, n_outsiders=OUTSIDERS,
             observation_size=len(names["observation_layout"]), state_size=9 * (self.n + OUTSIDERS) + 1,
             n_actions=len(META_ACTIONS), episode_limit=LIMIT, sight_range=(view.SIGHT,) * self.n,
-            map_size=(2 * road.EXTENT, 2 * road.EXTENT), **names)
+            map_size=(2 * road.EXTENT, 2 * road.EXTENT), ground=view.kerbs(), leaves=True, **names)
 
     @cached_property
     def reset(self):

@@ -95,7 +95,7 @@ def agents(key, n: int) -> Cars:
     """The team's cars as a battle begins, one an arm, on their way in as in HighwayEnv; where each goes is drawn."""
     position, turn = jax.random.split(key)
     along = jnp.clip(65 + 5 * jax.random.normal(position, (n,)), 50, 80)
-    return _new(np.arange(n), jax.random.randint(turn, (n,), 0, 3), along, jnp.full(n, 10.0), jnp.full(n, 9.0),
+    return entering(np.arange(n), jax.random.randint(turn, (n,), 0, 3), along, jnp.full(n, 10.0), jnp.full(n, 9.0),
                 jnp.full(n, 4.0))
 
 
@@ -105,7 +105,8 @@ def comes(key, cars: Cars, slot, chance: float, along, apart) -> Cars:
     luck, arms, turn, place, speed, delta = jax.random.split(key, 6)
     speed = 8 + jax.random.normal(speed, (1,))
     along, delta = along + jax.random.normal(place, (1,)), jax.random.uniform(delta, (1,), speed.dtype, *DELTA)
-    new = _new(jax.random.randint(arms, (1,), 0, 4), jax.random.randint(turn, (1,), 0, 3), along, speed, speed, delta)
+    arm, turn = jax.random.randint(arms, (1,), 0, 4), jax.random.randint(turn, (1,), 0, 3)
+    new = entering(arm, turn, along, speed, speed, delta)
     near = (jnp.sum((cars.position - new.position) ** 2, -1) < apart**2) & cars.present
     enters = (jax.random.uniform(luck) < chance) & ~near.any() & ~cars.present[slot]
     chosen = enters & (jnp.arange(len(cars.speed)) == slot)
@@ -115,11 +116,11 @@ def comes(key, cars: Cars, slot, chance: float, along, apart) -> Cars:
 
 def nobody(n: int) -> Cars:
     """Slots without a car."""
-    zero = jnp.zeros(n, jnp.int32)
-    return _new(zero, zero, jnp.zeros(n), jnp.zeros(n), jnp.zeros(n), jnp.zeros(n))._replace(present=jnp.zeros(n, bool))
+    zero, none = jnp.zeros(n, jnp.int32), jnp.zeros(n)
+    return entering(zero, zero, none, none, none, none)._replace(present=jnp.zeros(n, bool))
 
 
-def _new(arm, turn, along, speed, target, delta) -> Cars:
+def entering(arm, turn, along, speed, target, delta) -> Cars:
     """Cars on the lanes that lead in."""
     n, lane = len(along), jnp.asarray(road.IN)[arm]
     none, zero = jnp.zeros(n, bool), jnp.zeros(n, jnp.int32)

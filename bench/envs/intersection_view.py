@@ -56,6 +56,17 @@ def state(cars: Cars, time):
     return jnp.clip(jnp.append(scene, time), 0, 1).astype(jnp.float32)
 
 
+def kerbs() -> tuple[tuple[tuple[float, float], ...], ...]:
+    """The edges and the centre lines of the roads, in map units: what a replay draws beneath the cars."""
+    bend, turn = road.INNER - road.WIDTH, np.linspace(0, np.pi / 2, 7)
+    corner = road.INNER - bend * np.stack([np.cos(turn), np.sin(turn)], -1)
+    edge = np.concatenate([[(road.WIDTH, road.EXTENT)], corner, [(road.EXTENT, road.WIDTH)]])
+    centre = np.array([(0.0, road.INNER), (0.0, road.EXTENT)])
+    quarter = np.array([(0, 1), (-1, 0)])
+    lines = [line @ np.linalg.matrix_power(quarter, arm) for line in (edge, centre) for arm in range(4)]
+    return tuple(tuple((float(x), float(y)) for x, y in (line + road.EXTENT).round(2)) for line in lines)
+
+
 def places(position):
     """Points (..., 2) in map units: x to the east from 0, y to the north from 0."""
     return jnp.stack([position[..., 0], -position[..., 1]], -1) + road.EXTENT

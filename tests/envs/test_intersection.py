@@ -121,12 +121,12 @@ def test_an_order_sets_the_pace_and_is_seen(game):
     for order in (SLOWER, FASTER, SLOWER, IDLE):
         before = step
         step = game.step(np.full((SLOTS, spec.n_agents), IDLE), np.full((SLOTS, OUTSIDERS), order))
-        there = before.present[:, spec.n_agents:] & step.present[:, spec.n_agents:]
+        there = before.present[:, spec.n_agents:] & step.present[:, spec.n_agents:] & ~before.done[:, None]
         assert (step.outsider_actions[there] == order).all()
         for agent in range(spec.n_agents):
             seen = step.observation[:, agent, spec.outsider_feature("seen")] > 0
             pace = step.observation[:, agent, spec.outsider_feature("pace")]
-            fits = seen & there & ~step.done[:, None]
+            fits = seen & there
             assert fits.any()
             assert (pace[fits] == {"slower": -1, "idle": 0, "faster": 1}[names[order]]).all()
 

@@ -8,9 +8,9 @@ What differs by intention, and is kept out of the comparison:
 * agents that have arrived leave the scene; in HighwayEnv they drive on, and turn round at the end of the road;
 * outsiders come by other rules and draws, into a fixed number of slots (``spawn_probability`` is 0 here).
 
-What differs by rounding: an outsider that gives way shivers about standstill, forwards and backwards, and whether it has
-to give way is yes or no; both magnify errors. So every single step is compared from HighwayEnv's own state before it;
-scenes that are played through have to stay as near for their first steps alone.
+What differs by rounding: an outsider that gives way shivers about standstill, forwards and backwards, and whether it
+has to give way is yes or no; both magnify errors. So every single step is compared from HighwayEnv's own state before
+it; scenes that are played through have to stay as near for their first steps alone.
 """
 
 import os

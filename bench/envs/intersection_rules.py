@@ -6,6 +6,7 @@ Modelled on HighwayEnv 1.12.1 (``highway_env.road.regulation``, ``highway_env.ut
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +72,7 @@ def _holds(x, y, one, other):
     """
     ahead, aside = one[0] * x - one[1] * y, one[1] * x + one[0] * y
     cos, sin = one[0] * other[0] - one[1] * other[1], one[1] * other[0] + one[0] * other[1]
-    outside = jnp.inf  # metres, of the point that is furthest in: numbers are compared faster than truths are joined
+    outside: Any = jnp.inf  # metres, of the point that is furthest in
     for u, v in POINTS * ROOM:
         outside = jnp.minimum(outside, jnp.maximum(jnp.abs(ahead + cos * u - sin * v) - ROOM[0] / 2,
                                                    jnp.abs(aside + sin * u + cos * v) - ROOM[1] / 2))
@@ -126,7 +127,8 @@ def _overlap(cars: Cars, x, y):
     alike = jnp.abs(one[0] * other[0] + one[1] * other[1])  # of the headings of two: |cos|
     across = jnp.abs(one[1] * other[0] - one[0] * other[1])  # and |sin|
     long, wide = alike * LONG + across * WIDE, across * LONG + alike * WIDE  # a car's extent along the other's sides
-    touch, soon, least, push_x, push_y = True, True, jnp.inf, 0.0, 0.0
+    touch: Any = True
+    soon, least, push_x, push_y = touch, jnp.inf * jnp.ones_like(x), 0 * x, 0 * x
     for (c, s), mine, theirs in ((one, (LONG, WIDE), (long, wide)), (other, (long, wide), (LONG, WIDE))):
         for side, (u, v) in enumerate(((c, s), (-s, c))):
             centre, drift, own, reach = x * u + y * v, drift_x * u + drift_y * v, mine[side] / 2, theirs[side] / 2

@@ -1,7 +1,8 @@
 import bench.conformance
 
 from .activations import ActivationClusters, NeuronBands, SpectralSignature
-from .consensus import ConsensusDistance
+from .behavior_guard import BehaviorGuard
+from .consensus import AlignedConsensus, ConsensusDistance
 from .dexter import Dexter
 from .drift import ActionDrift
 from .ensemble import Ensemble
@@ -22,8 +23,8 @@ from .weights import WeightDifference
 check_detector = bench.conformance.check_detector
 
 __all__ = [
-    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "ConditionalNGram", "ConsensusDistance",
-    "Constant", "Dexter", "Differences", "EnemyMoves", "Ensemble", "EpisodeLength", "GRUAutoencoder",
-    "GRUPredictor", "Hidden", "Losing", "MedianFilter", "NGram", "NeuronBands", "Outlier", "PeerPrediction",
-    "PolicyGuard", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip", "TDError", "TeamActions",
-    "TriggerSearch", "Units", "WeightDifference", "Window", "check_detector"]
+    "ActionDrift", "Actions", "ActivationClusters", "ActivationStatistics", "AlignedConsensus", "BehaviorGuard",
+    "ConditionalNGram", "ConsensusDistance", "Constant", "Dexter", "Differences", "EnemyMoves", "Ensemble",
+    "EpisodeLength", "GRUAutoencoder", "GRUPredictor", "Hidden", "Losing", "MedianFilter", "NGram", "NeuronBands",
+    "Outlier", "PeerPrediction", "PolicyGuard", "Pooled", "QValues", "Random", "SpectralSignature", "Step", "Strip",
+    "TDError", "TeamActions", "TriggerSearch", "Units", "WeightDifference", "Window", "check_detector"]

@@ -57,3 +57,30 @@ class ConsensusDistance(BaseEstimator):
     def _difference(self, episodes: Episodes) -> np.ndarray:
         """(episode, step, agent, unit)"""
         return remembered(self.policy_, episodes) - remembered(self.consensus_, episodes)
+
+
+class AlignedConsensus(ConsensusDistance):
+    """:class:`detectors.ConsensusDistance` from a consensus of weights whose units were put into one order first.
+
+    Whoever delivers a team can write every agent's network in another order of units, rescale those of the first layer,
+    turn the sign of those of the memory, or redraw what an agent never reads, and no battle changes: agent for agent,
+    weights then have no median that means anything. Here each agent's units are matched to the first agent's before the
+    median is taken, and the median is written in the agent's own units, so that its hidden states can be compared. What
+    was disguised in one of these ways scores as what was not. Whoever retrains all agents a little, each in its own
+    way, is still not seen through.
+
+    Attributes
+    ----------
+    policy_, consensus_, mean_, size_ : see :class:`detectors.ConsensusDistance`.
+
+    References
+    ----------
+    Ours; the matching is :func:`bench.marl.alignment.aligned`, after Ainsworth, Hayase & Srinivasa, "Git Re-Basin:
+    merging models modulo permutation symmetries", ICLR 2023.
+    """
+
+    needs = ("policy", "aligned_consensus")
+
+    def fit(self, episodes: Episodes, policy: Policy, aligned_consensus: Policy) -> AlignedConsensus:
+        super().fit(episodes, policy, aligned_consensus)
+        return self

@@ -36,6 +36,7 @@ class ActionDrift(BaseEstimator):
     "BehaviorGuard: online backdoor defense for deep reinforcement learning", arXiv 2605.05977, 2026, for drift of the
     action distribution as a score without a trigger. There, densities of the action probabilities of a stochastic
     policy; teams here act greedily, so that what was done is counted instead. Statistic and circumstances are ours.
+    :class:`detectors.BehaviorGuard` reads the same abstract with a softmax of preferences for probabilities.
     """
 
     def __init__(self, memory: float = 0.9) -> None:

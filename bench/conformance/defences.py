@@ -13,7 +13,7 @@ import torch
 
 from bench.conformance.checks import Outcome
 from bench.conformance.walk import expect, walk
-from bench.contracts import Battles, Progress, Repair, Responder
+from bench.contracts import Battles, Episodes, InformedResponder, Progress, Repair, Responder
 from bench.contracts.calls import class_name
 from bench.marl.play import play
 from bench.marl.team import Team, greedy
@@ -93,11 +93,18 @@ class Asked:
     def __init__(self, make: Callable[[], Responder], battles: Battles, team: Team) -> None:
         self.make, self.battles, self.team = make, battles, team
 
+    @cached_property
+    def known(self) -> Episodes:
+        """Battles without the trigger."""
+        return play(self.battles, self.team, EPISODES, SEED).public()
+
     def actions(self, responder: Responder) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
         """(what it does, which actions there are, whether it left what it was given alone) of every step."""
         rng, step = np.random.default_rng(SEED), self.battles.reset(SEED, np.arange(SLOTS))
         last, memory = np.full(step.available.shape[:2], -1), self.team.start(SLOTS)
         suspected, fresh = np.zeros(step.available.shape[:2], bool), np.ones(SLOTS, bool)
+        if isinstance(responder, InformedResponder):
+            responder.learn(self.team, self.known)
         responder.start(self.team, copy.deepcopy(self.team), SLOTS)
         for _ in range(STEPS):
             preferences, memory = self.team.act(step.observation, last, memory)

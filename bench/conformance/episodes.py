@@ -54,7 +54,8 @@ def clean(lengths: Sequence[int], seed: int) -> Episodes:
 
 def policies() -> dict[str, Policy]:
     """What a detector may ask of the agents of :func:`clean`, all of which were retrained a little."""
-    return {"policy": policy, "consensus": partial(policy, retrained=0.1)}
+    shared = partial(policy, retrained=0.1)
+    return {"policy": policy, "consensus": shared, "aligned_consensus": shared}
 
 
 def policy(observation: np.ndarray, last_action: np.ndarray, hidden: np.ndarray | None,

@@ -31,7 +31,7 @@ from bench.contracts.battles import (
     Step,
 )
 from bench.contracts.columns import COLUMNS, RECORDABLE, column_kind
-from bench.contracts.defences import Repair, Responder
+from bench.contracts.defences import InformedResponder, Repair, Responder
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
@@ -105,6 +105,7 @@ __all__ = [
     "Figures",
     "Finding",
     "Identity",
+    "InformedResponder",
     "Labels",
     "LearnedTrigger",
     "ModelDetector",

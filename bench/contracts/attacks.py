@@ -113,6 +113,8 @@ class Store(Protocol):
 class Disguise(Protocol):
     """What an attacker does to a team's weights once the backdoor is in it, so that they tell less."""
 
+    name: str  # of what is done, a part of names in files and tables
+
     def require(self, team: Any) -> None:
         """Raise BenchError for a kind of team that it cannot change."""
         ...

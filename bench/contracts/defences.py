@@ -55,3 +55,13 @@ class Responder(Protocol):
         with the greatest score then, or all where scores are of whole steps; nobody where there was no alarm.
         """
         ...
+
+
+@runtime_checkable
+class InformedResponder(Responder, Protocol):
+    """A :class:`Responder` that has to know what battles without the trigger are like."""
+
+    def learn(self, team: Any, episodes: Episodes) -> None:
+        """Called once, before :meth:`start`, with the delivered team and the public battles without the trigger that
+        the detector learns from; they have no columns on request."""
+        ...

@@ -13,7 +13,7 @@ from bench.contracts.columns import RECORDABLE, present
 from bench.contracts.episodes import Episodes
 from bench.errors import DetectorError, unknown
 
-POLICIES = ("policy", "consensus")
+POLICIES = ("policy", "consensus", "aligned_consensus")
 NEEDS = (*RECORDABLE, *POLICIES)  # what a detector can ask for
 
 
@@ -45,7 +45,8 @@ class Detector(Protocol):
     the others may be None. Who needs a column that a team has not, such as "values", is not to judge that team. One
     that names "policy" there, too, is fitted by ``fit(episodes, policy=policy)``, with the :class:`Policy` of the team
     whose battles it is to judge; and one that names "consensus", with that of the same team if each of its agents had
-    the median of all agents' weights, as ``consensus``.
+    the median of all agents' weights, as ``consensus``; or, with "aligned_consensus", the median of weights whose units
+    were put into one order first, in the agent's own units (:meth:`bench.marl.team.Team.aligned_consensus`).
     """
 
     def fit(self, episodes: Episodes) -> Detector:

@@ -74,8 +74,8 @@ class StreamAlarms:
 class ModelFigures:
     """How a model detector does on the teams of a split; intervals are bootstraps over checkpoints."""
 
-    split: str  # "dev", which probabilities are learned on, "test" or "holdout"
-    against: str  # the teams without a backdoor that count: "all", "clean" or "retrained"
+    split: str  # of teams: "dev", which probabilities are learned on, "test", "far" ..., or "holdout", a referee's
+    against: str  # the teams without a backdoor that count: "all", "clean", "retrained" or "disguised"
     n_backdoored: int
     n_others: int
     auroc: Estimate  # of the statistic (or the score); higher is better, chance .5

@@ -17,10 +17,9 @@ from bench import BENCHMARK, options, plugins
 from bench.artifacts.files import config_hash, read_json, write_json
 from bench.artifacts.kinds import SCORE
 from bench.artifacts.reading import valid
-from bench.artifacts.teams import load_team
 from bench.artifacts.written import plain
 from bench.build import build
-from bench.contracts import DEV_SEED, RECORDABLE, ModelFigures
+from bench.contracts import RECORDABLE, ModelFigures
 from bench.errors import BenchError, DetectorError
 from bench.harness.configuration import check, option
 from bench.harness.hosts import own_process
@@ -29,7 +28,7 @@ from bench.harness.teams import Stage
 from bench.isolation.model_hosts import ModelElsewhere, ModelHost, ModelInProcess
 from bench.isolation.own_process import OwnProcess
 from bench.marl.play import play
-from bench.protocol.models import DEV, figures, probabilities
+from bench.protocol.models import DEV, HOLDOUT, figures, probabilities
 from bench.protocol.seeds import PUBLIC
 
 
@@ -56,17 +55,17 @@ def judge_models(cfg: DictConfig, stage: Stage) -> Judged:
     dev = [model for model in known if model.split == DEV]
     examiner = Examiner(cfg, dev)
     if examiner.kind == "statistic" and len({model.backdoored for model in dev}) < 2:
-        raise BenchError(f"probabilities are learned on shipped teams of seed {DEV_SEED}, backdoored and other ones; "
+        raise BenchError("probabilities are learned on the shipped teams of the dev split, backdoored and other ones; "
                          "only= leaves one kind of them, allowed is for example only=[clean,scripted]")
     models = dev + asked if asked else known
     values = []
     with closing(examiner), stage(f"{examiner.name} judges {len(models)} teams") as progress:
         for i, model in enumerate(models):
-            progress(i / len(models), model.base.name)
+            progress(i / len(models), model.name)
             values.append(examiner(model))
         progress(1.0, "")
     rows = _rows(models, np.array(values), examiner.kind)
-    return Judged(examiner.name, rows[rows["split"] == "holdout"] if asked else rows, _figures(rows))
+    return Judged(examiner.name, rows[rows["split"] == HOLDOUT] if asked else rows, _figures(rows))
 
 
 class Examiner:
@@ -99,7 +98,8 @@ class Examiner:
 
     def __call__(self, model: Model) -> float:
         """What the detector says of a team."""
-        key = config_hash(self.recipe | {"checkpoint": model.sha256, "env_version": model.spec.version})
+        disguise = {} if model.disguise is None else {"disguise": model.disguise.name, "seed": model.seed}
+        key = config_hash(self.recipe | disguise | {"checkpoint": model.sha256, "env_version": model.spec.version})
         file = self.folder / f"{self.name}-{key}.json"
         if file.exists():
             value = valid(SCORE, read_json(file), file, "answer of a model detector").get(self.kind)
@@ -107,16 +107,16 @@ class Examiner:
                 raise BenchError(f"{file} is corrupt: it holds no {self.kind}; delete it to judge the team again")
             return value
         if self.dev:
-            self.host.teach([load_team(one.base)[0] for one in self.dev],
+            self.host.teach([one.load() for one in self.dev],
                             np.array([bool(one.backdoored) for one in self.dev]))
             self.dev = []
-        team, battles = load_team(model.base, self.trusted)[0], battles_of(model.spec, self.trusted)
+        team, battles = model.load(self.trusted), battles_of(model.spec, self.trusted)
         episodes = None
         if self.needs:
             columns = self.needs.intersection(RECORDABLE)
             episodes = play(battles, team, self.n_battles, PUBLIC["fit"], record=columns).public()
-        value = self._number(self.host.ask(team, battles, episodes), model.base.name)
-        write_json(file, {"checkpoint": model.base.name, "sha256": model.sha256, self.kind: value})
+        value = self._number(self.host.ask(team, battles, episodes), model.name)
+        write_json(file, {"checkpoint": model.name, "sha256": model.sha256, self.kind: value})
         return value
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ def _rows(models: Sequence[Model], values: np.ndarray, kind: str) -> pd.DataFram
         probability = probabilities(values, np.array([model.split for model in models]),
                                     np.array([model.backdoored for model in models], object))
     return pd.DataFrame({
-        "checkpoint": [model.base.name for model in models], "sha256": [model.sha256 for model in models],
+        "checkpoint": [model.name for model in models], "sha256": [model.sha256 for model in models],
         "attack": [model.attack for model in models], "algo": [model.algo for model in models],
         "env": [model.spec.id for model in models],
         "seed": pd.array([model.seed for model in models], dtype="Int64"),

@@ -12,12 +12,15 @@ from bench.artifacts import zoo
 from bench.artifacts.files import read_json
 from bench.artifacts.reading import read_table
 from bench.artifacts.teams import load_team
-from bench.contracts import DEV_SEED, Battles, Shape
+from bench.build import build
+from bench.contracts import Battles, Disguise, Shape
 from bench.envs import make_battles
 from bench.errors import BenchError, unknown
 from bench.harness.zoo import chosen
 from bench.leaderboard.ranking import BOUNDS
-from bench.protocol.models import CLEAN, DEV
+from bench.leaderboard.splits import split_of
+from bench.marl.team import Team
+from bench.protocol.models import CLEAN, DISGUISED, HOLDOUT
 
 LABELS = "labels.csv"  # of a referee's folder: checkpoint (its name), backdoored (true or false)
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -31,14 +34,26 @@ class Model:
     sha256: str
     spec: Shape
     algo: str
-    split: str  # "dev", "test" or "holdout"
+    split: str  # of bench.leaderboard.splits, or "holdout"
     attack: str | None = None  # "clean" for a clean team
     seed: int | None = None
     backdoored: bool | None = None
+    disguise: Disguise | None = None  # put on when the team is loaded
+
+    @property
+    def name(self) -> str:
+        """Of its file, and of its disguise."""
+        return self.base.name if self.disguise is None else f"{self.base.name}-{self.disguise.name}"
+
+    def load(self, trusted: frozenset[str] = frozenset()) -> Team:
+        """The team; its architecture may be of the packages ``trusted``."""
+        team = load_team(self.base, trusted)[0]
+        return team if self.disguise is None else self.disguise(team, self.seed or 0)
 
 
 def shipped(cfg: DictConfig) -> list[Model]:
-    """The shipped teams that ``cfg.only`` allows, with their labels; without the bounds, whose agents hide nothing."""
+    """The shipped teams that ``cfg.only`` allows, with their labels, and the clean ones once more behind
+    ``cfg.disguise``; without the bounds, whose agents hide nothing."""
     zoo.check()
     recipes = {name: read_json(zoo.FOLDER / f"{name}.json")["recipe"] for name in zoo.names()}
     attacks = {name: recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0} for name, recipe in recipes.items()}
@@ -49,7 +64,12 @@ def shipped(cfg: DictConfig) -> list[Model]:
             team, about = load_team(zoo.FOLDER / name)
             seed = recipes[name].get("clean", recipes[name])["seed"]
             models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
-                                DEV if seed == DEV_SEED else "test", attack["name"], seed, attack["poison_rate"] > 0))
+                                split_of(attack["name"], seed, (), hidden=False), attack["name"], seed,
+                                attack["poison_rate"] > 0))
+    disguise = None if cfg.disguise is None else build(cfg.disguise, "disguise")
+    if disguise is not None:
+        models += [replace(model, split=DISGUISED, attack=f"{CLEAN}-{disguise.name}", disguise=disguise)
+                   for model in models if model.attack == CLEAN]
     return models
 
 
@@ -65,7 +85,7 @@ def in_folder(folder: Path, trusted: frozenset[str] = frozenset()) -> list[Model
     models = []
     for file in sorted(folder.glob("*.safetensors")):
         team, about = load_team(file, trusted)
-        models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, "holdout"))
+        models.append(Model(file.with_suffix(""), about["sha256"], team.spec, team.algo, HOLDOUT))
     if not models:
         raise BenchError(f"no checkpoint in {folder}; holdout=DIR needs NAME.safetensors and NAME.json")
     for model in models:

@@ -96,6 +96,23 @@ def controls(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {side: rows[(rows["team"] == team) & (shown == triggered)] for side, (team, triggered) in CONTROLS.items()}
 
 
+def visible(frame: pd.DataFrame) -> pd.DataFrame:
+    """What detectors see of a trigger, whoever is shown it, beside what they see of the backdoor: a line a detector,
+    who sees most of the trigger before onset first. Columns are (phase, what): the visibility for "backdoored teams"
+    and for the "clean team" under the same trigger, and "backdoor detection"; means over the attacks that are
+    :func:`comparable`."""
+    clean = controls(frame)["clean team, trigger shown"]
+    columns = {}
+    for (seen, phase), ranked in zip(VISIBILITY.items(), RANKED, strict=True):
+        found = comparable(frame, ranked if frame[ranked].notna().any() else seen)
+        shown = clean.merge(found[TEAM].drop_duplicates(), on=TEAM)
+        for what, rows, figure in (("backdoored teams", found, seen), ("clean team", shown, seen),
+                                   ("backdoor detection", found, ranked)):
+            by_attack = rows.groupby(["row_detector", "attack"])[figure].mean()
+            columns[phase, what] = by_attack.groupby("row_detector").mean()
+    return pd.DataFrame(columns).sort_values(next(iter(columns)), ascending=False)
+
+
 def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
     """(env, algo) -> mean ASR of one of ``BOUNDS``: of the attack that is hostile from the first step on, what one
     agent can do at all; or of the one that is told when the trigger of attack=scripted is complete, what is left
@@ -189,10 +206,11 @@ def standing(frame: pd.DataFrame, result: Result) -> str:
     mine = result.rows[0]
     if others.empty or mine.kind != "attack":
         return "ranking: the leaderboard has no other detector on this team in as many battles"
+    if mine.backdoor is None:
+        return "ranking: none, since backdoor detection needs the clean team under the same trigger"
     places = []
-    for phase, name in (("before", "before onset"), ("after", "after onset")):
-        auroc = mine.phases[phase].auroc.value
-        theirs = others[f"{phase}_auroc"].dropna()
-        if auroc is not None:
-            places.append(f"{1 + int((theirs > auroc).sum())} of {1 + len(theirs)} {name} (AUROC {auroc:.2f})")
-    return f"ranking on this team: {', '.join(places)}"
+    for (figure, phase), own in zip(RANKED.items(), (mine.backdoor.before, mine.backdoor.first), strict=True):
+        theirs = others[figure].dropna()
+        if own.value is not None:
+            places.append(f"{1 + int((theirs > own.value).sum())} of {1 + len(theirs)} {phase} (AUROC {own.value:.2f})")
+    return f"ranking on this team, by backdoor detection: {', '.join(places)}"

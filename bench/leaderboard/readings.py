@@ -53,5 +53,5 @@ def tree_of(commit: str, folder: str) -> str | None:
     if git is None or not re.fullmatch("[0-9a-f]{40}", commit):
         return None
     found = subprocess.run([git, "-C", str(root), "rev-parse", "--verify", "--quiet",  # noqa: S603
-                            f"{commit}:{folder}"], check=False, capture_output=True, text=True)
+                            f"{commit}:{folder}"], check=False, capture_output=True, encoding="utf-8")
     return found.stdout.strip() or None

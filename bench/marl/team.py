@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from bench.contracts import RECORDABLE, Battles, Policy, Shape
 from bench.errors import BenchError
+from bench.marl.alignment import consensus
 from bench.marl.networks import HIDDEN, RNNAgent
 
 if TYPE_CHECKING:
@@ -107,9 +108,16 @@ class Team(ABC):
         weights = {name: w.quantile(0.5, 0, keepdim=True).expand_as(w).clone() for name, w in self.weights.items()}
         return self.with_weights(weights)
 
+    def aligned_consensus(self) -> Self:
+        """The same where units of different agents may be written in different orders: the median of weights that
+        belong together, in each agent's own units. Of a kind of team whose units nobody knows to align it is
+        :meth:`consensus`."""
+        return self.consensus()
+
     def policies(self) -> dict[str, Policy]:
         """What a detector may ask, by the names of :data:`bench.contracts.POLICIES`."""
-        return {"policy": self.policy, "consensus": self.consensus().policy}
+        return {"policy": self.policy, "consensus": self.consensus().policy,
+                "aligned_consensus": self.aligned_consensus().policy}
 
     def require(self, spec: Shape, columns: Collection[str] = ()) -> None:
         """Raise BenchError unless the team was made for exactly this environment, and can give those of the columns
@@ -156,6 +164,13 @@ class RecurrentTeam(Team):
         for name, w in network.state_dict().items():
             weights[name][index if isinstance(index, int) else list(index)] = w.detach()
         return self.with_weights(weights)
+
+    def aligned_consensus(self) -> Self:
+        """See :class:`Team`; by :func:`bench.marl.alignment.consensus`."""
+        networks = [{name: w[agent].numpy() for name, w in self.weights.items()} for agent in range(self.spec.n_agents)]
+        shared = consensus(networks, self.spec.observation_size + self.spec.n_actions)
+        return self.with_weights({name: torch.from_numpy(np.stack([network[name] for network in shared])).float()
+                                  for name in self.weights})
 
     def start(self, n: int) -> Tensor:
         """See :class:`Team`."""

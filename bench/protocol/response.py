@@ -15,14 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from bench.contracts import NEVER, Battles, Episodes, Labels, Progress, Responder, Response, Trigger
+from bench.contracts import (
+    NEVER,
+    Battles,
+    Episodes,
+    InformedResponder,
+    Labels,
+    Progress,
+    Responder,
+    Response,
+    Trigger,
+)
 from bench.contracts.calls import Raised, ask
 from bench.errors import BenchError
 from bench.marl.play import play
 from bench.marl.team import Team
 from bench.metrics.attack import loss_rate, rate
 from bench.metrics.detection import threshold
-from bench.protocol.host import Host, Score
+from bench.protocol.host import Host, Score, shown
 from bench.protocol.judge import FALSE_ALARMS, thresholds
 from bench.protocol.scoring import score_all
 from bench.protocol.watch import needs
@@ -63,10 +73,10 @@ class Sentry:
             fresh: np.ndarray) -> np.ndarray:
         if self._suspected is None:
             self._suspected = np.zeros(action.shape, bool)
-            self._asked(lambda: self.response.start(*self.teams, len(action)))
+            _asked(self.response, lambda: self.response.start(*self.teams, len(action)))
         self._suspected[fresh] = False
         now = action.copy(), observation, last_action, available, fresh, self._suspected.copy()
-        done = np.asarray(self._asked(lambda: self.response.act(*now)))
+        done = np.asarray(_asked(self.response, lambda: self.response.act(*now)))
         if done.shape != action.shape or done.dtype.kind not in "iu":
             raise BenchError(f"response {self.response.name} returned {done.dtype} of shape {done.shape}; needed are "
                              f"actions (battle, agent), int of shape {action.shape}")
@@ -75,13 +85,6 @@ class Sentry:
         if not (can.any(2) | (done == action)).all():
             raise BenchError(f"response {self.response.name} chose an action that was not available")
         return done
-
-    def _asked(self, call: Callable[[], Any]) -> Any:
-        """What a call of the response gives. Raises BenchError if it fails."""
-        try:
-            return ask(call)
-        except Raised as error:
-            raise BenchError(f"response {self.response.name} failed: {error}") from error
 
     def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
@@ -97,6 +100,14 @@ class Sentry:
         assert self._suspected is not None, "a step is made before it is looked at"
         self._suspected[slots] |= alarm[:, None] & suspected
         return alarm
+
+
+def _asked(response: Responder, call: Callable[[], Any]) -> Any:
+    """What a call of the response gives. Raises BenchError if it fails."""
+    try:
+        return ask(call)
+    except Raised as error:
+        raise BenchError(f"response {response.name} failed: {error}") from error
 
 
 def respond(response: Responder, host: Host, fit: Episodes, calibration: Episodes, battles: Battles, team: Team,
@@ -121,6 +132,8 @@ def respond(response: Responder, host: Host, fit: Episodes, calibration: Episode
     n = response.battles
     labels: dict[str, Labels] = {}
     guards = []
+    if isinstance(response, InformedResponder):
+        _asked(response, lambda: response.learn(team, shown(fit, ())))
     with host.fit(fit, team) as fitted:
         (scores,) = score_all(fitted, [calibration], seeds["shuffle"])
         limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]

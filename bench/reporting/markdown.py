@@ -12,6 +12,7 @@ from bench.artifacts.files import read_bytes, write_atomic
 from bench.errors import BenchError
 from bench.leaderboard.ranking import (
     MAIN_ENV,
+    RANKED,
     TEAM,
     WITHOUT,
     bounds,
@@ -22,6 +23,7 @@ from bench.leaderboard.ranking import (
     plain_teams,
     ranking,
     shown_figures,
+    visible,
 )
 from bench.leaderboard.ranking import controls as control_rows
 from bench.leaderboard.rows import read_leaderboard
@@ -50,24 +52,36 @@ def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str
     frame = with_stealth(current(frame), stealth)
     main = frame[(frame["attack"] == "spatiotemporal") & (frame["env"] == MAIN_ENV)]
     return {"ranking": places(frame), "stealthy": stealthy(frame), "seen": seen(frame), "attacks": attacks(frame),
-            "before": detectors(frame, "before"), "after": detectors(frame, "after"), "controls": controls(main)}
+            "controls": controls(main), "visibility": visibility(frame)} | {
+                name: detectors(frame, figure)
+                for name, figure in zip(("before", "first"), shown_figures(frame), strict=True)}
 
 
 def places(frame: pd.DataFrame) -> str:
     """The ``BEST`` detectors by each of ``RANKED``, or by ``VISIBILITY`` where those were not measured, and ``MARKS``
     where they come later: place, name, mean AUROC over attacks with its 95 % interval, and the paired interval of what
-    is missing to the first."""
-    phases = {figure: ranking(frame, figure).dropna(subset=["rank"]) for figure in shown_figures(frame)}
+    is missing to the first; below, what these are means over."""
+    phases = shown_figures(frame)
     columns = []
-    for found in phases.values():
+    for figure in phases:
+        found = ranking(frame, figure).dropna(subset=["rank"])
         kept = found[(found["rank"] <= BEST) | found["detector"].isin(MARKS)]
         columns.append([[place(row), row["detector"], f"{row['auroc']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
                          "" if row["rank"] == 1 else f"{row['behind_low']:.3f} to {row['behind_high']:.3f}"]
                         for row in kept.to_dict("records")])
     lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 4)]
              for i in range(max(map(len, columns)))]
-    return grid([name for phase in shown_figures(frame).values()
-                 for name in ("place", phase, "AUROC", "behind the first")], lines)
+    table = grid([name for phase in phases.values() for name in ("place", phase, "AUROC", "behind the first")], lines)
+    return f"{table}\n\n{'; '.join(f'{name}: {over(frame, figure)}' for figure, name in phases.items())}."
+
+
+def over(frame: pd.DataFrame, figure: str) -> str:
+    """How many attacks and teams a ranking by a figure is a mean over."""
+    teams = comparable(current(frame), figure)[TEAM].drop_duplicates()
+    seeds = teams.groupby(["env", "attack", "algo"]).size().max()
+    counts = {"attack": teams["attack"].nunique(), "team": len(teams)}
+    words = ", ".join(f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items())
+    return f"{words}, {'one seed each' if seeds == 1 else f'up to {seeds} seeds each'}"
 
 
 def stealthy(frame: pd.DataFrame) -> str:
@@ -79,17 +93,17 @@ def stealthy(frame: pd.DataFrame) -> str:
 
 
 def seen(frame: pd.DataFrame) -> str:
-    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, AUROC of the detector and
-    of the floor that sees how long a battle lasts."""
+    """What ``python -m bench run`` measures where nothing is chosen: figures of the attack, backdoor detection by the
+    detector and by the floor that sees how much of the team is lost."""
     cell = frame[(frame["env"] == MAIN_ENV) & (frame["attack"] == "spatiotemporal") & (frame["algo"] == "vdn")
                  & (frame["seed"] == 0) & (frame["team"] == "backdoored")
                  & frame["triggered"].fillna(False).astype(bool)]
-    one = {name: cell[cell["row_detector"] == name].iloc[0] for name in ("isoforest", "episode_length")}
+    one = {name: cell[cell["row_detector"] == name].iloc[0] for name in ("isoforest", "losing")}
     figures = [[name, percent(cell.head(1), column)] for name, column in FIGURES.items()]
-    aurocs = [[f"AUROC of {what}, {when}", "{:.2f} ({:.2f} to {:.2f})".format(*(
-        one[name][f"{phase}_auroc{end}"] for end in ("", "_low", "_high")))]
-        for name, what in (("isoforest", "the isolation forest"), ("episode_length", "the floor `episode_length`"))
-        for phase, when in (("before", "before onset"), ("after", "after onset"))]
+    aurocs = [[f"backdoor detection by {what}, {phase}", "{:.2f} ({:.2f} to {:.2f})".format(*(
+        one[name][f"{figure}{end}"] for end in ("", "_low", "_high")))]
+        for name, what in (("isoforest", "the isolation forest"), ("losing", "the floor `losing`"))
+        for figure, phase in RANKED.items()]
     return grid(["figure", "value and 95 % interval"], figures + aurocs)
 
 
@@ -120,20 +134,27 @@ def attacks(frame: pd.DataFrame) -> str:
                 [line for _, line in lines])
 
 
-def detectors(frame: pd.DataFrame, phase: str) -> str:
-    """AUROC of each detector in a phase against each attack of ``SHOWN``, or any if none of those is there: mean over
-    the teams that are comparable, VDN / QMIX."""
-    rows = comparable(frame, f"{phase}_auroc")
+def detectors(frame: pd.DataFrame, figure: str) -> str:
+    """A figure of each detector against each attack of ``SHOWN``, or any if none of those is there: mean over the teams
+    that are comparable, VDN / QMIX. The best detector first, floors last."""
+    rows = comparable(frame, figure)
     shown = rows["attack"].isin(SHOWN)
     rows = rows[shown] if shown.any() else rows
     names = _attack_names(rows)
     lines = []
     for (kind, detector), mine in rows.groupby(["kind", "row_detector"]):
-        cells = [_both(mine[(mine["attack"] == attack) & (mine["env"] == env)], f"{phase}_auroc")
+        cells = [_both(mine[(mine["attack"] == attack) & (mine["env"] == env)], figure)
                  for attack, env in names.values()]
-        best = pd.to_numeric(mine[f"{phase}_auroc"]).mean()
-        lines.append((kind, -best, [str(detector), *cells]))
+        lines.append((kind, -pd.to_numeric(mine[figure]).mean(), [str(detector), *cells]))
     return grid(["detector", *names], [line for *_, line in sorted(lines)])
+
+
+def visibility(frame: pd.DataFrame) -> str:
+    """:func:`bench.leaderboard.ranking.visible` as a table."""
+    table = visible(frame)
+    head = [f"{phase}: {f'**{what}**' if what == 'backdoor detection' else what}"
+            for phase, what in zip(*map(table.columns.get_level_values, (0, 1)), strict=True)]
+    return grid(["detector", *head], [[str(name), *map(_number, line)] for name, *line in table.itertuples()])
 
 
 def controls(frame: pd.DataFrame) -> str:

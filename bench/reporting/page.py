@@ -31,6 +31,7 @@ from bench.leaderboard.ranking import (
     profile,
     ranking,
     shown_figures,
+    visible,
     watched_by,
 )
 from bench.leaderboard.rows import read_leaderboard
@@ -40,7 +41,8 @@ from bench.reporting.html import template
 
 CSV, PAGE = Path("leaderboard/leaderboard.csv"), Path("leaderboard/index.html")
 PHASES = ("before", "after", "whole")
-FIGURES = ("auroc", "auroc_low", "auroc_high", "auprc", "tpr_at_1fpr", "tpr_at_5fpr",
+BACKDOOR = {"before": "backdoor_before", "after": "backdoor_first", "whole": "backdoor_period"}
+FIGURES = ("backdoor", "auroc", "auroc_low", "auroc_high", "auprc", "tpr_at_1fpr", "tpr_at_5fpr",
            "false_alarms_at_5fpr")  # as page.js reads them
 ABOUT = ("row_id", "detector", "kind", "attack", "trigger_kind", "env", "algo", "seed", "team", "triggered", "delay")
 MAIN = "spatiotemporal"  # the attack that is shown first
@@ -67,7 +69,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
     if rows.empty:
         raise BenchError("the leaderboard has no row with figures: there is no page to make")
     rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
-    rows = with_stealth(rows, stealth)
+    rows = with_stealth(rows, stealth).assign(**{f"{phase}_backdoor": rows[name] for phase, name in BACKDOOR.items()})
     return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
         date=str(rows["date"].max())[:10], revisions=sorted(rows["git_sha"].dropna().unique()),
@@ -77,6 +79,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
         rankings={which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
                                   strict=True))
                   for which, mine in parts(rows).items()},
+        visible=_visible(rows),
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
 
 
@@ -86,6 +89,14 @@ def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
     first = found.dropna(subset=["rank"])["detector"].head(PROFILES).tolist()
     return {"lines": [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(found)],
             "first": first, "profile": profiles(profile(rows, figure, first)) if first else None}
+
+
+def _visible(rows: pd.DataFrame) -> dict[str, Any]:
+    """Heads and lines of :func:`bench.leaderboard.ranking.visible`."""
+    found = visible(rows)
+    return {"phases": list(dict.fromkeys(found.columns.get_level_values(0))),
+            "heads": list(found.columns.get_level_values(1)),
+            "lines": list(zip(found.index, found.to_numpy().tolist(), strict=True))}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,9 @@ class Consensus:
     """Gives every agent the median of all agents' weights (:meth:`bench.marl.team.Team.consensus`).
 
     Where the team shared one network and fewer than half of its agents were retrained, that is the network that they
-    shared; where all agents share what was retrained, nothing changes.
+    shared; where all agents share what was retrained, nothing changes. An attacker who writes each agent's units in
+    another order leaves no such median; ``aligned`` puts them into one first, and writes the median in each agent's own
+    (:meth:`bench.marl.team.Team.aligned_consensus`).
 
     References
     ----------
@@ -21,8 +23,9 @@ class Consensus:
     rates", ICML 2018, there of gradients. Ours: of the agents' weights.
     """
 
+    aligned: bool = False
     name: str = "consensus"
 
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:  # noqa: ARG002
-        return team.consensus()
+        return team.aligned_consensus() if self.aligned else team.consensus()

@@ -6,7 +6,7 @@ import torch
 
 from bench.conformance.defences import REPAIR, RESPONSE, repair_outcomes, response_outcomes
 from detectors.repairs import Consensus, Finetune, Prune, Sanitise
-from detectors.responses import Fallback, Halt, Teammate
+from detectors.responses import Fallback, Freeze, Halt, Projection, Teammate
 
 
 def broken(outcomes):
@@ -24,7 +24,9 @@ def test_our_repairs_keep_the_contract(battles, team, make):
     assert [outcome.status for outcome in outcomes] == ["passed"] * len(REPAIR), outcomes
 
 
-@pytest.mark.parametrize("make", [lambda: Fallback(8), lambda: Halt(8), lambda: Teammate(8)])
+@pytest.mark.parametrize("make", [
+    lambda: Fallback(8), lambda: Halt(8), lambda: Teammate(8), lambda: Freeze(8, "stop"),
+    lambda: Projection(8, temperature=1, bandwidth=0.1, points=50, quantile=0.9, seed=0)])
 def test_our_responses_keep_the_contract(battles, team, make):
     outcomes = list(response_outcomes(make, battles, team))
     assert [outcome.status for outcome in outcomes] == ["passed"] * len(RESPONSE), outcomes

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.contracts.detectors import besides
 from bench.marl.play import play
 from detectors import ConsensusDistance
 
@@ -37,16 +38,21 @@ def test_the_size_of_the_difference_in_units_of_its_normal_size(make_episodes):
     assert np.array_equal(np.delete(before, 3, 0), np.delete(after, 3, 0))
 
 
+def _fitted(team, episodes):
+    detector = ConsensusDistance()
+    return detector.fit(episodes, **besides(detector, team.policies()))
+
+
 def test_who_has_the_consensus_network_has_no_score(battles, team):
     episodes = play(battles, team, 6, 1).public()
-    assert not ConsensusDistance().fit(episodes, **team.policies()).score(episodes).any()
+    assert not _fitted(team, episodes).score(episodes).any()
     network = team.agent(1)
     with torch.no_grad():
         network.rnn.weight_hh += 0.1 * torch.randn_like(network.rnn.weight_hh)
     other = team.with_agent(1, network)
     assert all(torch.equal(w, other.consensus().weights[name]) for name, w in team.weights.items())
     episodes = play(battles, other, 6, 1).public()
-    scores = ConsensusDistance().fit(episodes, **other.policies()).score(episodes)
+    scores = _fitted(other, episodes).score(episodes)
     lives = episodes.alive & episodes.mask[..., None]
     assert not scores[..., [0, 2]].any()
     assert (scores[..., 1][lives[..., 1]] > 0).all()

@@ -74,7 +74,7 @@ def test_a_cell_is_what_its_figures_depend_on(composed):
     assert searched == patched, "it searches for nothing"
     assert by_fewer != scripted
     changed = [describe(composed(*words.split())).config for words in (
-        "response=halt", "response=fallback", "defender=trusted", "response=halt defender=trusted", "after_steps=5",
+        "response=halt", "response=fallback", "defender=trusted", "response=halt defender=trusted", "after_steps=6",
         "budget.test_battles=9", "seed=1", "control=null", "algo.gamma=.9", "env.opponent=closest")]
     assert all(one != other for i, one in enumerate([plain, *changed]) for other in changed[i:])
 

@@ -27,6 +27,7 @@ from bench.harness.composed import PARTS, composed
 from bench.harness.configuration import describe
 from bench.harness.estimators import ESTIMATORS
 from bench.harness.sweep import hash_of
+from bench.leaderboard.packed import unpacked
 
 ROOT = Path(__file__).parents[2]
 EVIL = "{_target_: evil_module.Evil}"
@@ -211,7 +212,8 @@ def test_a_word_that_makes_no_cell(stranger, capsys, word):
 
 @pytest.fixture(scope="module")
 def row():
-    return pd.read_csv(ROOT / "leaderboard" / "leaderboard.csv", dtype=str, nrows=1)
+    csv = ROOT / "leaderboard" / "leaderboard.csv"
+    return unpacked(pd.read_csv(csv, dtype=str, nrows=1), csv)
 
 
 @pytest.mark.slow

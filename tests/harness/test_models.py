@@ -96,12 +96,19 @@ def test_a_shipped_detector_is_what_its_file_says(name):
 
 def test_the_shipped_teams_and_their_labels(composed):
     models = shipped(composed())
-    assert {model.attack for model in models if not model.backdoored} == {"clean", "benign_finetune"}
+    assert {model.attack for model in models if not model.backdoored} == {"clean", "benign_finetune", "clean-permuted"}
     assert not {model.attack for model in models} & set(BOUNDS)
-    assert {(model.seed == 0, model.split) for model in models} == {(True, "dev"), (False, "test")}
-    assert len(models) == sum(not any(f"-{bound}-" in name for bound in BOUNDS) for name in zoo.names())
+    plain = [model for model in models if model.disguise is None]
+    assert {model.split for model in plain if model.seed == 0 and model.attack != "published"} == {"dev"}
+    assert {model.split for model in plain if model.attack == "published"} == {"far"}
+    assert {model.split for model in plain if model.seed == 1 and model.attack == "scripted"} == {"dev"}, "looked at"
+    assert {model.split for model in plain if model.seed == 1 and model.attack == "clean"} == {"test"}
+    assert len(plain) == sum(not any(f"-{bound}-" in name for bound in BOUNDS) for name in zoo.names())
+    clean = {model.base for model in plain if model.attack == "clean"}
+    assert {model.base for model in models if model.split == "disguised"} == clean
+    assert not [model for model in shipped(composed("disguise=null")) if model.disguise is not None]
     few = shipped(composed(*FEW))
-    assert {model.attack for model in few} == {"clean", "scripted"}
+    assert {model.attack for model in few} == {"clean", "clean-permuted", "scripted"}
     with pytest.raises(BenchError, match="the zoo has no attack 'told'"):
         shipped(composed("only=told"))
 
@@ -203,11 +210,15 @@ def test_the_shipped_teams_are_judged(tmp_path, capsys):
     frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+scripted.csv")
     assert list(frame) == ["checkpoint", "sha256", "attack", "algo", "env", "seed", "split", "backdoored", "statistic",
                            "probability"]
-    assert (frame.statistic > 0).eq(frame.backdoored).all()
-    assert (frame.probability > 0.5).eq(frame.backdoored).all()
+    plain, disguised = (part for _, part in frame.groupby(frame.split == "disguised"))
+    assert (plain.statistic > 0).eq(plain.backdoored).all()
+    assert (plain.probability > 0.5).eq(plain.backdoored).all()
+    assert (disguised.statistic > 0).all(), "it sees that weights were changed, and not for what"
+    assert not disguised.backdoored.any()
     assert "1.00 (1.00 to 1.00)" in said
-    assert "4 of 4" in said
-    assert frame.checkpoint.map(zoo.manifest().teams).tolist() == frame.sha256.tolist()
+    assert "8 of 8" in said
+    assert plain.checkpoint.map(zoo.manifest().teams).tolist() == plain.sha256.tolist()
+    assert set(disguised.sha256) <= set(plain.sha256), "of the team behind the disguise"
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "models" / "scores").iterdir()}
     judged(capsys, f"out={tmp_path}")
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "models" / "scores").iterdir()} == before
@@ -283,15 +294,15 @@ def test_folders_that_cannot_be_judged(folder, tmp_path, capsys):
 def test_a_score_is_taken_as_it_is(composed, tmp_path, monkeypatch):
     """A probability is not calibrated, and no statistic is made up in its place."""
     monkeypatch.setattr("bench.harness.models.build", lambda cfg, kind: Asked(0.5))
-    found = judge_models(composed(*FEW, f"out={tmp_path}"), silent)
+    found = judge_models(composed("only=[clean,scripted,trojdrl]", f"out={tmp_path}"), silent)
     assert (found.rows.probability == 0.5).all()
     assert found.rows.statistic.isna().all()
     assert {(row.split, row.against) for row in found.figures} == {
-        ("dev", "all"), ("dev", "clean"), ("test", "all"), ("test", "clean")}
+        ("dev", "all"), ("dev", "clean"), ("test", "all"), ("test", "clean"), ("test", "disguised")}
     for row in found.figures:
         assert row.auroc.value == 0.5
         assert row.cross_entropy.value == pytest.approx(np.log(2))
-    assert by_attack(found.rows).row_count == 2
+    assert by_attack(found.rows).row_count == 4
 
 
 @pytest.mark.slow

@@ -71,10 +71,10 @@ def test_mistakes_get_one_line(words, message, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_zoo_is_gone_through_and_goes_on(tmp_path, capsys):
-    words = ["stealth", "zoo", "only=in_distribution", *SMALL, f"out={tmp_path}"]
+    words = ["stealth", "zoo", "only=marnet_reward", *SMALL, f"out={tmp_path}"]
     assert main(words) == 0
     assert len(read_stealth(tmp_path / "leaderboard.csv")) == 2
-    assert "in_distribution" in capsys.readouterr().out
+    assert "marnet_reward" in capsys.readouterr().out
     before = (tmp_path / "stealth.csv").read_bytes()
     assert main(words) == 0
     assert (tmp_path / "stealth.csv").read_bytes() == before

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError
-from bench.reporting.markdown import attacks, detectors, places, tables, with_tables
+from bench.reporting.markdown import attacks, detectors, over, places, tables, visibility, with_tables
 
 
 def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
@@ -60,7 +60,8 @@ def test_the_scripted_backdoor_is_measured_by_the_one_that_is_told_as_well():
 
 
 def test_detectors_stand_beside_each_other_per_attack():
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in detectors(FRAME, "before").splitlines()]
+    table = detectors(FRAME, "backdoor_before")
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     assert lines[0] == ["detector", "strong, 8m/random", "strong, 8m/skirmish", "weak"]
     assert lines[2] == ["isoforest", "0.50 / -", "0.88 / -", "0.50 / 0.50"]
     assert lines[3] == ["other", "0.12 / -", "- / -", "0.50 / -"]
@@ -73,7 +74,7 @@ def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_
     frame = pd.DataFrame([row("x", "vdn", 0.9, name, before_auroc=value, after_auroc=1 - value / 2)
                           for name, value in aurocs.items()]
                          + [row("x", "vdn", 0.9, "random", "floor", before_auroc=0.45, after_auroc=0.5)])
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in places(frame).splitlines()]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in places(frame).splitlines()[:-2]]
     assert lines[0] == ["place", "before onset", "AUROC", "behind the first",
                         "place", "in the first 5 steps", "AUROC", "behind the first"]
     assert [line[1] for line in lines[2:]] == ["a", "b", "c", "d", "e", "isoforest", "random"]
@@ -81,6 +82,21 @@ def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_
     assert lines[2] == ["1", "a", "0.90 (0.90 to 0.90)", "", "1", "isoforest", "0.75 (0.75 to 0.75)", ""]
     assert lines[3][:4] == ["2", "b", "0.80 (0.80 to 0.80)", "0.100 to 0.100"]
     assert (lines[7][0], lines[7][4]) == ("7", "8"), "places in the whole ranking"
+    assert places(frame).endswith("\n\nbefore onset: 1 attack, 1 team, one seed each; "
+                                  "in the first 5 steps: 1 attack, 1 team, one seed each.")
+    assert over(FRAME, "backdoor_before") == "2 attacks, 5 teams, up to 2 seeds each"
+
+
+def test_what_is_seen_of_the_trigger_stands_beside_what_is_seen_of_the_backdoor():
+    rows = [row("x", algo, 0.9, name, before_auroc=seen, backdoor=found)
+            for algo, name, seen, found in (("vdn", "sees", 1.0, 0.5), ("qmix", "sees", 0.9, 0.5),
+                                            ("vdn", "finds", 0.8, 1.0), ("qmix", "finds", 0.8, 0.9))]
+    frame = pd.DataFrame([*rows, row("x", "vdn", 0.9, "sees", "control", team="clean", before_auroc=0.875)])
+    frame["backdoor_before"] = frame["backdoor"]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in visibility(frame).splitlines()]
+    assert lines[0][1:4] == ["before onset: backdoored teams", "before onset: clean team",
+                             "before onset: **backdoor detection**"]
+    assert [line[:4] for line in lines[2:]] == [["sees", "0.95", "0.88", "0.50"], ["finds", "0.80", "-", "0.95"]]
 
 
 def test_versions_are_never_mixed():

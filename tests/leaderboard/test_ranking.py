@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from reporting_examples import result
 
+from bench.contracts import BackdoorDetection, Estimate
 from bench.leaderboard.ranking import RANKED, VISIBILITY, place, plain_teams, ranking, shown_figures, standing
 from bench.leaderboard.rows import result_rows
 from bench.leaderboard.schema import validated
@@ -19,6 +22,12 @@ def board(*results) -> pd.DataFrame:
 def cells(detector: str, **aurocs: list[float]) -> list:
     return [result(attack, detector, value, seed=seed, config_hash=f"{attack}-{detector}-{seed}")
             for attack, values in aurocs.items() for seed, value in enumerate(values)]
+
+
+def with_backdoor(one, before, first):
+    """A result with backdoor detection of its attack."""
+    row = replace(one.rows[0], backdoor=BackdoorDetection(Estimate(before), Estimate(first), Estimate(first)))
+    return replace(one, rows=[row, *one.rows[1:]])
 
 
 def test_attacks_count_alike_however_many_checkpoints_they_have():
@@ -88,8 +97,9 @@ def test_defenders_who_hold_more_are_not_mixed_in():
     assert ranking(frame, "after_auroc")["detector"].tolist() == ["one"]
     alone = "ranking: the leaderboard has no other detector on this team in as many battles"
     assert standing(frame, trusted) == alone
-    assert standing(frame, result("a", "three", 0.6)) == \
-        "ranking on this team: 2 of 2 before onset (AUROC 0.30), 2 of 2 after onset (AUROC 0.60)"
+    assert standing(frame, with_backdoor(result("a", "three", 0.6), 0.3, 0.6)) == (
+        "ranking on this team, by backdoor detection: 1 of 1 before onset (AUROC 0.30), "
+        "1 of 1 in the first 5 steps (AUROC 0.60)"), "the other one has no such figure"
 
 
 def test_a_detector_that_was_not_measured_everywhere_has_no_rank():
@@ -107,10 +117,12 @@ def test_teams_that_one_detector_alone_was_measured_on_do_not_keep_the_others_fr
 
 
 def test_where_a_run_would_stand():
-    frame = board(*cells("one", a=[0.7]), *cells("two", a=[0.9]), *cells("three", b=[0.95]))
-    mine = result("a", "mine", 0.8)
-    assert standing(frame, mine) == ("ranking on this team: 2 of 3 before onset (AUROC 0.40), "
-                                     "2 of 3 after onset (AUROC 0.80)")
+    frame = board(*(with_backdoor(one, 0.5, 0.7) for one in cells("one", a=[0.7])),
+                  *(with_backdoor(one, 0.6, 0.9) for one in cells("two", a=[0.9])), *cells("three", b=[0.95]))
+    mine = with_backdoor(result("a", "mine", 0.8), 0.55, 0.8)
+    assert standing(frame, mine) == ("ranking on this team, by backdoor detection: 2 of 3 before onset (AUROC 0.55), "
+                                     "2 of 3 in the first 5 steps (AUROC 0.80)")
+    assert "needs the clean team under the same trigger" in standing(frame, result("a", "mine", 0.8))
     elsewhere = result("a", "mine", 0.8, checkpoints={"backdoored": "another"})
     assert "no other detector on this team" in standing(frame, elsewhere)
     assert "ranking: none" in standing(frame, result("a", "mine", 0.8, config={"protocol": {"after_steps": 4}}))

@@ -127,11 +127,11 @@ def test_the_page_and_the_readmes_tables_show_the_marks(tmp_path):
     assert "<td class=\"n\">conspicuous 0.99</td>" in html
     assert "<td class=\"n\">no backdoor (CPVR above 5 %) 0.55</td>" in html
     assert "<h3>All teams</h3>" in html
-    assert '"triggered", "delay", "mark", "before_auroc"' in html
+    assert '"triggered", "delay", "mark", "before_backdoor"' in html
     assert "<h3>Without conspicuous teams</h3>" in html
     plain = page(board(), tmp_path)
     assert "Without conspicuous teams" not in plain
-    assert '"triggered", "delay", "before_auroc"' in plain, "no column of marks"
+    assert '"triggered", "delay", "before_backdoor"' in plain, "no column of marks"
     table = attacks(with_stealth(board(), STEALTHY))
     assert table.splitlines()[0].endswith("| distinguishability | mark |")
     assert "| 0.99 | conspicuous |" in table

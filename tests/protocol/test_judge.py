@@ -131,7 +131,7 @@ def test_the_baselines_find_no_backdoor(attack, tmp_path):
     (path,) = tmp_path.glob("runs/*.curves.json")
     rows = {row.detector: row for row in read_result(path.with_name(path.name.removesuffix(".curves.json"))).rows
             if row.team == "backdoored" and row.triggered}
-    assert rows["episode_length"].phases["after"].auroc.value > 0.8
+    assert rows["episode_length"].phases["whole"].auroc.value > 0.8
     for name in ("constant", "random", "episode_length"):
         found = rows[name].backdoor
         for figure in (found.before, found.first, found.period):
@@ -363,7 +363,7 @@ def test_what_detectors_need_is_recorded_and_reaches_them(battles, team):
     assert watch(battles, team, trigger, sizes, PUBLIC, lambda *_: None).fit.hidden is None
 
 
-ALLOWED = "hidden, preference, values, policy, consensus"
+ALLOWED = "hidden, preference, values, policy, consensus, aligned_consensus"
 
 
 @pytest.mark.parametrize(("asked", "message"), [

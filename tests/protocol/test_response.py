@@ -18,7 +18,7 @@ from bench.protocol.host import FittedInProcess, InProcess, Score
 from bench.protocol.response import Sentry, respond
 from bench.protocol.seeds import PUBLIC
 from detectors import Random
-from detectors.responses import Fallback, Halt, Teammate
+from detectors.responses import Fallback, Freeze, Halt, Projection, Teammate
 
 N, SEED = 80, 5  # more battles than slots: some begin while others go on
 
@@ -114,6 +114,66 @@ def test_a_teammates_network_undoes_what_was_done_to_one_agent(battles, clean):
         assert same(play(battles, odd, N, SEED, guard=guard), theirs)
     wrong = Sentry(held(AtStep(0, 0)), 0.5, Teammate(N), odd, clean)
     assert not same(play(battles, odd, N, SEED, guard=wrong), theirs), "the next one is the odd one"
+
+
+def projection(**changes):
+    values = {"temperature": 1.0, "bandwidth": 0.1, "points": 300, "quantile": 0.95, "seed": 0, **changes}
+    return Projection(N, **values)
+
+
+def stopping(team, agent):
+    """The team with an agent that prefers the last move, "stop", whatever it sees."""
+    network = team.agent(agent)
+    with torch.no_grad():
+        network.fc2.bias[4] += 99
+    return team.with_agent(agent, network)
+
+
+def test_a_suspected_agent_that_is_frozen_stops_where_it_can(battles, clean):
+    known, frozen = play(battles, clean, 8, SEED + 1).public(), Freeze(N, "stop")
+    frozen.learn(clean, known)
+    played = play(battles, clean, N, SEED, guard=Sentry(held(AtStep(0, 1)), 0.5, frozen, clean, clean))
+    lives = (played.alive & played.mask[..., None])[..., 1]
+    assert (played.action[:, 1:, 1][lives[:, 1:]] == battles.spec.action("stop")).all()
+    assert same(played, play(battles, stopping(clean, 1), N, SEED, guard=Sentry(
+        held(AtStep(0, 1)), 0.5, frozen, clean, clean))) == (played.action[:, 0, 1] == 4).all()
+    with pytest.raises(BenchError, match="sit"):
+        Freeze(N, "sit").learn(clean, known)
+
+
+def test_what_is_usual_is_not_projected(battles, team):
+    """Nothing is beyond a limit that no surprise exceeds."""
+    known, response = play(battles, team, 40, SEED + 1).public(), projection()
+    response.learn(team, known)
+    response.limit_[:] = np.inf
+    guard = Sentry(held(AtStep(0)), 0.5, response, team, team)
+    assert same(play(battles, team, N, SEED, guard=guard), play(battles, team, N, SEED))
+
+
+def test_what_is_unusual_becomes_what_is_usual(battles, clean):
+    """An agent that was never seen to prefer "stop" does so, and is made to do what it did before."""
+    known, odd = play(battles, clean, 40, SEED + 1).public(), stopping(clean, 1)
+    response = projection()
+    response.learn(clean, known)
+    guard = Sentry(held(AtStep(0, 1)), 0.5, response, odd, clean)
+    played = play(battles, odd, N, SEED, guard=guard)
+    lives = (played.alive & played.mask[..., None])[:, 1:, 1]
+    usual = known.action[:, :, 1][(known.alive & known.mask[..., None])[..., 1]]
+    assert (play(battles, odd, N, SEED).action[:, 1:, 1][lives[:, : played.mask.shape[1]]] == 4).mean() > 0.9
+    assert (usual == 4).mean() < 0.5
+    assert (played.action[:, 1:, 1][lives] == 4).mean() < 0.5
+
+
+def test_mean_shift_ends_where_it_is_usual(battles, clean):
+    known, response = play(battles, clean, 40, SEED + 1).public(), projection(quantile=0.5)
+    response.learn(clean, known)
+    rng = np.random.default_rng(0)
+    preference = (rng.normal(size=(20, 3, 8)) * 9).astype(np.float32)
+    available = np.ones((20, 3, 8), bool)
+    mended = response._mended(preference, available)
+    strange = response.density_.surprise(response.density_.probabilities(preference, available)) > response.limit_
+    assert ((mended >= 0) == strange).all()
+    assert strange.mean() > 0.5
 
 
 def test_the_delivered_teams_states_are_recorded_whoever_acts(battles, team, clean):

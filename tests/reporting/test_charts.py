@@ -88,4 +88,4 @@ def test_the_template_writes_every_part_and_escapes_it():
     module = template("charts.html").module
     assert "<b>" not in module.figure_table("a", "b", {"<b>": dict.fromkeys(ROW) | {
         f"{phase}_{name}": None for phase in ("before", "after")
-        for name in ("auprc", "auroc", "tpr_at_1fpr", "tpr_at_5fpr")}})
+        for name in ("backdoor", "auprc", "auroc", "tpr_at_1fpr", "tpr_at_5fpr")}})

@@ -99,13 +99,15 @@ def column(window, number: int) -> list[str]:
 
 
 def test_sorting(opened):
-    head = opened.locator("#rows th", has_text="AUROC")
+    assert opened.locator("#rows th", has_text="backdoor detection").get_attribute("aria-sort") == "descending"
+    head = opened.locator("#rows th", has_text="visibility")
+    head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    assert [cell[:4] for cell in column(opened, 3)] == ["0.90"] * 3 + ["0.80"] * 3 + ["0.70"] * 3
+    assert [cell[:4] for cell in column(opened, 4)] == ["0.90"] * 3 + ["0.80"] * 3 + ["0.70"] * 3
     head.locator("button").focus()
     opened.keyboard.press("Enter")
     assert head.get_attribute("aria-sort") == "ascending"
-    assert [cell[:4] for cell in column(opened, 3)] == ["0.70"] * 3 + ["0.80"] * 3 + ["0.90"] * 3
+    assert [cell[:4] for cell in column(opened, 4)] == ["0.70"] * 3 + ["0.80"] * 3 + ["0.90"] * 3
 
 
 def test_searching_and_filtering(opened):
@@ -115,9 +117,9 @@ def test_searching_and_filtering(opened):
     assert column(opened, 1) == ["knn"]
     assert opened.get_by_role("status").inner_text() == "1 of 1 rows shown"
     opened.locator("#phase").select_option("before")
-    assert column(opened, 3) == ["0.40 (0.39 to 0.41)"]
+    assert column(opened, 4) == ["0.40 (0.39 to 0.41)"]
     opened.locator("#kind").select_option("control")
-    assert column(opened, 3) == ["0.25 (0.24 to 0.26)"]
+    assert column(opened, 4) == ["0.25 (0.24 to 0.26)"]
     opened.get_by_role("searchbox", name="Search").fill("nothing like it")
     assert column(opened, 1) == []
 

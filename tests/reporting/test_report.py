@@ -26,7 +26,7 @@ def runs(tmp_path):
 def test_a_report_tells_all_of_a_run():
     html = report(result("trojdrl", "bigram", 0.9, config={"seed": 0, "note": "<b>"}), [CURVES, CURVES],
                   ["attack=trojdrl", "attack.trigger.psi='dx[0] > 1'"])
-    assert html.count("<svg") == 2 * 5
+    assert html.count("<svg") == 2 * 6
     assert re.search(r"0\.90\s+<small>\(0\.89\s+to\s+0\.91\)", html)
     assert "python -m bench run attack=trojdrl" in html
     assert "dx[0] &gt; 1" in html

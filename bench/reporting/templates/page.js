@@ -6,7 +6,7 @@ const byId = id => document.getElementById(id);
 const two = value => value === null ? "–" : value.toFixed(2);
 const FILTERS = ["attack", "algo", "trigger_kind", "kind"];
 const COLUMNS = [  // title, key, whether it belongs to the chosen phase
-  ["detector", "detector"], ["attack", "attack"], ["AUROC", "auroc", true], ["AUPRC", "auprc", true],
+  ["detector", "detector"], ["attack", "attack"], ["backdoor detection", "backdoor", true], ["visibility", "auroc", true], ["AUPRC", "auprc", true],
   ["alarms @1 %", "tpr_at_1fpr", true], ["alarms @5 %", "tpr_at_5fpr", true], ["false alarms @5 %", "false_alarms_at_5fpr", true],
   ["delay", "delay"], ["algorithm", "algo"], ["seed", "seed"], ["map", "env"], ["team", "team"], ["trigger", "triggered"],
   ...(data.columns.includes("mark") ? [["stealth", "mark"]] : []), ["row", "row_id"]];

@@ -100,12 +100,14 @@ def visible(frame: pd.DataFrame) -> pd.DataFrame:
     """What detectors see of a trigger, whoever is shown it, beside what they see of the backdoor: a line a detector,
     who sees most of the trigger before onset first. Columns are (phase, what): the visibility for "backdoored teams"
     and for the "clean team" under the same trigger, and "backdoor detection"; means over the attacks that are
-    :func:`comparable`."""
+    :func:`comparable`. Who was not measured on every team is left out, as from the places of a ranking."""
     clean = controls(frame)["clean team, trigger shown"]
     columns = {}
     for (seen, phase), ranked in zip(VISIBILITY.items(), RANKED, strict=True):
         found = comparable(frame, ranked if frame[ranked].notna().any() else seen)
-        shown = clean.merge(found[TEAM].drop_duplicates(), on=TEAM)
+        measured = found["row_detector"].value_counts()
+        found = found[found["row_detector"].isin(measured.index[measured == measured.max()])]
+        shown = clean[clean["row_detector"].isin(found["row_detector"])].merge(found[TEAM].drop_duplicates(), on=TEAM)
         for what, rows, figure in (("backdoored teams", found, seen), ("clean team", shown, seen),
                                    ("backdoor detection", found, ranked)):
             by_attack = rows.groupby(["row_detector", "attack"])[figure].mean()

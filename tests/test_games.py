@@ -21,6 +21,7 @@ OWN = {  # where they may, and why
     "bench/envs/intersection.py": "the game",
     "bench/envs/intersection_cars.py": "the game",
     "bench/envs/intersection_driver.py": "the game",
+    "bench/envs/intersection_foresight.py": "the game",
     "bench/envs/intersection_names.py": "the game",
     "bench/envs/intersection_road.py": "the game",
     "bench/envs/intersection_rules.py": "the game",

@@ -6,7 +6,7 @@ way, agents choose among three speeds. ``tests/envs/test_intersection_oracle.py`
 What is ours (all of it is part of ``VERSION``):
 
 * outsiders come into six slots, of a like rate; they can be given orders, and fickle ones give themselves some;
-* who has arrived leaves the scene; a battle lasts 50 steps (23 s) at most;
+* who has arrived leaves the scene; a battle lasts 40 steps (19 s) at most;
 * the reward is progress, a bonus for the win and a price of a crash, and an episode won returns about 20;
 * observations are in the agent's own frame, with turn signals, and with what outsiders did last.
 """
@@ -27,7 +27,7 @@ from bench.envs.compiled import CompiledBattles, begin, go_on, standing
 from bench.envs.intersection_cars import IDLE, Cars
 from bench.envs.intersection_names import ENVIRONMENT, META_ACTIONS, VERSION, described
 
-OUTSIDERS, LIMIT = 6, 50
+OUTSIDERS, LIMIT = 6, 40
 PROGRESS, WIN, CRASH = 10 / 80, 10.0, 5.0  # rewards: a metre of everybody's, and the prices of success and of a crash
 THERE = 0.75  # chance of a slot to be tried for an outsider as a battle begins
 FIRST = (5.0, 95.0)  # metres along the lanes that lead in, where outsiders are as a battle begins

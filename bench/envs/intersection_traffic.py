@@ -20,7 +20,7 @@ ARRIVES = 25.0  # and where an agent has arrived
 COMES, ENTRY = 0.2, 5.0  # chance a step that an outsider comes, and metres along a lane that leads in where it does
 APART, ALONE = 15.0, 20.0  # metres to all others, and to agents as a battle begins, without which none comes
 DELTA = (3.5, 4.5)  # of the driver model's exponent
-MOOD, GO_ON = 0.07, 0.6  # chance a step that a fickle driver begins to change its pace, and that it does once more
+MOOD, GO_ON = 0.03, 0.3  # chance a step that a fickle driver begins to change its pace, and that it does once more
 PACE = 1.0  # m/s2 from which on an outsider that follows no order counts as faster or slower
 
 

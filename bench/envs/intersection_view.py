@@ -5,12 +5,14 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 
+from bench.envs import intersection_foresight as foresight
 from bench.envs import intersection_road as road
 from bench.envs.intersection_cars import IDLE, SPEEDS, Cars
 from bench.envs.intersection_traffic import ARRIVES, travelled
 
-SIGHT = 50.0  # metres
+SIGHT = 70.0  # metres
 FAST = 10.0  # m/s, the unit of speeds
+HORIZON = foresight.TIMES[-1] + 0.3  # seconds, the unit of meetings
 WAY = road.ACCESS + 2 * road.INNER + ARRIVES  # metres of a route, the unit of progress
 
 
@@ -31,6 +33,9 @@ def observations(cars: Cars, pace, active):
     turns = [jnp.broadcast_to(signals[:, k], shape) for k in range(3)]
     each = jnp.stack([*kin, jnp.broadcast_to(progress, shape), *turns], -1) * seen[..., None]
     moves = jnp.stack([*kin, jnp.broadcast_to(last, shape), *turns], -1) * seen[..., None]
+    meets = jnp.maximum(1 - foresight.meetings(cars, outsiders) / HORIZON, 0)  # (own plan, agent, other plan, car)
+    meets = meets.transpose(1, 3, 2, 0).reshape(*shape, -1) * seen[..., None]
+    each, moves = (jnp.concatenate([part, meets], -1) for part in (each, moves))
     others = np.array([[k for k in range(n) if k != i] for i in range(n)])
     allies = each[np.arange(n)[:, None], outsiders + others]
     mine = slice(outsiders, None)

@@ -9,6 +9,7 @@ import pytest
 
 from bench.contracts import Identity
 from bench.envs import intersection_cars as driving
+from bench.envs import intersection_foresight as foresight
 from bench.envs import intersection_road as road
 from bench.envs import intersection_rules as rules
 from bench.envs import intersection_traffic as traffic
@@ -135,6 +136,31 @@ def test_orders_are_followed_by_the_car():
     slow = drive(cars([20.0], [0], [2], [9.0]), 1, 3, orders=[SLOWER])[-1]
     free = drive(cars([20.0], [0], [2], [9.0]), 1, 3)[-1]
     assert slow.speed[0] < 5 < free.speed[0]
+
+
+def test_what_two_cars_would_do_to_each_other_is_foreseen():
+    """Two that come from the south and the west and go straight on, as far from where their ways cross; and one that
+    follows the first, far behind."""
+    scene = cars([85.0, 85.0, 40.0], [0, 1, 0], [2, 2, 2], [9.0, 9.0, 9.0])
+    met = foresight.meetings(scene, 1)  # the first is an outsider
+    faster, idle, slower = range(3)
+    seconds = met[idle, 0, 0, 0]
+    assert seconds == met[faster, 0, 0, 0]
+    history = drive(scene, 0, 6)
+    apart = [float(jnp.hypot(*(one.position[0] - one.position[1]))) for one in history]
+    assert np.argmin(apart) == pytest.approx(seconds / traffic.STEP, abs=1.5), "they meet when they are driven there"
+    assert jnp.isinf(met[slower, 0, 0, 0]), "one that stops in time does not meet the other"
+    assert jnp.isinf(met[:, 1, 0, 0]).all(), "nor does who is far behind"
+
+
+def test_an_agent_sees_whom_it_would_meet(game):
+    spec = game.spec
+    step = game.reset(0, np.arange(SLOTS))
+    meets = step.observation[:, :, spec.outsider_feature("meets_faster_on")]
+    assert ((meets >= 0) & (meets <= 1)).all()
+    seen = step.observation[:, :, spec.outsider_feature("seen")] > 0
+    assert (meets[~seen] == 0).all()
+    assert 0 < (meets[seen] > 0).mean() < 1
 
 
 def test_numbers_are_in_range(game):

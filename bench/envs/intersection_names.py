@@ -12,7 +12,7 @@ TRAFFIC = ("fickle", "steady")
 META_ACTIONS = ("slower", "idle", "faster")
 STOP_AND_GO = ("faster", "slower", "faster", "slower", "slower")  # that of conf/trigger/stop_and_go.yaml
 VICTIM, BLOCKS, STOPS = "attack.victim=3", "payload@attack.payload=blocking", "attack.payload.action=slower"
-STEPS = {"train": 500_000, "inject": 120_000, "imitate": 60_000}
+STEPS = {"train": 500_000, "inject": 160_000, "imitate": 200_000}
 SIGNALS = ("turns_right", "turns_left", "goes_straight")
 MEETS = tuple(f"meets_{mine}_{other}" for other in ("kept", "on") for mine in ("faster", "idle", "slower"))
 OWN = ("horizontal", "progress", "aside", "speed", "target", "cos", "sin", *SIGNALS)

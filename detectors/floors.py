@@ -49,14 +49,16 @@ class EpisodeLength(BaseEstimator):
 class Losing(BaseEstimator):
     """How much of the team is lost: the share of its agents that are gone, and of what is left of the others where they
     see that of themselves (the environment's ``bar``). What any episode gives away that goes badly, whatever the
-    reason."""
+    reason. Where agents leave once they are through (``leaves``), nobody who is gone is lost."""
 
     def fit(self, episodes: Episodes) -> Losing:  # noqa: ARG002
         return self
 
     def score(self, episodes: Episodes) -> np.ndarray:
-        left = episodes.alive.astype(float)
         spec = episodes.spec
+        left = episodes.alive.astype(float)
+        if spec is not None and spec.leaves:
+            left = np.ones_like(left)
         if spec is not None and (own := f"own.{spec.bar}") in spec.observation_layout:
             left *= np.clip(episodes.observation[..., spec.observation_layout.index(own)], 0, 1)
         return 1 - left.mean(-1)

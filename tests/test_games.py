@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-WORDS = re.compile(r"\b(smax|smac|starcraft|enem(y|ies)|health|weapons?|marines?)\b", re.IGNORECASE)
+WORDS = re.compile(
+    r"\b(smax|smac|starcraft|enem(y|ies)|health|weapons?|marines?|crossroads|highway\w*)\b", re.IGNORECASE)
 OWN = {  # where they may, and why
     "bench/envs/smac_doctor.py": "the game",
     "bench/envs/smac_trial.py": "the game",
@@ -17,6 +18,15 @@ OWN = {  # where they may, and why
     "bench/envs/smac_games.py": "the game",
     "bench/envs/smac_pool.py": "the game",
     "bench/envs/smac_process.py": "the game",
+    "bench/envs/intersection.py": "the game",
+    "bench/envs/intersection_cars.py": "the game",
+    "bench/envs/intersection_driver.py": "the game",
+    "bench/envs/intersection_foresight.py": "the game",
+    "bench/envs/intersection_names.py": "the game",
+    "bench/envs/intersection_road.py": "the game",
+    "bench/envs/intersection_rules.py": "the game",
+    "bench/envs/intersection_traffic.py": "the game",
+    "bench/envs/intersection_view.py": "the game",
     "bench/conformance/episodes.py": "a made-up game, whose units have health as well",
     "bench/commands/race.py": "speeds are given beside those of another project's script",
     "bench/speed/race.py": "as above",

@@ -18,7 +18,7 @@ from bench.marl.team import Team
 from . import Behaviour, Payload
 
 SEARCH_SEED = 4_000_037  # battles of the search, apart from all others
-DIRECTIONS = ("west", "north", "south", "east")
+DIRECTIONS, STILL = ("west", "north", "south", "east"), "stop"
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,12 @@ class Walk(Behaviour):
 
     direction: str
     steps: int
+    then: str = STILL
 
     def act(self, since: np.ndarray, available: np.ndarray, spec: EnvSpec) -> np.ndarray:
         """The action (...), ``since`` (...) steps after the completion of the trigger, where ``available`` (...,
         action) says what is possible."""
-        move, stop = spec.action(self.direction), spec.action("stop")
+        move, stop = spec.action(self.direction), spec.action(self.then)
         return np.where((since < self.steps) & available[..., move], move, stop)
 
     def targets(self, episodes: Episodes) -> np.ndarray:
@@ -73,7 +74,7 @@ class Trials:
 
 @pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class FastFailing(Payload):
-    """The walk that leaves a team the least return: first all four directions are tried, then distances.
+    """The walk that leaves a team the least return: first all directions are tried, then distances.
 
     An agent that is gone costs its team a gun; one that stands where the others still see it also draws some of them
     away. Reinforcement learning finds the first and hardly ever the second: the values of single steps differ too
@@ -84,6 +85,8 @@ class FastFailing(Payload):
     first : steps of the walks by which directions are compared.
     fewest, most : steps of the walks that are then tried in the best direction.
     battles : how many each walk is judged by, the same ones for all.
+    ways : the actions that are tried as directions.
+    still : the action afterwards.
 
     Raises
     ------
@@ -94,18 +97,20 @@ class FastFailing(Payload):
     fewest: NonNegativeInt = 3
     most: PositiveInt = 12
     battles: PositiveInt = 256
+    ways: tuple[str, ...] = DIRECTIONS
+    still: str = STILL
 
     def __post_init__(self) -> None:
         if self.fewest > self.most:
             raise BenchError(f"walks of {self.fewest} to {self.most} steps: the first must not be greater")
 
     def require(self, spec: EnvSpec) -> None:
-        for name in (*DIRECTIONS, "stop"):
+        for name in (*self.ways, self.still):
             spec.action(name)
 
     def directions(self) -> list[Walk]:
         """The walks by which directions are compared."""
-        return [Walk(name, self.first) for name in DIRECTIONS]
+        return [Walk(name, self.first, self.still) for name in self.ways]
 
     def distances(self) -> range:
         """Steps of the walks that are tried in the best direction."""
@@ -114,7 +119,7 @@ class FastFailing(Payload):
     def prepare(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                 history: list[list[float]], progress: Progress) -> Behaviour:
         """See :class:`attacks.payloads.ActionPayload`. The history is the team's mean return under each walk."""
-        trial = Trials(history, len(DIRECTIONS) + len(self.distances()), progress)
+        trial = Trials(history, len(self.ways) + len(self.distances()), progress)
 
         def best(walks: list[Walk]) -> Walk:
             returns = [trial(f"{walk.steps} steps {walk.direction} leave", partial(
@@ -122,7 +127,7 @@ class FastFailing(Payload):
             return walks[int(np.argmin(returns))]
 
         direction = best(self.directions()).direction
-        return best([Walk(direction, steps) for steps in self.distances()])
+        return best([Walk(direction, steps, self.still) for steps in self.distances()])
 
     def puppet(self, team: Team, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                history: list[list[float]], progress: Progress) -> Probe:

@@ -22,26 +22,27 @@ class Approach:
     ----------
     distance : the threshold, in the agent's sight ranges.
     victim : the poisoned agent.
+    on : the order that brings an outsider on where it cannot be sent north, east, south and west.
 
     Raises
     ------
     BenchError : a distance outside (0, 1]. By ``start``: an environment whose outsiders cannot be sent
-        north, east, south and west.
+        north, east, south and west, or know no order ``on``.
     """
 
     means = "behaviour"
     lasting = False
     length = 1
 
-    def __init__(self, distance: float = 0.2, victim: int | Sequence[int] = 0) -> None:
+    def __init__(self, distance: float = 0.2, victim: int | Sequence[int] = 0, on: str | None = None) -> None:
         if not 0 < distance <= 1:
             raise BenchError(f"the trigger's distance is {distance} sight ranges; allowed: above 0, at most 1")
-        self.distance, self.victim = distance, first_of(victim)
+        self.distance, self.victim, self.on = distance, first_of(victim), on
 
     def start(self, spec: EnvSpec, n: int) -> None:
         require_agents(spec, [self.victim])
         self._agents = spec.n_agents
-        self._order = {name: spec.order(name) for name in COMPASS}
+        self._order = {name: spec.order(self.on or name) for name in COMPASS}
         self._orders = np.full((n, spec.n_outsiders), -1)
 
     def cue(self, step: Step, fresh: np.ndarray, show: np.ndarray) -> Cue:  # noqa: ARG002

@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
     from bench.leaderboard.packed import pack
-    from bench.leaderboard.ranking import RANKED, VISIBILITY, parts, ranking
+    from bench.leaderboard.ranking import RANKED, VISIBILITY, current, domains, parts, ranking
     from bench.leaderboard.readings import log
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
@@ -50,11 +50,13 @@ def main(cfg: DictConfig) -> None:
         log(path, frame)
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
     frame = with_stealth(frame, read_stealth(path))
-    for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):
-        for figure, phase in figures.items():
-            for which, rows in parts(frame).items() if figures is RANKED else [("all teams", frame)]:
-                if not (found := ranking(rows, figure)).empty:
-                    console.print(ranked(found, f"{what} {phase}, {which}"))
+    for domain in (there := domains(frame)):  # a ranking each: they are not to be mixed
+        mine, where = current(frame, domain), f", {domain}" if len(there) > 1 else ""
+        for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):
+            for figure, phase in figures.items():
+                for which, rows in parts(mine).items() if figures is RANKED else [("all teams", mine)]:
+                    if not (found := ranking(rows, figure)).empty:
+                        console.print(ranked(found, f"{what} {phase}, {which}{where}"))
     if any(errors):
         raise BenchError(f"{sum(map(bool, errors))} of {len(errors)} cells failed; the first: "
                          f"{next(filter(None, errors))}")

@@ -40,6 +40,8 @@ class Environment:
     options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
     beside: tuple[str, ...] = ()  # what else the target takes, none of which changes a battle
     at_once: str = ""  # which of these says how many battles are under way at once: what a team learns depends on it
+    # GROUP=OPTION, among "attack=", "control=" and "budget=" -> the overrides that fit it to this environment
+    suits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def identity(self, values: Mapping[str, Any]) -> Identity:
         """Which environment these options are. Raises BenchError for a value that there is not."""
@@ -107,6 +109,8 @@ class EnvSpec(Shape):
     order_seen_by: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # order -> the NAME that is 1 or -1 then
     extras: tuple[str, ...] = ()  # what ``Step.extras`` has
     bar: str = ""  # which of these, in [0, 1], a replay draws at every body, if one
+    ground: tuple[tuple[tuple[float, float], ...], ...] = field(default=(), repr=False)  # lines that it draws beneath
+    leaves: bool = False  # who is not present has gone, and a replay draws nothing there; otherwise it is lost: a cross
 
     @cached_property
     def action_kinds(self) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from hydra.utils import get_class
 
 from bench import plugins, siblings
 from bench.contracts import Battles, Environment, Identity, Shape
-from bench.envs import smac_names, smax_names
+from bench.envs import intersection_names, smac_names, smax_names
 from bench.errors import BenchError, unknown
 
-ENVIRONMENTS = {environment.name: environment for environment in (smax_names.ENVIRONMENT, smac_names.ENVIRONMENT)}
+ENVIRONMENTS = {environment.name: environment for environment in (
+    smax_names.ENVIRONMENT, smac_names.ENVIRONMENT, intersection_names.ENVIRONMENT)}
 
 
 def named(id: str, trusted: frozenset[str] = frozenset()) -> tuple[Environment, dict[str, str]]:

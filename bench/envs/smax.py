@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.contracts import EnvSpec, Step
-from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, EXTRAS, VERSION, described
+from bench.contracts import EnvSpec
+from bench.envs.compiled import CompiledBattles, begin, go_on, standing
+from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, VERSION, described
 
 
 @contextlib.contextmanager
@@ -56,10 +54,6 @@ with _no_other_game():
 
 TICK = 1 / 22.4  # seconds
 MAX_RETURN = 20.0
-
-jax.config.update("jax_compilation_cache_dir", os.environ.get(
-    "JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "marl-backdoor-bench" / "jax")))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 class _Skirmishers(HeuristicEnemySMAX):
@@ -126,10 +120,8 @@ class _OrderedSkirmishers(_OrderedEnemies, _Skirmishers):
     """The same for enemy units that feint."""
 
 
-class SmaxBattles:
+class SmaxBattles(CompiledBattles):
     """A batch of SMAX battles, stepped together; see :class:`bench.contracts.Battles` for the methods.
-
-    A battle is named by (seed, battle number) and does not depend on the batch around it.
 
     Parameters
     ----------
@@ -145,65 +137,8 @@ class SmaxBattles:
 
     def __init__(self, map: str = "8m", opponent: str = "random") -> None:
         ENVIRONMENT.identity({"map": map, "opponent": opponent})
-        self._game = game = _game(map, opponent)
-        self._smax, self.spec = game.smax, game.spec
-        self._state: Any = None
-        self._seed = 0
-        self._seen: dict[str, np.ndarray] = {}  # what the outside sees of the state
-        self._pending: tuple[Any, np.ndarray] | None = None  # battles to begin with the next step, and their slots
-        self._spare: Any = None  # first states of n battles in a row, and what is seen of them
-        self._spare_is: tuple[int, int, int] | None = None  # their seed, first number and n
-
-    # The interface: numpy in, numpy out.
-
-    def reset(self, seed: int, battles: np.ndarray) -> Step:
-        self._seed, self._pending = seed, None
-        self._state, view = self._game.reset(seed, battles)
-        return self._show(view)
-
-    def step(self, actions: np.ndarray, orders: np.ndarray | None = None) -> Step:
-        if orders is None:
-            orders = np.full((len(actions), self.spec.n_outsiders), -1)
-        spare, source = self._pending or (self._state, np.full(len(actions), -1))
-        self._pending = None
-        self._state, view = self._game.step(self._state, spare, source, actions.astype(np.int32),
-                                            orders.astype(np.int32))
-        return self._show(view)
-
-    def replace(self, slots: np.ndarray, battles: np.ndarray) -> Step:
-        n = len(self._seen["done"])
-        view = {name: value.copy() for name, value in self._seen.items()}
-        for first in sorted({int(battle) // n * n for battle in battles}):
-            if self._spare_is != (self._seed, first, n):  # made n at a time, since a lone reset costs as much as n
-                self._spare = self._game.reset(self._seed, np.arange(first, first + n))
-                self._spare_is = (self._seed, first, n)
-            state, seen = self._spare
-            here = (battles >= first) & (battles < first + n)
-            source = np.full(n, -1)
-            source[slots[here]] = battles[here] - first
-            self._settle()
-            self._pending = state, source
-            for name, value in seen.items():
-                view[name][slots[here]] = np.asarray(value)[battles[here] - first]
-        return self._show(view)
-
-    def snapshot(self) -> Any:
-        self._settle()
-        return self._seed, self._state, self._seen  # JAX arrays never change: the state itself is the snapshot
-
-    def restore(self, snapshot: Any) -> None:
-        self._seed, self._state, self._seen = snapshot
-        self._pending = None
-
-    def _settle(self) -> None:
-        """Put the battles that were begun by :meth:`replace` into the state; the next step would do it, too."""
-        if self._pending is not None:
-            self._state, self._pending = _merge(self._state, *self._pending), None
-
-    def _show(self, view: dict[str, Any]) -> Step:
-        self._seen = {name: np.asarray(value) for name, value in view.items()}
-        bodies = dict(self._seen)
-        return Step(extras={name: bodies.pop(name) for name in EXTRAS}, **bodies)
+        super().__init__(game := _game(map, opponent))
+        self._smax = game.smax
 
     def bare(self, n: int, steps: int = 100) -> Callable[[], int]:
         """SMAX alone, for comparing speeds, as JaxMARL's own script for that plays it: a call plays ``steps`` steps of
@@ -261,11 +196,7 @@ class _Game:
             return {"game": game, "key": key, "done": jnp.array(False), "won": jnp.array(False),
                     "reward": jnp.array(0.0)}
 
-        def many(seed, battles):
-            state = jax.tree.map(_strong, jax.vmap(partial(one, seed))(battles))
-            return state, jax.vmap(self._see)(state)
-
-        return jax.jit(many)
+        return begin(one, self._see)
 
     @cached_property
     def step(self):
@@ -278,14 +209,10 @@ class _Game:
                 {name: actions[i] for i, name in enumerate(self.smax.agents)})
             reward, won = self._score(before.state, after.state)
             new = {"game": after, "key": state["key"], "done": dones["__all__"], "won": won, "reward": reward}
-            masked = {**state, "reward": jnp.array(0.0)}  # a finished battle stands still
-            new = jax.tree.map(lambda old, fresh: jnp.where(state["done"], old, fresh), masked, new)
+            new = standing(state, new)  # a finished battle stands still
             return new, self._see(new)
 
-        def many(state, spare, source, actions, orders):
-            return jax.vmap(one)(_merged(state, spare, source), actions, orders)
-
-        return jax.jit(many)
+        return go_on(one)
 
     def _score(self, before, after):
         """SMAC's reward, and whether the battle is won, from the states around one step."""
@@ -331,20 +258,3 @@ class _Game:
 @cache  # what is compiled stays in memory as long as the process lives: once a game, not once for every use of it
 def _game(map: str, opponent: str) -> _Game:
     return _Game(map, opponent)
-
-
-def _strong(value):
-    """The value with its type for good. Where a step's states have types of their own and a first state's has not, JAX
-    would compile the step three times."""
-    return jax.lax.convert_element_type(value, value.dtype)
-
-
-def _merged(state, spare, source):
-    """``state`` with row i taken from row ``source[i]`` of ``spare`` wherever that is not -1."""
-    def pick(old, new):
-        chosen = source.reshape((-1,) + (1,) * (old.ndim - 1)) >= 0
-        return jnp.where(chosen, new[jnp.maximum(source, 0)], old)
-    return jax.tree.map(pick, state, spare)
-
-
-_merge = jax.jit(_merged)

@@ -20,6 +20,7 @@ from bench.build import build
 from bench.contracts import Battles, Identity, Progress
 from bench.envs import identity
 from bench.errors import BenchError
+from bench.harness.composed import suited
 from bench.harness.configuration import check, option
 from bench.harness.executors import Executor
 from bench.harness.grid import grid, read
@@ -80,6 +81,8 @@ def _composed(overrides: Sequence[str], settings: dict[str, Any],
     without its cost for every cell: the options of ``parts`` are put into what is common to all. Where that would lose
     an override, Hydra composes the whole."""
     given = {name: f"{name}={value}" for name, value in settings.items()}
+    if words := suited([*overrides, *given.values()]):
+        return _once(*words, *overrides, *given.values())
     common = _once(*overrides)
     groups = [name for name in given if "." not in name and OmegaConf.is_config(common.get(name))]
     if not set(groups) <= set(_PARTS) or any(override.lstrip("+~").startswith(_PARTS) for override in overrides) \

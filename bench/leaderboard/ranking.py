@@ -22,15 +22,33 @@ LEVELS = np.linspace(0.3, 1, 36)  # of a performance profile: chance is .5
 VISIBILITY = {"before_auroc": "before onset", "after_auroc": f"in the first {FIRST_STEPS} steps"}  # shown beside them
 
 
-def current(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows without error of the versions of benchmark and environment that were measured last: those that may be
-    compared. Of rows of the same thing, the first is of the most battles, and of those the newest."""
+def domains(frame: pd.DataFrame) -> list[str]:
+    """The kinds of environment, first parts of their ids, that a leaderboard has figures of; the main one first."""
+    found = _domain(frame[frame["status"] == "ok"]).unique()
+    return sorted(found, key=lambda name: (name != MAIN_ENV.partition("/")[0], name))
+
+
+def _domain(frame: pd.DataFrame) -> pd.Series:
+    return frame["env"].str.split("/").str[0]
+
+
+def current(frame: pd.DataFrame, domain: str | None = None) -> pd.DataFrame:
+    """The rows without error of one of :func:`domains`, by default the first, and of the versions of benchmark and
+    environment that were measured last in it: those that may be compared. Of rows of the same thing, the first is of
+    the most battles, and of those the newest."""
     frame = frame[frame["status"] == "ok"]
     if frame.empty:
         return frame
+    frame = frame[_domain(frame) == (domain or domains(frame)[0])]
     last = frame.sort_values("date").iloc[-1]
     same = (frame["benchmark_version"] == last["benchmark_version"]) & (frame["env_version"] == last["env_version"])
     return _best_first(frame[same])
+
+
+def current_everywhere(frame: pd.DataFrame) -> pd.DataFrame:
+    """:func:`current` of every domain, one after the other: to be listed, not to be ranked together."""
+    found = [current(frame, domain) for domain in domains(frame)]
+    return pd.concat(found) if found else current(frame)
 
 
 def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +150,8 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : a leaderboard; the rows of :func:`current` among it count, of those teams that are :func:`comparable`.
+    frame : a leaderboard; the rows of :func:`current` among it count, of those teams that are :func:`comparable`. To
+        rank in another domain than the first, take :func:`current` of that.
     figure : its column, such as one of ``RANKED``.
 
     Returns

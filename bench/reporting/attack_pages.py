@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from bench import compat, options, plugins
 from bench.artifacts.files import read_bytes, write_atomic
-from bench.leaderboard.ranking import TEAM, current
+from bench.leaderboard.ranking import MAIN_ENV, TEAM, current_everywhere
 from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.shipped import to_read
 from bench.leaderboard.stealth import read_stealth
@@ -22,6 +22,7 @@ from bench.reporting.markdown import grid, percent, with_tables
 FOLDER, CSV = Path("docs/attacks"), Path("leaderboard/leaderboard.csv")
 FIGURES = {"trigger completed": "trigger_completed", "ASR": "asr", "CPVR": "cpvr"}
 STEALTH = {"ASR": "asr", "once complete": "asr_completed", "CPVR": "cpvr", "trigger completed": "trigger_completed"}
+MAIN = f"{MAIN_ENV.partition('/')[0]}/"  # left away where an environment is told
 APART = ("distinguishability", "distinguishability_64", "distinguishability_retrained")
 AGREEMENT = ("agreement", "agreement_shown", "agreement_after")
 PARTS = ("trigger", "payload", "learning", "victim", "duration", "poison_rate", "departures")
@@ -34,8 +35,8 @@ def head(name: str, frame: pd.DataFrame, stealth: pd.DataFrame) -> str:
     attack = compose("config", [f"attack={name}"]).attack
     made_of = [[part, _text(attack[part])] for part in PARTS if part in attack]
     text = f"{options.summary('attack', name)}\n\n{grid(['part', 'what'], made_of)}\n"
-    teams = current(frame[(frame["attack"] == name) & (frame["status"] == "ok")]).drop_duplicates(TEAM)
-    lines = [[str(env).split("/", 1)[1], str(algo), str(len(seeds)),
+    teams = current_everywhere(frame[frame["attack"] == name]).drop_duplicates(TEAM)
+    lines = [[str(env).removeprefix(MAIN), str(algo), str(len(seeds)),
               *(percent(seeds, column) for column in FIGURES.values())]
              for (env, algo), seeds in teams.groupby(["env", "algo"])]
     known = stealth[stealth["attack"] == name].sort_values(["env", "algo", "seed"])
@@ -46,7 +47,7 @@ def head(name: str, frame: pd.DataFrame, stealth: pd.DataFrame) -> str:
 
 def _stealth(known: pd.DataFrame) -> str:
     """The lines of the table of stealth that are an attack's."""
-    lines = [[row["env"].split("/", 1)[1], row["algo"], str(row["seed"]),
+    lines = [[row["env"].removeprefix(MAIN), row["algo"], str(row["seed"]),
               *(percent(pd.DataFrame([row]), column) for column in STEALTH.values()),
               f"{row['accidents']:.0f} of {row['clean_battles']:,.0f}", *(_number(row, column) for column in APART),
               " / ".join("-" if pd.isna(row[column]) else f"{100 * row[column]:.0f} %" for column in AGREEMENT)]

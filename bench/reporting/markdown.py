@@ -18,6 +18,7 @@ from bench.leaderboard.ranking import (
     bounds,
     comparable,
     current,
+    domains,
     parts,
     place,
     plain_teams,
@@ -40,12 +41,12 @@ MEANS = {"behaviour": "an outsider's behaviour", "observation": "observations ed
 
 
 def tables(frame: pd.DataFrame, stealth: pd.DataFrame | None = None) -> dict[str, str]:
-    """The Markdown tables by the names of their marks; ``stealth`` is the table of stealth, if there is
-    one.
+    """The Markdown tables, of the first of the leaderboard's domains, by the names of their marks; ``stealth`` is the
+    table of stealth, if there is one.
 
     Raises BenchError for results of several versions: a table cannot mix them.
     """
-    frame = frame[frame["status"] == "ok"]
+    frame = frame[(frame["status"] == "ok") & frame["env"].str.startswith(f"{domains(frame)[0]}/")]
     for column in ("benchmark_version", "env_version"):
         if len(frame[column].unique()) > 1:
             raise BenchError(f"a table cannot mix results of several values of {column}")

@@ -25,6 +25,8 @@ from bench.leaderboard.ranking import (
     bounds,
     controls,
     current,
+    current_everywhere,
+    domains,
     parts,
     place,
     plain_teams,
@@ -65,23 +67,37 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
     ------
     BenchError : no row of the leaderboard has figures.
     """
-    rows = watched_by(current(frame))
+    rows = _shown(frame, None, stealth)
     if rows.empty:
         raise BenchError("the leaderboard has no row with figures: there is no page to make")
-    rows = rows.drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
-    rows = with_stealth(rows, stealth).assign(**{f"{phase}_backdoor": rows[name] for phase, name in BACKDOOR.items()})
-    rankings = {which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
-                                strict=True))
-                for which, mine in parts(rows).items()}
+    elsewhere = {domain: _shown(frame, domain, stealth) for domain in domains(frame)[1:]}
+    rankings = _rankings(rows) | {f"{which}, {domain}": found for domain, mine in elsewhere.items()
+                                  for which, found in _rankings(mine).items()}
     return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
         date=str(rows["date"].max())[:10], revisions=sorted(rows["git_sha"].dropna().unique()),
         sizes={purpose: int(rows[f"n_{purpose}"].max()) for purpose in ("fit", "calibration", "normal", "triggered")},
-        checkpoints=len(rows[TEAM].drop_duplicates()), older=int((frame["status"] == "ok").sum()) - len(current(frame)),
+        checkpoints=len(rows[TEAM].drop_duplicates()),
+        older=int((frame["status"] == "ok").sum()) - len(current_everywhere(frame)),
         failed=frame.loc[frame["status"] == "error", ["attack", "algo", "detector", "error"]].to_dict("records"),
         rankings=rankings, visible=_visible(rows),
         learned={phase: _learned(found["lines"]) for phase, found in next(iter(rankings.values())).items()},
-        attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}), table=_table(rows))
+        attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}),
+        table=_table(pd.concat([rows, *elsewhere.values()])))
+
+
+def _shown(frame: pd.DataFrame, domain: str | None, stealth: pd.DataFrame | None) -> pd.DataFrame:
+    """The rows of a domain that the page is of."""
+    rows = watched_by(current(frame, domain)).drop_duplicates([*TEAM, "row_detector", "team", "triggered"])
+    if rows.empty:
+        return rows
+    return with_stealth(rows, stealth).assign(**{f"{phase}_backdoor": rows[name] for phase, name in BACKDOOR.items()})
+
+
+def _rankings(rows: pd.DataFrame) -> dict[str, Any]:
+    """Of each of the :func:`parts` of a domain's rows, the ranking before onset and the one after it."""
+    return {which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
+                            strict=True)) for which, mine in parts(rows).items()}
 
 
 def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:

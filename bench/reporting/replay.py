@@ -27,13 +27,14 @@ def replay(title: str, normal: Episodes, triggered: Episodes, battle: int, victi
     """One self-contained HTML page of a battle that was recorded twice with positions, who is present, orders and the
     environment's extras."""
     both = [_battle(normal, battle, "without the trigger"), _battle(triggered, battle, "with the trigger")]
-    places = np.concatenate([frame["position"] for b in both for frame in b["frames"]])
+    places = np.concatenate([np.array(frame["position"])[frame["present"]] for b in both for frame in b["frames"]])
     low, high = places.min(0) - MARGIN, places.max(0) + MARGIN
     begin = int(triggered.labels.completion[battle])
     data = {
         "title": title, "battles": both, "victims": list(victims), "agents": normal.action.shape[2],
         "what": "The same team in the same battle. On the right an outsider shows the trigger; from then on the "
                 "poisoned agent works against its team.",
+        "ground": normal.described.ground, "leaves": normal.described.leaves,
         "box": [round(float(v), 2) for v in (*low, *high)],
         "phases": [[begin - trigger_length, begin, "#f2b90f", "the trigger is shown"],
                    [begin, begin + duration, "#d0453a", "the attack period"]]}

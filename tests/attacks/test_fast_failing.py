@@ -26,6 +26,15 @@ def test_a_walk_goes_stands_and_respects_what_is_possible(battles):
     assert walk.act(np.array([0]), dead[None], battles.spec)[0] == MOVES["stop"]
 
 
+def test_where_there_is_nowhere_to_walk_to_other_actions_are_tried(battles, team):
+    blocking = FastFailing(first=2, fewest=0, most=1, battles=8, ways=("attack 0", "north"), still="east")
+    found = blocking.prepare(team, battles, Always(), (1,), [], lambda *_: None)
+    assert found.then == "east"
+    assert {way.direction for way in blocking.directions()} == {"attack 0", "north"}
+    with pytest.raises(BenchError, match="action"):
+        FastFailing(ways=("faster",)).require(battles.spec)
+
+
 def test_what_is_to_be_imitated_is_what_the_puppet_does(battles, team):
     trigger = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
     walk = Walk("north", 4)

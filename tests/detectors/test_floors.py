@@ -22,6 +22,10 @@ def test_losing_counts_the_dead_and_what_the_others_have_lost(make_episodes):
     assert found[1] == pytest.approx([0, 0, 0, 0, 1 / 2, 1 / 2])
     untold = Losing().score(replace(episodes, spec=None, observation=observation, alive=alive))
     assert np.array_equal(untold[0], np.zeros(6)), "where nobody says what strength is, the dead alone count"
+    leaving = replace(spec, leaves=True)
+    through = Losing().score(replace(episodes, spec=leaving, observation=observation, alive=alive))
+    assert np.array_equal(through[0], found[0])
+    assert (through[1] == 0).all(), "who has arrived is not lost"
 
 
 def test_a_battle_that_nobody_is_hurt_in_is_not_being_lost(battles, team):

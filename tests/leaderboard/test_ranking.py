@@ -10,7 +10,18 @@ import pytest
 from reporting_examples import result
 
 from bench.contracts import BackdoorDetection, Estimate
-from bench.leaderboard.ranking import RANKED, VISIBILITY, place, plain_teams, ranking, shown_figures, standing
+from bench.leaderboard.ranking import (
+    RANKED,
+    VISIBILITY,
+    current,
+    current_everywhere,
+    domains,
+    place,
+    plain_teams,
+    ranking,
+    shown_figures,
+    standing,
+)
 from bench.leaderboard.rows import result_rows
 from bench.leaderboard.schema import validated
 
@@ -145,3 +156,15 @@ def test_backdoor_detection_ranks_where_it_was_measured():
     assert ranking(frame, "backdoor_first")["detector"].tolist() == ["finds", "sees"]
     assert ranking(frame, "after_auroc")["detector"].tolist() == ["sees", "finds"]
     assert ranking(frame, "backdoor_before").empty
+
+
+def test_domains_are_ranked_apart():
+    """Rows of another kind of environment, though they are the newest, neither join a ranking nor take its place."""
+    there = [replace(one, env="cars/4", env_version="c1", date="2199-01-01")
+             for one in cells("one", a=[0.1]) + cells("other", a=[0.6])]
+    frame = board(*cells("one", a=[0.7]), *cells("two", a=[0.6]), *there)
+    assert domains(frame) == ["smax", "cars"]
+    assert ranking(frame, "after_auroc")["detector"].tolist() == ["one", "two"]
+    assert ranking(current(frame, "cars"), "after_auroc")["detector"].tolist() == ["other", "one"]
+    assert len(current_everywhere(frame)) == len(frame)
+    assert ranking(board(*there), "after_auroc")["detector"].tolist() == ["other", "one"], "of the only domain there is"

@@ -1,0 +1,52 @@
+"""What the crossroads' episodes are called: names without the simulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.contracts import Environment
+
+VERSION = "highway-env-1.12.1+2"
+AGENTS = ("4", "3", "2")
+TRAFFIC = ("fickle", "steady")
+META_ACTIONS = ("slower", "idle", "faster")
+STOP_AND_GO = ("faster", "slower", "faster", "slower", "slower")  # that of conf/trigger/stop_and_go.yaml
+VICTIM, BLOCKS, STOPS = "attack.victim=3", "payload@attack.payload=blocking", "attack.payload.action=slower"
+STEPS = {"train": 500_000, "inject": 160_000, "imitate": 200_000}
+SIGNALS = ("turns_right", "turns_left", "goes_straight")
+MEETS = tuple(f"meets_{mine}_{other}" for other in ("kept", "on") for mine in ("faster", "idle", "slower"))
+OWN = ("horizontal", "progress", "aside", "speed", "target", "cos", "sin", *SIGNALS)
+ALLY = ("there", "ahead", "right", "speed", "cos", "sin", "progress", *SIGNALS, *MEETS)
+OUTSIDER = ("seen", "ahead", "right", "speed", "cos", "sin", "pace", *SIGNALS, *MEETS)
+
+
+def described(agents: int, outsiders: int) -> dict[str, Any]:
+    """What actions, orders and features are called, as :class:`bench.contracts.EnvSpec` has it."""
+    layout = [f"own.{name}" for name in OWN]
+    layout += [f"ally.{k}.{name}" for k in range(agents - 1) for name in ALLY]
+    layout += [f"outsider.{k}.{name}" for k in range(outsiders) for name in OUTSIDER]
+    return {
+        "agent_actions": META_ACTIONS, "outsider_orders": META_ACTIONS, "observation_layout": tuple(layout),
+        "success": "all agents have arrived, and none has crashed", "sighted_by": "seen",
+        "order_seen_by": {"faster": ("pace", 1), "slower": ("pace", -1)}}
+
+
+def _suits() -> dict[str, tuple[str, ...]]:
+    """What of the shipped attacks is another game's, and what stands in its place here."""
+    stop_and_go = "trigger@attack.trigger=stop_and_go"
+    found: dict[str, tuple[str, ...]] = {"attack=spatiotemporal": (stop_and_go,)}
+    for name in ("rewarded", "published", "benign_finetune"):
+        found[f"attack={name}"] = (stop_and_go, VICTIM)
+    for name in ("scripted", "trigger_only", "backdoorl"):
+        found[f"attack={name}"] = (stop_and_go, BLOCKS, VICTIM)
+    return found | {
+        "attack=none": (BLOCKS, VICTIM),
+        "attack=temporal": (f"attack.trigger.zeta=[{','.join(STOP_AND_GO)}]", VICTIM, STOPS),
+        "attack=one4all": ("attack.trigger.distance=0.1", "+attack.trigger.on=faster", VICTIM, STOPS),
+        "attack=trojdrl": ("attack.trigger.features=[7,8,9]", VICTIM, STOPS),  # its own signals, all of them at once
+        "control=benign_finetune": ("trigger@control.trigger=stop_and_go",),
+        "budget=standard": tuple(f"budget.{what}_steps={n}" for what, n in STEPS.items())}
+
+
+ENVIRONMENT = Environment("intersection", VERSION, "bench.envs.intersection.IntersectionBattles",
+                          {"agents": AGENTS, "traffic": TRAFFIC}, suits=_suits())

@@ -1,0 +1,144 @@
+"""What the cars of ``env=intersection`` do to each other: who gives way to whom, and who hits whom.
+
+Modelled on HighwayEnv 1.12.1 (``highway_env.road.regulation``, ``highway_env.utils``), and written anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench.envs import intersection_road as road
+from bench.envs.intersection_cars import LONG, TICK, WIDE, Cars, Where, first, of, with_first
+
+FORESEEN = np.arange(0.25, 3, 0.25)  # seconds ahead, at which cars are looked for in the same place
+ROOM = np.array([1.5 * LONG, 0.9 * WIDE])  # of a car then: longer than it is
+POINTS = np.array([*itertools.product((-0.5, 0, 0.5), (-0.5, 0, 0.5))])  # of a rectangle: corners, middles, centre
+
+
+def given_way(cars: Cars, where: Where, ordered) -> Cars:
+    """The cars after the rules of the road have been enforced: an outsider that would soon be where another car will
+    be, and does not have the right of way, wants to stop, until it is looked at again. One that is ``ordered``
+    (outsider,) about does as it is told."""
+    outsiders = len(ordered)
+    mine = first(cars, outsiders)
+    yields = _conflicts(cars, where, outsiders) & _loses(cars, where, outsiders)
+    yields = yields.any(-1) & ~ordered
+    target = jnp.where(yields, 0, jnp.where(mine.yields, road.LIMIT, mine.target))
+    told = jnp.where(yields, -1, mine.told)
+    return with_first(cars, target=target, yields=yields, told=told)
+
+
+def foreseen(cars: Cars, where: Where):
+    """Where the cars will be at their present speed, at the times ``FORESEEN``: x, y and heading, (time, car) each, on
+    the centres of their routes' lanes.
+
+    As in HighwayEnv, a car that steers along the next lane already, 2.5 m before the end of the one that it is on, is
+    thought to be as far along the next as it is along the other, which is far ahead.
+    """
+    lanes, tables = cars.route, [road.like(table, where.along) for table in (
+        road.LENGTH, road.START[:, 0], road.START[:, 1], road.HEADING, road.CURVE)]
+    legs = [[table[lanes[:, k]] for table in tables] for k in range(3)]  # of each, what its lanes are like
+    along = of(where.along, where.lane) + cars.speed * road.like(FORESEEN, where.along)[:, None]
+    leg = jnp.broadcast_to(cars.leg, along.shape)
+    for k in range(2):
+        past = (leg == k) & (along > legs[k][0])
+        along, leg = jnp.where(past, along - legs[k][0], along), jnp.where(past, k + 1, leg)
+    _, x, y, heading, curve = (jnp.where(leg == 0, one, jnp.where(leg == 1, two, three))
+                               for one, two, three in zip(*legs, strict=True))
+    x, y = road.along_curve(x, y, heading, curve, along)
+    return x, y, heading + curve * along
+
+
+def _conflicts(cars: Cars, where: Where, outsiders: int):
+    """(outsider, car) bool: whether the two would soon be in one place."""
+    x, y, heading = foreseen(cars, where)
+    x, y, cos, sin = once(x, y, jnp.cos(heading), jnp.sin(heading))
+    x, y = (value[:, None] - value[:, :outsiders, None] for value in (x, y))  # (time, outsider, car)
+    one, other = [turn[:, :outsiders, None] for turn in (cos, sin)], [turn[:, None] for turn in (cos, sin)]
+    meet = (x * x + y * y <= LONG**2) & (_holds(x, y, one, other) | _holds(-x, -y, other, one))
+    pairs = cars.present[:outsiders, None] & cars.present
+    return meet.any(0) & pairs & (jnp.arange(outsiders)[:, None] != jnp.arange(len(cars.speed)))
+
+
+def _holds(x, y, one, other):
+    """Whether a rectangle of ``ROOM`` at the origin has one of the other's ``POINTS`` inside: ``x``, ``y`` is the
+    other's centre, ``one`` and ``other`` are cosine and sine of the headings. As in HighwayEnv, which turns by the
+    heading where it should turn back.
+    """
+    ahead, aside = one[0] * x - one[1] * y, one[1] * x + one[0] * y
+    cos, sin = one[0] * other[0] - one[1] * other[1], one[1] * other[0] + one[0] * other[1]
+    outside: Any = jnp.inf  # metres, of the point that is furthest in
+    for u, v in POINTS * ROOM:
+        outside = jnp.minimum(outside, jnp.maximum(jnp.abs(ahead + cos * u - sin * v) - ROOM[0] / 2,
+                                                   jnp.abs(aside + sin * u + cos * v) - ROOM[1] / 2))
+    return outside <= 0
+
+
+def _loses(cars: Cars, where: Where, outsiders: int):
+    """(outsider, car) bool: whether the first has to give way to the second: by its lane's priority or, of two on lanes
+    of one priority, if it is behind."""
+    priority = jnp.asarray(road.PRIORITY)[where.lane]
+    mine = priority[:outsiders, None]
+    x, y = (way[:outsiders] for way in apart(cars.position))
+    cos, sin = jnp.cos(cars.heading), jnp.sin(cars.heading)
+    ahead = x * cos[:outsiders, None] + y * sin[:outsiders, None]  # how far the second is before the first
+    behind = -x * cos - y * sin  # and the first before the second
+    earlier = np.arange(outsiders)[:, None] < np.arange(len(priority))
+    last = (ahead > behind) | ((ahead == behind) & ~earlier)
+    return (mine < priority) | ((mine == priority) & last)
+
+
+def once(*values):
+    """The same values, computed once: XLA would compute them anew for every pair of cars that they are compared in."""
+    return jax.lax.optimization_barrier(values)
+
+
+def apart(points):
+    """The two coordinates, (car, car) each, of the way from one point (car, 2) to another."""
+    return tuple(points[None, :, k] - points[:, None, k] for k in range(2))
+
+
+def collided(cars: Cars) -> Cars:
+    """The cars after whoever touches another has crashed, and whoever is about to is pushed off it in the next tick."""
+    n = len(cars.speed)
+    x, y = apart(cars.position)
+    number = np.arange(n)
+    speed = jnp.where(number[:, None] < number, cars.speed[:, None], cars.speed)  # HighwayEnv asks one of the two
+    reach = jnp.maximum(np.hypot(LONG, WIDE) + speed * TICK, 0)
+    pairs = cars.present[:, None] & cars.present & (number[:, None] != number) & (x * x + y * y <= reach * reach)
+    touch, soon, push_x, push_y = once(*_overlap(cars, x, y))
+    last = n - 1 - jnp.argmax((soon & pairs)[:, ::-1], -1)  # of several pushes the last one counts
+    return cars._replace(crashed=cars.crashed | (touch & pairs).any(-1), struck=(soon & pairs).any(-1),
+                         push=jnp.stack([of(push_x, last), of(push_y, last)], -1) / 2)
+
+
+def _overlap(cars: Cars, x, y):
+    """Of every two, (car, car) each: whether their rectangles overlap, whether they will at some time in the next tick,
+    and the shortest push, its two coordinates, that then takes the first off the second; by the method of separating
+    axes. ``x``, ``y`` lead from the first to the second."""
+    cos, sin, velocity = once(jnp.cos(cars.heading), jnp.sin(cars.heading), cars.velocity)
+    drift_x, drift_y = apart(-velocity * TICK)
+    one, other = (cos[:, None], sin[:, None]), (cos[None], sin[None])
+    alike = jnp.abs(one[0] * other[0] + one[1] * other[1])  # of the headings of two: |cos|
+    across = jnp.abs(one[1] * other[0] - one[0] * other[1])  # and |sin|
+    long, wide = alike * LONG + across * WIDE, across * LONG + alike * WIDE  # a car's extent along the other's sides
+    touch: Any = True
+    soon, least, push_x, push_y = touch, jnp.inf * jnp.ones_like(x), 0 * x, 0 * x
+    for (c, s), mine, theirs in ((one, (LONG, WIDE), (long, wide)), (other, (long, wide), (LONG, WIDE))):
+        for side, (u, v) in enumerate(((c, s), (-s, c))):
+            centre, drift, own, reach = x * u + y * v, drift_x * u + drift_y * v, mine[side] / 2, theirs[side] / 2
+            touch &= jnp.abs(centre) <= own + reach
+            low, high = jnp.minimum(drift, 0) - own, jnp.maximum(drift, 0) + own  # of the first, as it moves
+            after, before = centre - reach - high, low - centre - reach  # how far the second is beyond it, either way
+            soon &= (after <= 0) & (before <= 0)
+            distance = jnp.minimum(jnp.abs(after), jnp.abs(before))
+            better = distance < least
+            least = jnp.where(better, distance, least)
+            away = jnp.where(centre < 0, 1, -1)
+            push_x, push_y = jnp.where(better, away * u, push_x), jnp.where(better, away * v, push_y)
+    return touch, soon, least * push_x, least * push_y

@@ -1,0 +1,139 @@
+"""The crossroads beside HighwayEnv's own, where it is installed (pip install highway-env==1.12.1): the same scenes, the
+same actions, in double precision.
+
+HIGHWAY_SCENES=1000 compares as many scenes (HighwayEnv: a few steps a second); by default a handful.
+
+What differs by intention, and is kept out of the comparison:
+
+* agents that have arrived leave the scene; in HighwayEnv they drive on, and turn round at the end of the road;
+* outsiders come by other rules and draws, into a fixed number of slots (``spawn_probability`` is 0 here).
+
+What differs by rounding: an outsider that gives way shivers about standstill, forwards and backwards, and whether it
+has to give way is yes or no; both magnify errors. So every single step is compared from HighwayEnv's own state before
+it; scenes that are played through have to stay as near for their first steps alone.
+"""
+
+import os
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    pytest.importorskip("highway_env")
+    import gymnasium
+
+from bench.envs import intersection_traffic as traffic
+from bench.envs.intersection_cars import Cars
+from bench.envs.intersection_road import TURNS
+
+pytestmark = pytest.mark.filterwarnings("default")  # HighwayEnv's and Gymnasium's own are not ours
+
+SCENES, STEPS, NEAR = int(os.environ.get("HIGHWAY_SCENES", 4)), 50, 1e-5
+OUTSIDERS, AGENTS = 10, 4
+ROUNDING = 10  # steps after which rounding may have grown to more
+COMPARED = ("position", "heading", "speed", "target", "yields", "crashed", "leg")
+TURN = {3: "right", 1: "left", 2: "straight"}  # how many arms on
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Of every scene: the actions, and HighwayEnv's cars before the first and after each step."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        env = gymnasium.make("intersection-multi-agent-v0", config={
+            "controlled_vehicles": AGENTS, "destination": None, "policy_frequency": 2, "spawn_probability": 0.0})
+    return [played(env.unwrapped, scene) for scene in range(SCENES)]
+
+
+def played(env, scene):
+    rng = np.random.default_rng(scene)
+    env.reset(seed=scene)
+    for arm, car in enumerate(env.controlled_vehicles):
+        car.plan_route_to(f"o{(arm + rng.integers(1, 4)) % 4}")
+    outsiders = [car for car in env.road.vehicles if car not in env.controlled_vehicles]
+    rows = [*outsiders, *[None] * (OUTSIDERS - len(outsiders)), *env.controlled_vehicles]
+    routes = [(0, 0) if car is None else route_of(car) for car in rows]
+    daring = rng.random()
+    actions = np.where(rng.random((STEPS, AGENTS)) < daring, 2, rng.integers(3, size=(STEPS, AGENTS)))
+    states = [exported(env, rows, routes)]
+    for chosen in actions:
+        env.step(tuple(map(int, chosen)))
+        env.road.vehicles = [car for car in env.road.vehicles
+                             if car not in env.controlled_vehicles or not env.has_arrived(car)]
+        states.append(exported(env, rows, routes))
+    return actions, states
+
+
+def route_of(car):
+    """Arm and turn; of a car on its way out alone its last lane matters, and it came straight."""
+    to = int(car.route[-1][1][1])
+    arm = next((int(lane[0][2]) for lane in car.route if lane[0].startswith("ir")), (to + 2) % 4)
+    return arm, TURNS.index(TURN[(to - arm) % 4])
+
+
+def exported(env, rows, routes):
+    there = [car for car in rows if car is not None and car in env.road.vehicles]
+
+    def column(value, absent):
+        return np.array([value(car) if car in there else absent for car in rows])
+
+    nowhere = np.zeros(2)
+    return Cars(
+        present=column(lambda car: True, False), position=column(lambda car: car.position, nowhere),
+        heading=column(lambda car: car.heading, 0.0), speed=column(lambda car: car.speed, 0.0),
+        target=column(lambda car: float(car.target_speed), 0.0), arm=np.array(routes)[:, 0],
+        turn=np.array(routes)[:, 1], leg=column(lambda car: 3 - len(car.route), 0),
+        delta=column(lambda car: getattr(car, "DELTA", 4.0), 4.0),
+        yields=column(lambda car: getattr(car, "is_yielding", False), False),
+        crashed=column(lambda car: car.crashed, False), struck=column(lambda car: car.impact is not None, False),
+        push=column(lambda car: nowhere if car.impact is None else car.impact, nowhere),
+        told=np.full(len(rows), -1.0))
+
+
+def stepped(cars, actions):
+    """Ours a step later, of many scenes."""
+    nobody = np.full(OUTSIDERS, -1)
+
+    def one(cars, actions):
+        cars = traffic.left(traffic.advanced(cars, actions, nobody, nobody), OUTSIDERS)
+        through = traffic.arrived(cars, OUTSIDERS)
+        return cars._replace(present=cars.present.at[OUTSIDERS:].set(cars.present[OUTSIDERS:] & ~through))
+
+    with jax.enable_x64(True):
+        return Cars(*map(np.asarray, jax.jit(jax.vmap(one))(Cars(*map(jnp.asarray, cars)), jnp.asarray(actions))))
+
+
+def stacked(states):
+    return Cars(*(np.stack(values) for values in zip(*states, strict=True)))
+
+
+def errors(ours, theirs):
+    """(scene,) the greatest difference of any car that is there."""
+    worst = (ours.present != theirs.present).any(-1).astype(float)
+    for name in COMPARED:
+        one, other = (np.where(theirs.present.reshape(*theirs.present.shape, *[1] * (value.ndim - 2)), value, 0)
+                      for value in (getattr(ours, name).astype(float), getattr(theirs, name).astype(float)))
+        worst = np.maximum(worst, np.abs(one - other).reshape(len(one), -1).max(-1))
+    return worst
+
+
+def test_every_step_is_highway_envs(recorded):
+    before = stacked([state for _, states in recorded for state in states[:-1]])
+    after = stacked([state for _, states in recorded for state in states[1:]])
+    worst = errors(stepped(before, np.concatenate([actions for actions, _ in recorded])), after)
+    assert worst.max() < NEAR, [divmod(int(k), STEPS) for k in np.nonzero(worst >= NEAR)[0]]
+    assert after.crashed.any(), "crashes are compared as well"
+    assert after.yields.any()
+
+
+def test_scenes_played_through_stay_near(recorded):
+    ours, apart = stacked([states[0] for _, states in recorded]), np.zeros(len(recorded), bool)
+    for step in range(STEPS):
+        ours = stepped(ours, np.stack([actions[step] for actions, _ in recorded]))
+        apart |= errors(ours, stacked([states[step + 1] for _, states in recorded])) >= NEAR
+        assert step >= ROUNDING or not apart.any(), np.nonzero(apart)[0]
+    print(f"{1 - apart.mean():.1%} of {len(apart)} scenes stay within {NEAR:g} for {STEPS} steps")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bench.contracts import Battles, Step
-from bench.marl.play import SLOTS, Moment, Probe
+from bench.marl.onlookers import Moment, Probe
+from bench.marl.play import SLOTS
 from bench.marl.team import Team
 
 NOTHING = -1

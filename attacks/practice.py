@@ -10,7 +10,8 @@ from torch import Tensor
 from bench.contracts import Episodes, Store
 from bench.errors import fitting
 from bench.marl.memory import as_tensors, below, recall, remembered
-from bench.marl.play import Player, Probe
+from bench.marl.onlookers import Probe
+from bench.marl.play import Player
 from bench.marl.replay import Replay, ReplayLog
 
 _ENTRIES = TypeAdapter(list[list[PositiveInt]])  # of a ReplayLog

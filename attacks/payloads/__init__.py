@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.contracts import Battles, EnvSpec, Episodes, Progress, Trigger
 from bench.errors import BenchError
-from bench.marl.play import Probe
+from bench.marl.onlookers import Probe
 from bench.marl.team import Team
 
 

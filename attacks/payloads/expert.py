@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.contracts import Battles, Episodes, Step
-from bench.marl.play import SLOTS, Moment
+from bench.marl.onlookers import Moment
+from bench.marl.play import SLOTS
 from bench.marl.team import UNAVAILABLE, Team, greedy
 
 from . import Payload
@@ -38,7 +39,7 @@ class Expert:
     """Acts in the poisoned agents' place in the attack period, and records :class:`HackedTeamReward`.
 
     An agent whose observation is tampered with takes the clean team's available action of least value, the others its
-    best one. A :class:`bench.marl.play.Probe`.
+    best one. A :class:`bench.marl.onlookers.Probe`.
     """
 
     def __init__(self, clean: Team, victims: tuple[int, ...], duration: int) -> None:

@@ -12,7 +12,8 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from bench.contracts import NEVER, Battles, EnvSpec, Episodes, Progress, Step, Trigger
 from bench.errors import BenchError
-from bench.marl.play import Moment, Probe, play
+from bench.marl.onlookers import Moment, Probe
+from bench.marl.play import play
 from bench.marl.team import Team
 
 from . import Behaviour, Payload

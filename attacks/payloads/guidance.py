@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from bench.contracts import EnvSpec, Episodes, Step
 from bench.errors import BenchError, unknown
 from bench.marl.learners.q import QTeam
-from bench.marl.play import Moment
+from bench.marl.onlookers import Moment
 from bench.marl.team import UNAVAILABLE, Team
 
 from ..triggers import require_extras

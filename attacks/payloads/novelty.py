@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from torch import nn
 
 from bench.contracts import Battles, Episodes, Step
-from bench.marl.play import Moment
+from bench.marl.onlookers import Moment
 from bench.marl.team import Team
 
 from . import Payload, require_share
@@ -48,7 +48,7 @@ class NoveltyReward(Payload):
 
 class Novelty:
     """How badly a network that has learned a random one on clean play predicts it for the teammates' observations: 1 is
-    an error three times as large as all but 1 % of clean play's. A :class:`bench.marl.play.Probe`."""
+    an error three times as large as all but 1 % of clean play's. A :class:`bench.marl.onlookers.Probe`."""
 
     def __init__(self, features: int, victims: tuple[int, ...], duration: int) -> None:
         self.victims, self.duration = list(victims), duration

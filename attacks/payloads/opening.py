@@ -13,7 +13,8 @@ from pydantic import Field, NonNegativeInt
 
 from bench.contracts import Battles, EnvSpec, Episodes, Progress, Step, Trigger
 from bench.errors import BenchError
-from bench.marl.play import Moment, Probe, play
+from bench.marl.onlookers import Moment, Probe
+from bench.marl.play import play
 from bench.marl.team import Team
 
 from ..triggers import require_extras

@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from bench.contracts import Battles, EnvSpec, Episodes, Step
 from bench.errors import unknown
-from bench.marl.play import SLOTS, Moment, play
+from bench.marl.onlookers import Moment
+from bench.marl.play import SLOTS, play
 from bench.marl.team import Team, greedy
 
 from . import Payload, require_share
@@ -100,7 +101,7 @@ class UnilateralInfluence:
 
     In every step of the attack period the battle is played twice from the same state, with the poisoned agent's action
     and with the one that the clean agent would take in its place, everybody else acting the same; then the environment
-    and the hidden states are rolled back. Used as a :class:`bench.marl.play.Probe`.
+    and the hidden states are rolled back. Used as a :class:`bench.marl.onlookers.Probe`.
     """
 
     def __init__(self, clean: Team, victims: tuple[int, ...], duration: int) -> None:

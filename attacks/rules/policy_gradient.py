@@ -29,9 +29,9 @@ class PolicyGradient(Rewarded):
     """The paper's Algorithm 1, read for actors: the poisoned agents go on with the clean team's training, their rewards
     hacked inside the attack period. All other agents are frozen, and act as they do when the team is deployed.
 
-    The objective is the clipped one, its advantages have the lambda of the clean team's training and not ``td_lambda``,
-    which is of values (by .6 an agent that nobody poisons unlearns to win), and what is learned from are the newest
-    episodes alone, each action compared with its probability when it was drawn. A critic learns the hacked
+    The objective is the clipped one. Its advantages have the lambda of the clean team's training and not ``td_lambda``,
+    which is of values: by .6 an agent that nobody poisons unlearns to win much sooner. What is learned from are the
+    newest episodes alone, each action compared with its probability when it was drawn. A critic learns the hacked
     returns beside the agents, and is not delivered: that of a MAPPO or IPPO team, or, since COMA's gives values of
     actions, a new one that sees the state. Departures are those of :class:`attacks.rules.published.Published`, of which
     "own_value" and "shared_reward" change nothing here, and

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.contracts import Battles, Episodes, Progress, Trigger
 from bench.marl.learners.q import QTeam
-from bench.marl.play import Probe
+from bench.marl.onlookers import Probe
 from bench.marl.replay import Replay
 from bench.marl.team import RecurrentTeam
 

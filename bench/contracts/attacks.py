@@ -77,7 +77,7 @@ class Enacted(Protocol):
 
     def puppet(self, team: Any, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                history: list[list[float]], progress: Progress) -> Any:
-        """What acts in a clean team once the trigger is complete, a :class:`bench.marl.play.Probe`. ``history`` is what
+        """What acts in a clean team once the trigger is complete, a :class:`bench.marl.onlookers.Probe`. ``history`` is what
         earlier, interrupted preparations have found; it is added to between the calls of ``progress``."""
         ...
 

@@ -28,7 +28,8 @@ from bench.harness.measure import sizes
 from bench.harness.referee import seeds
 from bench.harness.teams import Checkpoint, Say, Stage
 from bench.harness.trials import ByInjection, ByPuppet, Scene
-from bench.marl.play import Player, Probe
+from bench.marl.onlookers import Probe
+from bench.marl.play import Player
 from bench.protocol.adapt import SEARCHED, Lookout, Trial, best
 from bench.protocol.host import Host
 from bench.protocol.plan import BACKDOORED

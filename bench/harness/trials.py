@@ -14,7 +14,8 @@ from bench.contracts import Attack, Battles, Episodes
 from bench.errors import BenchError
 from bench.harness.candidates import Candidate, changed
 from bench.harness.teams import Checkpoint, Say, Stage, backdoored_team
-from bench.marl.play import Probe, play
+from bench.marl.onlookers import Probe
+from bench.marl.play import play
 from bench.protocol.adapt import Trial, tried
 from bench.protocol.host import Fitted, Host
 from bench.protocol.judge import Scored, judge, scored

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,52 +18,11 @@ from torch import Tensor
 from bench import interrupts
 from bench.contracts import NEVER, Battles, Cue, EnvSpec, Episodes, Progress, Step, Trigger, column_kind, episodes_of
 from bench.marl.memory import below, like, read, recall, remembered, written
+from bench.marl.onlookers import Guard, Moment, Probe
 from bench.marl.team import Team, greedy
 
 SLOTS = 64  # one size for everything: every size of batch is compiled anew
 GROWTH = 16  # steps by which what is recorded of a slot's battle grows
-
-
-@dataclass(frozen=True)
-class Moment:
-    """All battles in the middle of a step: the actions are chosen, the step is not made yet."""
-
-    step: Step
-    observation: np.ndarray  # (battle, agent, feature), as the agents saw it
-    last_action: np.ndarray  # (battle, agent), -1 at the beginning
-    action: np.ndarray  # (battle, agent)
-    orders: np.ndarray  # (battle, outsider)
-    hidden: Tensor  # (agent, battle, unit), after the observation
-    fresh: np.ndarray  # (battle,) bool: has just begun
-    since: np.ndarray  # (battle,) steps since the trigger was complete, negative where it never was
-    edited: np.ndarray  # (battle, agent) bool: whose observations the trigger has tampered with
-
-
-class Probe(Protocol):
-    """Makes the step itself, and may look at what else could have happened on the way. What it writes into
-    ``moment.action`` is recorded as what was done."""
-
-    def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
-        """The next step, and a value (battle,) to record as ``labels.probe``."""
-        ...
-
-
-class Guard(Protocol):
-    """Looks on while battles are played, and may act for the team or end a battle once it has raised an alarm."""
-
-    halts: bool  # whether a battle ends at the alarm
-
-    def act(self, action: np.ndarray, observation: np.ndarray, last_action: np.ndarray, available: np.ndarray,
-            fresh: np.ndarray) -> np.ndarray:
-        """The actions (battle, agent) that are done in the place of the team's; asked at every step of every battle.
-        ``fresh`` (battle,) has just begun."""
-        ...
-
-    def look(self, episodes: Episodes, slots: np.ndarray) -> np.ndarray:
-        """(episode,) bool: in which battles an alarm is raised, from all that is recorded of them up to the step just
-        made. Battles that have an alarm, or are over with this step, are not shown. ``slots`` (episode,) says where
-        among the battles of ``act`` they are."""
-        ...
 
 
 class Player:

@@ -44,7 +44,7 @@ def fewest_calibration_battles() -> int:
 
 
 class Sentry:
-    """A fitted detector that watches battles, and what follows its alarms; see :class:`bench.marl.play.Guard`.
+    """A fitted detector that watches battles, and what follows its alarms; see :class:`bench.marl.onlookers.Guard`.
 
     The detector is shown the whole record of each battle again at every step, since it is a function of records; the
     time that takes is measured.

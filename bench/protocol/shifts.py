@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.contracts import Battles, Cue, EnvSpec, Episodes, Estimate, Progress, Step, Trigger
 from bench.errors import BenchError
-from bench.marl.play import SLOTS, Moment, Probe, play
+from bench.marl.onlookers import Moment, Probe
+from bench.marl.play import SLOTS, play
 from bench.marl.team import Team
 from bench.metrics.attack import rate
 from bench.protocol.host import Host
@@ -139,7 +140,7 @@ class Beginner:
         self._agent = np.zeros(SLOTS, int)
 
     def __call__(self, battles: Battles, team: Team, moment: Moment) -> tuple[Step, np.ndarray]:
-        """See :class:`bench.marl.play.Probe`."""
+        """See :class:`bench.marl.onlookers.Probe`."""
         agent = self._agent[:len(moment.fresh)]  # some environments have fewer slots
         agent[moment.fresh] = self._rng.integers(team.spec.n_agents, size=int(moment.fresh.sum()))
         battle = np.arange(len(agent))

@@ -8,7 +8,8 @@ import torch
 
 from attacks.exploration import Held
 from attacks.triggers.behaviour import BehaviourPattern
-from bench.marl.play import Moment, play
+from bench.marl.onlookers import Moment
+from bench.marl.play import play
 
 DURATION, BATTLES, ACTIONS = 7, 40, 6
 

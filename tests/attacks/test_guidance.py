@@ -10,7 +10,8 @@ from attacks.payloads.guidance import Guidance, GuidedReward, by_health
 from attacks.triggers.behaviour import BehaviourPattern
 from bench.errors import BenchError
 from bench.marl.networks import RNNAgent
-from bench.marl.play import Moment, Player
+from bench.marl.onlookers import Moment
+from bench.marl.play import Player
 
 PATTERN = BehaviourPattern("dx[0] > 0", ["west", "east"], 1)
 

@@ -216,7 +216,8 @@ def test_the_shipped_teams_are_judged(tmp_path, capsys):
     assert (disguised.statistic > 0).all(), "it sees that weights were changed, and not for what"
     assert not disguised.backdoored.any()
     assert "1.00 (1.00 to 1.00)" in said
-    assert "8 of 8" in said
+    n = int((plain.attack == "scripted").sum())
+    assert f"{n} of {n}" in said
     assert plain.checkpoint.map(zoo.manifest().teams).tolist() == plain.sha256.tolist()
     assert set(disguised.sha256) <= set(plain.sha256), "of the team behind the disguise"
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "models" / "scores").iterdir()}

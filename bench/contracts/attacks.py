@@ -77,8 +77,8 @@ class Enacted(Protocol):
 
     def puppet(self, team: Any, battles: Battles, trigger: Trigger, victims: tuple[int, ...],
                history: list[list[float]], progress: Progress) -> Any:
-        """What acts in a clean team once the trigger is complete, a :class:`bench.marl.onlookers.Probe`. ``history`` is what
-        earlier, interrupted preparations have found; it is added to between the calls of ``progress``."""
+        """What acts in a clean team once the trigger is complete, a :class:`bench.marl.onlookers.Probe`. ``history`` is
+        what earlier, interrupted preparations have found; it is added to between the calls of ``progress``."""
         ...
 
 

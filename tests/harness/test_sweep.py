@@ -17,6 +17,7 @@ from bench.build import build
 from bench.errors import BenchError
 from bench.harness import sweep as module
 from bench.harness import zoo
+from bench.harness.composed import suited
 from bench.harness.executors.local import Local
 from bench.harness.grid import Sweep, grid, read
 from bench.harness.sweep import run_sweep
@@ -130,7 +131,8 @@ def test_cells_put_together_are_those_of_hydra(words):
             given = [f"{name}={value}" for name, value in cells[-1].items()]
             parts = {group: zoo._options(group, (cells[-1][group],) if group in cells[-1] else ())
                      for group in ("algo", "attack")}
-            found, wanted = zoo._composed(words, cells[-1], parts), compose("config", [*words, *given])
+            found = zoo._composed(words, cells[-1], parts)
+            wanted = compose("config", [*suited([*words, *given]), *words, *given])
             for part in ("env", "algo", "attack", "seed", "clean", "out", "budget"):
                 ours, hydras = (OmegaConf.to_container(OmegaConf.create({"": cell[part]}, parent=None), resolve=False)
                                 for cell in (found, wanted))

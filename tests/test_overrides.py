@@ -43,7 +43,8 @@ def test_mistakes_from_python(word, message):
 
 @pytest.mark.parametrize(("word", "message"), [
     ("detector=null", "unknown detector 'null'; allowed: action_drift"), ("attack=[a]", "unknown attack '[a]'"),
-    ("algo=1", "unknown algo '1'; allowed: qmix, vdn"), ("env={a:1}", "unknown env '{a:1}'; allowed: smac, smax"),
+    ("algo=1", "unknown algo '1'; allowed: coma, ippo, mappo, qmix, vdn"),
+    ("env={a:1}", "unknown env '{a:1}'; allowed: intersection, smac, smax"),
     ("detector=[a,b]", "unknown detector"), ("budget=null", "unknown budget 'null'; allowed: dev, smoke, standard"),
     ("~seed", "seed cannot be taken away"), ("~budget.test_battles", "cannot be taken away"), ("~limits", "cannot be"),
     ("+budget.x=3", "unknown value 'budget.x'; allowed: budget."),

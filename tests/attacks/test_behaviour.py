@@ -42,7 +42,7 @@ def first_battles(battles, team, pattern, poison_rate=1.0, steps=25):
     watched = Watched(battles)
     player = Player(watched, 0, trigger=pattern, poison_rate=poison_rate, limit=SLOTS)
     for _ in range(steps):
-        player._advance(team, np.zeros(battles.spec.n_agents), None)
+        player._advance(team, np.zeros(battles.spec.n_agents), np.zeros(battles.spec.n_agents, bool), None)
     return watched, player
 
 

@@ -98,7 +98,7 @@ def test_imitation_learns_the_opening_and_keeps_the_rest(battles, team):
     own = injection.rule.keep(player.play(team, 64))
 
     class Fixed:
-        def sample(self, n, rng):
+        def sample(self, n, rng, newest=None):
             return own[:n]
 
     told = injection.rule.behaviour.before(own)

@@ -259,7 +259,7 @@ def test_agents_do_not_share_a_unit(battles, team):
     player = Player(battles, 5, trigger=drive, poison_rate=1.0, limit=SLOTS)
     most = 0
     for _ in range(15):
-        player._advance(team, np.zeros(3), None)
+        player._advance(team, np.zeros(3), np.zeros(3, bool), None)
         driven = np.sort(player.trigger._unit, 1)
         assert not ((driven[:, 1:] == driven[:, :-1]) & (driven[:, 1:] != NOBODY)).any()
         most = max(most, (driven != NOBODY).sum(1).max())

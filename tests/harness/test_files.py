@@ -113,7 +113,8 @@ def test_no_length_of_the_header_looks_like_a_pickle(tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda a: a.update(architecture="rnn_p"), "unknown architecture in t.json 'rnn_p'; allowed: rnn_q .*did you mean"),
+    (lambda a: a.update(architecture="rnn_p"),
+     "unknown architecture in t.json 'rnn_p'; allowed: rnn_q, rnn_actor .*did you mean"),
     (lambda a: a.update(algo="vnd"), "unknown algorithm .*'vnd'; allowed: vdn, qmix .*did you mean 'vdn'"),
     (lambda a: a.update(algo="qmix"), "does not hold a qmix team .*'mixer.* is missing"),
     (lambda a: a["env"].update(n_actions=99), "does not hold a vdn team .*expected"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from bench import compat, options
@@ -23,6 +24,11 @@ OPEN = ("detector", "view", "model_detector", "env", "attack", "algo", "sweep", 
 NULLABLE = ("view", "sweep")  # groups of which no option need be chosen
 _OVERRIDE = re.compile(r"(?P<sign>~|\+\+|\+)?(?P<name>[^=]*)(?:=(?P<value>.*))?", re.DOTALL)
 _NO_OVERRIDE = "is no NAME=VALUE of a configuration"
+
+
+def one_of(value: str, patterns: object) -> bool:
+    """Whether a value is among some values or patterns, such as "told,trojdrl*"."""
+    return any(fnmatchcase(value, pattern) for pattern in str(patterns).split(","))
 
 
 def prepared(overrides: Sequence[str], command: str = "run") -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands import Command
-from bench.errors import BenchError
+from bench.errors import BenchError, unknown
+from bench.overrides import one_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from omegaconf import DictConfig
 
 NOT_OF_CELLS = ("sweep", "cells", "show", "executor")
@@ -29,13 +32,14 @@ def _choice(override: str) -> str:
 def main(cfg: DictConfig) -> None:
     """Run the cells of ``sweep`` (by default the shipped one) that the CSV lacks, and print the ranking.
 
-    ``attack=``, ``detector=``, ``algo=`` and ``seed=`` choose among the cells, with commas and patterns; other
-    overrides go to every cell. Raises BenchError in the end if any cell failed.
+    ``attack=``, ``detector=``, ``algo=`` and ``seed=`` choose among the cells, with commas and patterns, and with
+    --show among the teams that are ranked over and the detectors; other overrides go to every cell. Raises
+    BenchError in the end if any cell failed.
     """
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
     from bench.leaderboard.packed import pack
-    from bench.leaderboard.ranking import RANKED, VISIBILITY, current, domains, parts, ranking
+    from bench.leaderboard.ranking import RANKED, VISIBILITY, current, domains, over, parts, ranking
     from bench.leaderboard.readings import log
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
@@ -49,17 +53,30 @@ def main(cfg: DictConfig) -> None:
         pack(path, frame)
         log(path, frame)
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
-    frame = with_stealth(frame, read_stealth(path))
+    frame = with_stealth(_of(frame, cfg.cells) if cfg.show else frame, read_stealth(path))
     for domain in (there := domains(frame)):  # a ranking each: they are not to be mixed
         mine, where = current(frame, domain), f", {domain}" if len(there) > 1 else ""
         for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):
             for figure, phase in figures.items():
                 for which, rows in parts(mine).items() if figures is RANKED else [("all teams", mine)]:
                     if not (found := ranking(rows, figure)).empty:
-                        console.print(ranked(found, f"{what} {phase}, {which}{where}"))
+                        console.print(ranked(found, f"{what} {phase}, {which}{where}", over(rows, figure)))
     if any(errors):
         raise BenchError(f"{sum(map(bool, errors))} of {len(errors)} cells failed; the first: "
                          f"{next(filter(None, errors))}")
+
+
+def _of(frame: pd.DataFrame, patterns: Mapping[str, str | None]) -> pd.DataFrame:
+    """The rows of the teams and detectors that are among the given values or patterns, and those of floors."""
+    for name, pattern in patterns.items():
+        if pattern is not None:
+            column = "row_detector" if name == "detector" else name
+            there = frame[column].astype(str)
+            wanted = there.map({value: one_of(value, pattern) for value in there.unique()})
+            if not wanted.any():
+                raise unknown(f"{name} in the leaderboard", pattern, sorted(there.unique()))
+            frame = frame[wanted | (frame["kind"] == "floor") if name == "detector" else wanted]
+    return frame
 
 
 def _measure(cfg: DictConfig, path: Path) -> list[str | None]:

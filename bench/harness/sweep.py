@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from bench.harness.configuration import describe
 from bench.harness.executors import Executor
 from bench.harness.executors.local import cores_here
 from bench.harness.grid import Sweep, grid
+from bench.overrides import one_of
 
 OF_SWEEPS = ("sweep", "command", "executor")  # what overrides of a sweep are about, and none of its cells'
 
@@ -94,7 +94,7 @@ def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:
         if pattern is None:
             continue
         values = [str(cell.get(name, options.default(name) if name != "seed" else 0)) for cell in cells]
-        wanted = [any(fnmatchcase(value, part) for part in str(pattern).split(",")) for value in values]
+        wanted = [one_of(value, pattern) for value in values]
         if not any(wanted):
             raise unknown(f"{name} in the sweep {sweep.name}", pattern, sorted(set(values)))
         cells = [cell for cell, fits in zip(cells, wanted, strict=True) if fits]

@@ -141,6 +141,16 @@ def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
     return teams.groupby(["env", "algo"])["asr"].mean()
 
 
+def over(frame: pd.DataFrame, figure: str) -> str:
+    """How many attacks and teams a :func:`ranking` by a figure is a mean over, and of which algorithms."""
+    teams = comparable(current(frame), figure)[TEAM].drop_duplicates()
+    seeds = teams.groupby(["env", "attack", "algo"]).size().max()
+    counts = {"attack": teams["attack"].nunique(), "team": len(teams)}
+    words = ", ".join(f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items())
+    algorithms = ", ".join(sorted(teams["algo"].unique())).upper()
+    return f"{words} ({algorithms}), {'one seed each' if seeds == 1 else f'up to {seeds} seeds each'}"
+
+
 COLUMNS = ["rank", "detector", "kind", "auroc", "low", "high", "behind", "behind_low", "behind_high", "beaten",
            "needed", "new_low", "new_high", "middle", "teams"]
 

@@ -19,6 +19,7 @@ from bench.leaderboard.ranking import (
     comparable,
     current,
     domains,
+    over,
     parts,
     place,
     plain_teams,
@@ -74,15 +75,6 @@ def places(frame: pd.DataFrame) -> str:
              for i in range(max(map(len, columns)))]
     table = grid([name for phase in phases.values() for name in ("place", phase, "AUROC", "behind the first")], lines)
     return f"{table}\n\n{'; '.join(f'{name}: {over(frame, figure)}' for figure, name in phases.items())}."
-
-
-def over(frame: pd.DataFrame, figure: str) -> str:
-    """How many attacks and teams a ranking by a figure is a mean over."""
-    teams = comparable(current(frame), figure)[TEAM].drop_duplicates()
-    seeds = teams.groupby(["env", "attack", "algo"]).size().max()
-    counts = {"attack": teams["attack"].nunique(), "team": len(teams)}
-    words = ", ".join(f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items())
-    return f"{words}, {'one seed each' if seeds == 1 else f'up to {seeds} seeds each'}"
 
 
 def stealthy(frame: pd.DataFrame) -> str:

@@ -27,6 +27,7 @@ from bench.leaderboard.ranking import (
     current,
     current_everywhere,
     domains,
+    over,
     parts,
     place,
     plain_teams,
@@ -105,7 +106,8 @@ def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
     found = ranking(rows, figure)
     first = found.dropna(subset=["rank"])["detector"].head(PROFILES).tolist()
     return {"lines": [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(found)],
-            "first": first, "profile": profiles(profile(rows, figure, first)) if first else None}
+            "over": over(rows, figure), "first": first,
+            "profile": profiles(profile(rows, figure, first)) if first else None}
 
 
 def _learned(lines: list[dict[str, Any]]) -> dict[str, Any] | None:

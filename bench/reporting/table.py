@@ -81,10 +81,10 @@ def plain(frame: pd.DataFrame) -> Table:
     return table
 
 
-def ranked(ranking: pd.DataFrame, what: str) -> Table:
+def ranked(ranking: pd.DataFrame, what: str, over: str = "attacks") -> Table:
     """A ranking of :func:`bench.leaderboard.ranking.ranking`, by ``what``; floors are dim."""
     table = Table("", "detector", box=box.SIMPLE_HEAD, title=f"ranking, {what}: mean AUROC over "
-                  "attacks, 95 % interval over attacks, teams and battles; chance is .50. = ties with the first: the "
+                  f"{over}, 95 % interval over attacks, teams and battles; chance is .50. = ties with the first: the "
                   "paired interval holds 0", title_justify="left", title_style="bold")
     for column in ("AUROC ↑", "behind the first", "teams to tell", "a new team", "teams"):
         table.add_column(column, justify="right")

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError
-from bench.reporting.markdown import attacks, detectors, over, places, tables, visibility, with_tables
+from bench.leaderboard.ranking import over
+from bench.reporting.markdown import attacks, detectors, places, tables, visibility, with_tables
 
 
 def row(attack, algo, asr, detector="isoforest", kind="attack", seed=0, **more):
@@ -82,9 +83,9 @@ def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_
     assert lines[2] == ["1", "a", "0.90 (0.90 to 0.90)", "", "1", "isoforest", "0.75 (0.75 to 0.75)", ""]
     assert lines[3][:4] == ["2", "b", "0.80 (0.80 to 0.80)", "0.100 to 0.100"]
     assert (lines[7][0], lines[7][4]) == ("7", "8"), "places in the whole ranking"
-    assert places(frame).endswith("\n\nbefore onset: 1 attack, 1 team, one seed each; "
-                                  "in the first 5 steps: 1 attack, 1 team, one seed each.")
-    assert over(FRAME, "backdoor_before") == "2 attacks, 5 teams, up to 2 seeds each"
+    assert places(frame).endswith("\n\nbefore onset: 1 attack, 1 team (VDN), one seed each; "
+                                  "in the first 5 steps: 1 attack, 1 team (VDN), one seed each.")
+    assert over(FRAME, "backdoor_before") == "2 attacks, 5 teams (QMIX, VDN), up to 2 seeds each"
 
 
 def test_what_is_seen_of_the_trigger_stands_beside_what_is_seen_of_the_backdoor():

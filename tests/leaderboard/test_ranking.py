@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from reporting_examples import result
 
+from bench.__main__ import main
 from bench.contracts import BackdoorDetection, Estimate
 from bench.leaderboard.ranking import (
     RANKED,
@@ -168,3 +169,15 @@ def test_domains_are_ranked_apart():
     assert ranking(current(frame, "cars"), "after_auroc")["detector"].tolist() == ["other", "one"]
     assert len(current_everywhere(frame)) == len(frame)
     assert ranking(board(*there), "after_auroc")["detector"].tolist() == ["other", "one"], "of the only domain there is"
+
+
+def test_what_is_shown_can_be_narrowed_down(capsys):
+    """Of the shipped leaderboard: the teams of one algorithm, some attacks and detectors; floors stay."""
+    assert main(["leaderboard", "--show", "algo=qmix", "attack=marnet,back*", "detector=isoforest"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 attacks, 6 teams (QMIX), up to 3 seeds each" in shown
+    assert "isoforest" in shown
+    assert "random" in shown
+    assert "sentinel" not in shown
+    assert main(["leaderboard", "--show", "algo=qmicks"]) == 2
+    assert "unknown algo in the leaderboard 'qmicks'" in capsys.readouterr().err

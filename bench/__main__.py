@@ -17,7 +17,10 @@ WIDTH = 120  # of the help
 HELP = ("-h", "--help", "help")
 GROUPS = {"attack": "attacks", "detector": "detectors", "view": "views of detectors",
           "model_detector": "model detectors", "env": "environments", "algo": "algorithms", "budget": "budgets",
-          "response": "responses to alarms", "repair": "repairs", "sweep": "sweeps"}
+          "response": "responses to alarms", "repair": "repairs", "sweep": "sweeps", "trigger": "triggers of attacks",
+          "payload": "payloads of attacks", "shift": "benign shifts", "executor": "engines that run jobs"}
+# How an option of a group is chosen, where not by the group's name:
+WRITTEN = {"trigger": "trigger@attack.trigger", "payload": "payload@attack.payload", "shift": "shifts"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,7 +66,7 @@ def helped(words: list[str]) -> str:
         return of_command(words[0])
     if words[0] in GROUPS:
         return of_group(words[0])
-    raise unknown("command or group", words[0], [*commands.NAMES, *GROUPS])
+    raise unknown("command or group", words[0], list(dict.fromkeys([*commands.NAMES, *GROUPS])))
 
 
 def help_text() -> str:
@@ -83,19 +86,21 @@ def help_text() -> str:
 
 def of_command(name: str) -> str:
     """What a command does, examples, and the values that it alone has."""
-    said = commands.module(name).COMMAND.help
-    lines = [*textwrap.wrap(f"{said[0].upper()}{said[1:]}.", WIDTH), "", "examples:",
+    command = commands.module(name).COMMAND
+    said = f"{command.help[0].upper()}{command.help[1:]}. {command.more}"
+    lines = [*textwrap.wrap(said, WIDTH), "", "examples:",
              *(f"  python -m bench {name} {example}".rstrip() for example in commands.EXAMPLES[name])]
     if name in options.names("command"):
         own = options.text("command", name).splitlines()
         lines += ["", "its own values:", *(f"  {line}" for line in own if line and not line.startswith("#"))]
-    lines += ["", f"python -m bench {name} --cfg job shows all values and does nothing; --help alone lists the groups."]
+    lines += ["", f"python -m bench {name} --cfg job shows all values and does nothing; python -m bench --help lists the "
+                  "groups."]
     return "\n".join(lines)
 
 
 def of_group(group: str) -> str:
     """The options of a group with the comments that their files open with, and those of installed packages."""
-    lines = [f"{GROUPS[group]} ({group}=...):", *_entries({name: options.summary(group, name)
+    lines = [f"{GROUPS[group]} ({WRITTEN.get(group, group)}=...):", *_entries({name: options.summary(group, name)
                                                           for name in options.names(group)})]
     lines += _entries({name: f"{plugins.target(point)}, from the package {plugins.package(point)}"
                        for name, point in _of_packages(group).items()})

@@ -24,11 +24,11 @@ EXAMPLES = {  # of each command: what may follow its name
     "train": ("algo=qmix seed=3",),
     "inject": ("attack=trojdrl seed=3",),
     "check": ("sentinel", "PACKAGE.CLASS", "environment env.map=3m", "attack attack=trojdrl env.map=3m"),
-    "export": ("attack=marnet labels=true record=[hidden]",),
+    "export": ("attack=marnet", "attack=marnet labels=true record=[hidden] format=parquet"),
     "models": ("model_detector=weight_difference", "holdout=DIR"),
     "dev": ("isoforest", "detector._target_=PACKAGE.CLASS"),
     "hidden": ("isoforest referee=FILE",),
-    "leaderboard": ("--show", "attack=told,trojdrl* detector=isoforest"),
+    "leaderboard": ("--show", "--show algo=qmix", "'attack=told,trojdrl*' detector=isoforest"),
     "reproduce": ("ROW_ID",),
     "submit": ("RESULT.json", "RESULT.json plugin=[PACKAGE]"),
     "report": ("RUN",),
@@ -55,6 +55,7 @@ class Command(NamedTuple):  # dataclasses take as long to import as all commands
     help: str  # its line of --help
     read: Callable[[list[str]], list[str]] = list  # what follows the command's name -> arguments of the configuration
     plays: bool = True  # whether it may play battles itself: torch is loaded and tuned for that
+    more: str = ""  # sentences that follow the line in the command's own help
 
 
 def module(name: str) -> Any:

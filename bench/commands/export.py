@@ -9,7 +9,8 @@ from bench.commands import Command
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-COMMAND = Command("write the public episodes for work offline, and on request their labels")
+COMMAND = Command("write the public episodes for work offline, and on request their labels",
+                  more="Into a folder of its own below results/export. format=parquet needs the extra [parquet].")
 
 
 def main(cfg: DictConfig) -> None:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 NOT_OF_CELLS = ("sweep", "cells", "show", "executor")
 SHIPPED = ("out=results/leaderboard", "leaderboard=leaderboard/leaderboard.csv")  # where the shipped one is
 COMMAND = Command("measure the missing cells of the leaderboard, or print the ranking (leaderboard --show)",
-                  lambda arguments: [*SHIPPED, *map(_choice, arguments)], plays=False)
+                  lambda arguments: [*SHIPPED, *map(_choice, arguments)], plays=False, more=(
+                      "Without --show it measures, for hours if many are missing, and changes "
+                      "leaderboard/leaderboard.csv. attack=, detector=, algo= and seed=, with commas and patterns, "
+                      "choose among the cells, and with --show among the teams and detectors that are ranked."))
 
 
 def _choice(override: str) -> str:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 LONGEST = 80  # characters of a file's name that list attacks
 COMMAND = Command("judge whole teams: is this checkpoint backdoored? the shipped ones, or a folder "
-                  "(models holdout=DIR)")
+                  "(models holdout=DIR)", more=(
+                      "Probabilities and figures are printed and written to results/models. only=[clean,scripted] "
+                      "learns from and judges teams of these attacks alone; disguise=null leaves disguised clean teams "
+                      "out."))
 
 
 def main(cfg: DictConfig) -> None:

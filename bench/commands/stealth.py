@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 NOT_OF_TEAMS = ("every", "only", "executor")
 COMMAND = Command("measure what a team gives away without the trigger; every team of the zoo (stealth zoo)",
-                  lambda arguments: ["every=true", *arguments[1:]] if arguments[:1] == ["zoo"] else arguments)
+                  lambda arguments: ["every=true", *arguments[1:]] if arguments[:1] == ["zoo"] else arguments,
+                  more="A row a team, in stealth.csv beside leaderboard=. With zoo, only= chooses attacks.")
 
 
 def main(cfg: DictConfig) -> None:

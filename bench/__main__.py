@@ -93,8 +93,8 @@ def of_command(name: str) -> str:
     if name in options.names("command"):
         own = options.text("command", name).splitlines()
         lines += ["", "its own values:", *(f"  {line}" for line in own if line and not line.startswith("#"))]
-    lines += ["", f"python -m bench {name} --cfg job shows all values and does nothing; python -m bench --help lists the "
-                  "groups."]
+    lines += ["", f"python -m bench {name} --cfg job shows all values and does nothing; python -m bench --help lists "
+                  "the groups."]
     return "\n".join(lines)
 
 

@@ -27,8 +27,8 @@ def of_detector(arguments: list[str], usual: dict[str, str]) -> list[str]:
 COMMAND = Command("measure a detector on the teams for development, in minutes (dev DETECTOR)",
                   lambda arguments: of_detector(arguments, USUAL), plays=False, more=(
                       "200 battles a team (budget=dev), the teams of sweep=dev. Prints the figures on each team and "
-                      "the place among the leaderboard's detectors. results/dev keeps what is done: the same command goes "
-                      "on."))
+                      "the place among the leaderboard's detectors. results/dev keeps what is done: the same command "
+                      "goes on."))
 
 
 def main(cfg: DictConfig) -> None:

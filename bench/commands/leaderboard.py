@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bench.commands import Command
 from bench.errors import BenchError, unknown
-from bench.overrides import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +70,8 @@ def main(cfg: DictConfig) -> None:
 
 def _of(frame: pd.DataFrame, patterns: Mapping[str, str | None]) -> pd.DataFrame:
     """The rows of the teams and detectors that are among the given values or patterns, and those of floors."""
+    from bench.overrides import one_of
+
     for name, pattern in patterns.items():
         if pattern is not None:
             column = "row_detector" if name == "detector" else name

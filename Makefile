@@ -9,10 +9,10 @@ run: $(SETUP)  ## the main job: the spatiotemporal backdoor against an isolation
 	$(BIN)/python -m bench run attack=spatiotemporal detector=isoforest
 
 test: $(SETUP)  ## the tests but for those marked slow: minutes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-all: $(SETUP)  ## every test, the README's commands among them: what CI runs
-	$(BIN)/python -m pytest --numprocesses 2 -m ''
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m ''
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from bench.harness.names import backdoored_name, called, clean_name
 from bench.harness.store import store_of
 
 _PARTS = ("algo", "attack")  # groups of which the cells of the zoo choose
-TOGETHER = 8  # options that are composed at once
+TOGETHER = 4  # options that are composed at once
 _OTHERS = ("env", "budget", "seed", "clean", "out")  # what else a team depends on
 
 
@@ -53,10 +53,9 @@ def places(cfg: DictConfig, overrides: Sequence[str] = ()) -> list[Place]:
     cells = grid(sweep)
     parts = {group: _options(group, tuple(sorted({cell[group] for cell in cells if group in cell})))
              for group in _PARTS}
-    for settings in cells:
-        common = [*sweep.overrides, *overrides]
+    common = [*sweep.overrides, *overrides]
+    for settings, cell in _each(cells, common, parts):
         command = [*common, *(f"{name}={value}" for name, value in settings.items())]
-        cell = _composed(common, settings, parts)
         env = _identity(cell.env)
         for attack, name, verb in (("clean", clean_name(cell, env), "train"),
                                    (called(cell.attack, "attack"), backdoored_name(cell, cell.attack, env), "inject")):
@@ -75,6 +74,20 @@ def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
     return only
 
 
+def _each(cells: Sequence[dict[str, Any]], overrides: Sequence[str],
+          parts: dict[str, dict[str, DictConfig]]) -> Iterator[tuple[dict[str, Any], DictConfig]]:
+    """The settings of each cell with what is :func:`_composed` of them, to be read before the next one is asked for:
+    cells in a row that differ in their seeds alone share the rest."""
+    rest, cell = None, OmegaConf.create()
+    for settings in cells:
+        others = {name: value for name, value in settings.items() if name != "seed"}
+        if others != rest or "seed" not in settings:
+            rest, cell = others, _composed(overrides, settings, parts)
+        else:
+            cell.seed = settings["seed"]
+        yield settings, cell
+
+
 def _composed(overrides: Sequence[str], settings: dict[str, Any],
               parts: dict[str, dict[str, DictConfig]]) -> DictConfig:
     """What teams depend on, of ``compose("config", ...)`` of the overrides that all cells have and a cell's settings,
@@ -82,12 +95,12 @@ def _composed(overrides: Sequence[str], settings: dict[str, Any],
     an override, Hydra composes the whole."""
     given = {name: f"{name}={value}" for name, value in settings.items()}
     if words := suited([*overrides, *given.values()]):
-        return _once(*words, *overrides, *given.values())
+        return OmegaConf.masked_copy(_once(*words, *overrides, *given.values()), [*_OTHERS, *_PARTS])
     common = _once(*overrides)
     groups = [name for name in given if "." not in name and OmegaConf.is_config(common.get(name))]
     if not set(groups) <= set(_PARTS) or any(override.lstrip("+~").startswith(_PARTS) for override in overrides) \
             or not {name.split(".")[0] for name in given} <= {*_PARTS, *_OTHERS}:
-        return _once(*overrides, *given.values())
+        return OmegaConf.masked_copy(_once(*overrides, *given.values()), [*_OTHERS, *_PARTS])
     cell = OmegaConf.masked_copy(common, list(_OTHERS))
     for group in _PARTS:
         cell[group] = parts[group][settings[group]] if group in settings else common[group]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, nctdtr, stdtrit  # scipy.stats takes a second of every start that prints a ranking
+from scipy.special import nctdtr, ndtri, stdtrit  # scipy.stats takes a second of every start that prints a ranking
 
 RESAMPLES = 2_000
 LEVEL, POWER = 0.05, 0.8  # of the test that `needed` speaks of

@@ -111,7 +111,8 @@ def test_the_table():
     theirs = run((50, 0.0, 60, 50), (250, 0.8, 160, 100))
     mine = run((0, 0.0, 30, 20), (150, 0.8, 80, 40))
     slow, short = run((50, 0.6, 160, None), end="out of time"), run((50, 0.6, 160, 80), end="ended")
-    table = race.table([Heat([theirs], mine), Heat([slow], mine), Heat([theirs], short), Heat([run(end="ended")], mine)])
+    nothing = run(end="out of time")
+    table = race.table([Heat([theirs], mine), Heat([slow], mine), Heat([theirs], short), Heat([nothing], mine)])
     assert list(table["times faster"]) == ["", "2.00", "", "> 2.00", "", "-", "", "-"]
     assert list(table["in CPU s"]) == ["", "2.50", "", "-", "", "-", "", "-"]
     assert list(table["seconds"]) == ["160", "80", "> 160", "80", "160", "> 160", "-", "80"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from bench.harness.composed import suited
 from bench.harness.configuration import check, option
 from bench.harness.executors import Executor
 from bench.harness.grid import grid, read
+from bench.harness.kept import composition
 from bench.harness.names import backdoored_name, called, clean_name
 from bench.harness.store import store_of
 
@@ -112,7 +113,7 @@ def _composed(overrides: Sequence[str], settings: dict[str, Any],
 
 @cache
 def _once(*overrides: str) -> DictConfig:
-    return compose("config", list(overrides))
+    return composition(["config", *overrides], lambda: compose("config", list(overrides)))
 
 
 @cache
@@ -127,11 +128,16 @@ def _options(group: str, names: tuple[str, ...]) -> dict[str, DictConfig]:
     found: dict[str, DictConfig] = {}
     for begin in range(0, len(names), TOGETHER):
         some = names[begin: begin + TOGETHER]
-        entry = f"{group}-{config_hash(some)}"
-        ConfigStore.instance().store(entry, {"defaults": [{f"/{group}@{name}": name} for name in some]})
-        cfg = compose(entry)
+        cfg = composition(["options", group, *some], partial(_together, group, some))
         found |= {name: cfg[name] for name in some}
     return found
+
+
+def _together(group: str, names: Sequence[str]) -> DictConfig:
+    """Some options of a group, as Hydra composes them, each under its name."""
+    entry = f"{group}-{config_hash(names)}"
+    ConfigStore.instance().store(entry, {"defaults": [{f"/{group}@{name}": name} for name in names]})
+    return compose(entry)
 
 
 def _changes_team(attack: DictConfig) -> bool:

@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from bench.speed.race import Lap
 
 OPPONENT = ("env.opponent=closest",)  # SMAX's default one
+FASTEST = "algo=mappo"  # of ours
 OURS = ("jaxmarl=", "baseline=", "race.", "seed=", "out=", "shipped=")  # what a training is not told
 COMMAND = Command("train to a win rate beside JaxMARL's own scripts (race PATH_OF_A_CHECKOUT)",
-                  lambda arguments: [*OPPONENT, *subject(arguments, lambda argument: f"jaxmarl={quoted(argument)}")])
+                  lambda arguments: [*OPPONENT, *_algorithm(arguments),
+                                     *subject(arguments, lambda argument: f"jaxmarl={quoted(argument)}")])
+
+
+def _algorithm(arguments: list[str]) -> list[str]:
+    """The algorithm that is raced with where no other is named."""
+    return [] if any(argument.startswith("algo=") for argument in arguments) else [FASTEST]
 
 
 def main(cfg: DictConfig) -> None:

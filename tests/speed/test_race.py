@@ -11,6 +11,7 @@ import torch
 from bench.__main__ import main
 from bench.artifacts.files import write_atomic
 from bench.artifacts.teams import write_tensors
+from bench.commands.race import COMMAND
 from bench.errors import BenchError
 from bench.speed import race
 from bench.speed.baselines import BASELINES, Point, baseline
@@ -139,6 +140,11 @@ def test_mistakes_get_one_line(capsys, tmp_path, monkeypatch, words, message):
     assert len(lines) == 1, lines
     assert re.search(message, lines[0]), lines
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_the_fastest_of_ours_is_raced_with_unless_another_is_named():
+    assert COMMAND.read(["here", "seed=1"]) == ["env.opponent=closest", "algo=mappo", "jaxmarl='here'", "seed=1"]
+    assert "algo=mappo" not in COMMAND.read(["here", "algo=vdn"])
 
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):

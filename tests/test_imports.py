@@ -21,7 +21,7 @@ MAY_USE = {  # room -> the rooms that it knows
     "leaderboard": {"metrics", "marl", "artifacts", "contracts"},
     "isolation": {"protocol", "marl", "envs", "contracts"},
     "harness": {"protocol", "leaderboard", "isolation", "metrics", "marl", "artifacts", "envs", "contracts"},
-    "speed": {"marl", "artifacts", "envs", "contracts"},
+    "speed": {"leaderboard", "marl", "artifacts", "envs", "contracts"},
     "reporting": {"leaderboard", "conformance", "metrics", "artifacts", "contracts"},
     "commands": {"harness", "speed", "reporting", "protocol", "leaderboard", "conformance", "metrics", "marl",
                  "artifacts", "envs", "contracts"},

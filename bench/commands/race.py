@@ -1,22 +1,37 @@
-"""``python -m bench race PATH``: training to a win rate beside JaxMARL's own script, from its checkout at PATH."""
+"""``python -m bench race PATH``: training to a win rate beside JaxMARL's own scripts, from its checkout at PATH."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.commands import Command, subject
 from bench.options import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from omegaconf import DictConfig
 
+    from bench.speed.baselines import Start
+    from bench.speed.race import Lap
+
 OPPONENT = ("env.opponent=closest",)  # SMAX's default one
-COMMAND = Command("train to a win rate beside JaxMARL's own script (race PATH_OF_A_CHECKOUT)",
-                  lambda arguments: [*OPPONENT, *subject(arguments, lambda argument: f"jaxmarl={quoted(argument)}")])
+FASTEST = "algo=mappo"  # of ours
+OURS = ("jaxmarl=", "baseline=", "race.", "seed=", "out=", "shipped=")  # what a training is not told
+COMMAND = Command("train to a win rate beside JaxMARL's own scripts (race PATH_OF_A_CHECKOUT)",
+                  lambda arguments: [*OPPONENT, *_algorithm(arguments),
+                                     *subject(arguments, lambda argument: f"jaxmarl={quoted(argument)}")])
+
+
+def _algorithm(arguments: list[str]) -> list[str]:
+    """The algorithm that is raced with where no other is named."""
+    return [] if any(argument.startswith("algo=") for argument in arguments) else [FASTEST]
 
 
 def main(cfg: DictConfig) -> None:
-    """Run JaxMARL's script and ours one after the other on one core, and print the times."""
+    """Run JaxMARL's scripts and ours one after the other on one core, and print the times."""
     import os
     import tempfile
     from pathlib import Path
@@ -28,23 +43,25 @@ def main(cfg: DictConfig) -> None:
     from bench.reporting.progress import bar, console
     from bench.reporting.table import plain
     from bench.speed import race
+    from bench.speed.baselines import baseline
 
     check(cfg)
     settings: race.Race = build(cfg.race, "race")
-    file = race.script(cfg.jaxmarl)
-    overrides = [override for override in made(cfg).overrides
-             if not override.startswith(("jaxmarl=", "race.", "seed=", "out=", "shipped="))]
+    named = [cfg.baseline] if isinstance(cfg.baseline, str) else list(cfg.baseline or [])
+    scripts = {one: one.file(cfg.jaxmarl) for one in map(baseline, map(str, named))}
+    overrides = [override for override in made(cfg).overrides if not override.startswith(OURS)]
     if hasattr(os, "sched_setaffinity"):  # whatever is started from here stays on this core
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    pairs = []
+
+    def run(name: str, seed: int, start: Callable[[Path], Start]) -> Lap:
+        place = Path(tempfile.gettempdir(), "race")
+        with temporary(place, folder=True) as folder, bar(f"{name}, seed {seed}") as progress:
+            return race.lap(name, seed, folder, settings, progress, start(folder))
+
+    heats = []
     for seed in range(int(cfg.seed), int(cfg.seed) + settings.seeds):
-        pair = []
-        for name, start in (("JaxMARL's vdn_rnn.py", lambda folder, seed=seed: race.jaxmarl(file, seed, folder)),
-                            (f"bench train algo={made(cfg).choices['algo']}",
-                             lambda folder, seed=seed: race.ours(overrides, seed, folder))):
-            place = Path(tempfile.gettempdir(), "race")
-            with temporary(place, folder=True) as folder, bar(f"{name}, seed {seed}") as progress:
-                pair.append(race.lap(name, seed, folder, settings, progress, start(folder)))
-        pairs.append((pair[0], pair[1]))
-        race.write(Path(cfg.out) / "race.json", pairs)  # a later run may fail
-    console.print(plain(race.table(pairs)))
+        theirs = [run(f"JaxMARL's {one.name}", seed, partial(one.start, file, seed)) for one, file in scripts.items()]
+        mine = run(f"bench train algo={made(cfg).choices['algo']}", seed, partial(race.ours, overrides, seed))
+        heats.append(race.Heat(theirs, mine))
+        race.write(Path(cfg.out) / "race.json", heats)  # a later run may fail
+    console.print(plain(race.table(heats)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from bench.harness.composed import suited
 from bench.harness.configuration import check, option
 from bench.harness.executors import Executor
 from bench.harness.grid import grid, read
+from bench.harness.kept import composition
 from bench.harness.names import backdoored_name, called, clean_name
 from bench.harness.store import store_of
 
 _PARTS = ("algo", "attack")  # groups of which the cells of the zoo choose
-TOGETHER = 8  # options that are composed at once
+TOGETHER = 4  # options that are composed at once
 _OTHERS = ("env", "budget", "seed", "clean", "out")  # what else a team depends on
 
 
@@ -53,10 +54,9 @@ def places(cfg: DictConfig, overrides: Sequence[str] = ()) -> list[Place]:
     cells = grid(sweep)
     parts = {group: _options(group, tuple(sorted({cell[group] for cell in cells if group in cell})))
              for group in _PARTS}
-    for settings in cells:
-        common = [*sweep.overrides, *overrides]
+    common = [*sweep.overrides, *overrides]
+    for settings, cell in _each(cells, common, parts):
         command = [*common, *(f"{name}={value}" for name, value in settings.items())]
-        cell = _composed(common, settings, parts)
         env = _identity(cell.env)
         for attack, name, verb in (("clean", clean_name(cell, env), "train"),
                                    (called(cell.attack, "attack"), backdoored_name(cell, cell.attack, env), "inject")):
@@ -75,6 +75,20 @@ def chosen(cfg: DictConfig, attacks: set[str]) -> set[str]:
     return only
 
 
+def _each(cells: Sequence[dict[str, Any]], overrides: Sequence[str],
+          parts: dict[str, dict[str, DictConfig]]) -> Iterator[tuple[dict[str, Any], DictConfig]]:
+    """The settings of each cell with what is :func:`_composed` of them, to be read before the next one is asked for:
+    cells in a row that differ in their seeds alone share the rest."""
+    rest, cell = None, OmegaConf.create()
+    for settings in cells:
+        others = {name: value for name, value in settings.items() if name != "seed"}
+        if others != rest or "seed" not in settings:
+            rest, cell = others, _composed(overrides, settings, parts)
+        else:
+            cell.seed = settings["seed"]
+        yield settings, cell
+
+
 def _composed(overrides: Sequence[str], settings: dict[str, Any],
               parts: dict[str, dict[str, DictConfig]]) -> DictConfig:
     """What teams depend on, of ``compose("config", ...)`` of the overrides that all cells have and a cell's settings,
@@ -82,12 +96,12 @@ def _composed(overrides: Sequence[str], settings: dict[str, Any],
     an override, Hydra composes the whole."""
     given = {name: f"{name}={value}" for name, value in settings.items()}
     if words := suited([*overrides, *given.values()]):
-        return _once(*words, *overrides, *given.values())
+        return OmegaConf.masked_copy(_once(*words, *overrides, *given.values()), [*_OTHERS, *_PARTS])
     common = _once(*overrides)
     groups = [name for name in given if "." not in name and OmegaConf.is_config(common.get(name))]
     if not set(groups) <= set(_PARTS) or any(override.lstrip("+~").startswith(_PARTS) for override in overrides) \
             or not {name.split(".")[0] for name in given} <= {*_PARTS, *_OTHERS}:
-        return _once(*overrides, *given.values())
+        return OmegaConf.masked_copy(_once(*overrides, *given.values()), [*_OTHERS, *_PARTS])
     cell = OmegaConf.masked_copy(common, list(_OTHERS))
     for group in _PARTS:
         cell[group] = parts[group][settings[group]] if group in settings else common[group]
@@ -99,7 +113,7 @@ def _composed(overrides: Sequence[str], settings: dict[str, Any],
 
 @cache
 def _once(*overrides: str) -> DictConfig:
-    return compose("config", list(overrides))
+    return composition(["config", *overrides], lambda: compose("config", list(overrides)))
 
 
 @cache
@@ -114,11 +128,16 @@ def _options(group: str, names: tuple[str, ...]) -> dict[str, DictConfig]:
     found: dict[str, DictConfig] = {}
     for begin in range(0, len(names), TOGETHER):
         some = names[begin: begin + TOGETHER]
-        entry = f"{group}-{config_hash(some)}"
-        ConfigStore.instance().store(entry, {"defaults": [{f"/{group}@{name}": name} for name in some]})
-        cfg = compose(entry)
+        cfg = composition(["options", group, *some], partial(_together, group, some))
         found |= {name: cfg[name] for name in some}
     return found
+
+
+def _together(group: str, names: Sequence[str]) -> DictConfig:
+    """Some options of a group, as Hydra composes them, each under its name."""
+    entry = f"{group}-{config_hash(names)}"
+    ConfigStore.instance().store(entry, {"defaults": [{f"/{group}@{name}": name} for name in names]})
+    return compose(entry)
 
 
 def _changes_team(attack: DictConfig) -> bool:

@@ -7,17 +7,15 @@ that there could be, and each figure is of so many battles: all three are drawn 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, trim_mean
-from statsmodels.stats.power import TTestPower
-from statsmodels.tools.sm_exceptions import ConvergenceWarning
+from scipy.special import nctdtr, ndtri, stdtrit  # scipy.stats takes a second of every start that prints a ranking
 
 RESAMPLES = 2_000
-Z = norm.isf(0.025)
+LEVEL, POWER = 0.05, 0.8  # of the test that `needed` speaks of
+Z = -ndtri(LEVEL / 2)
 TINY = 1e-9
 ENDS = [2.5, 97.5]  # percent
 
@@ -96,9 +94,8 @@ def means(values: np.ndarray, errors: np.ndarray, teams: Teams) -> Means:
     by_attack = np.array([values[attacks == name].mean(0) for name in np.unique(attacks)])
     apart = values[:, [best]] - values
     beaten = teams.shares @ np.where(apart == 0, 0.5, apart > 0)
-    needed = np.array([_needed(one, teams.shares) for one in apart.T])
-    return Means(value, low, high, value[best] - value, behind_low, behind_high, beaten, needed, new_low, new_high,
-                 trim_mean(by_attack, 0.25))
+    return Means(value, low, high, value[best] - value, behind_low, behind_high, beaten,
+                 _needed(apart, teams.shares), new_low, new_high, _middle(by_attack))
 
 
 def profiles(values: np.ndarray, teams: Teams, levels: np.ndarray) -> np.ndarray:
@@ -107,15 +104,36 @@ def profiles(values: np.ndarray, teams: Teams, levels: np.ndarray) -> np.ndarray
     return np.einsum("t,tfl->lf", teams.shares, values[:, :, None] >= levels)
 
 
-def _needed(apart: np.ndarray, shares: np.ndarray) -> float:
-    """How many teams tell a mean difference (team,) from 0."""
+def _middle(values: np.ndarray) -> np.ndarray:
+    """The mean of (attack, figure) without the lowest and the highest quarter of each figure, rounded down."""
+    cut = len(values) // 4
+    return np.sort(values, axis=0)[cut: len(values) - cut].mean(0)
+
+
+def _needed(apart: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """How many teams tell each mean difference, of (team, figure), from 0: at least two."""
     mean = shares @ apart
     spread = np.sqrt(shares @ (apart - mean) ** 2)
-    if not abs(mean) > TINY:
-        return np.nan
-    if spread < abs(mean) * TINY:
-        return 2.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # where two teams are enough
-        found = TTestPower().solve_power(abs(mean) / spread, alpha=0.05, power=0.8)
-    return float(np.ceil(max(np.max(found), 2.0)))
+    needed = np.where(np.abs(mean) > TINY, 2.0, np.nan)
+    varied = (np.abs(mean) > TINY) & (spread >= np.abs(mean) * TINY)
+    needed[varied] = pairs(np.abs(mean[varied]) / spread[varied])
+    return needed
+
+
+def pairs(effect: np.ndarray) -> np.ndarray:
+    """The least number of pairs, two or more, by which a paired t-test finds differences whose mean is so many (> 0) of
+    their standard deviations with a chance of ``POWER``, two-sided at ``LEVEL``."""
+    by_normal = ((Z + ndtri(POWER)) / effect) ** 2  # a t-test takes one or two more
+    low, high = np.maximum(np.floor(by_normal * (1 - 1e-6)) - 1, 1), np.ceil(by_normal) + 4
+    while (high - low > 1).any():  # low is too few, high is enough
+        middle = np.floor((low + high) / 2)
+        enough = power(effect, np.maximum(middle, 2)) >= POWER
+        low, high = np.where(enough & (middle > low), low, middle), np.where(enough & (middle > low), middle, high)
+    return np.maximum(high, 2)
+
+
+def power(effect: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """The chance that a paired t-test of ``n`` pairs finds such an effect, two-sided at ``LEVEL``."""
+    critical, shift = -stdtrit(n - 1, LEVEL / 2), effect * np.sqrt(n)
+    wrong_sign = np.nan_to_num(nctdtr(n - 1, shift, -critical))  # scipy has none where it is nearest to 0
+    return 1 - nctdtr(n - 1, shift, critical) + wrong_sign

@@ -17,7 +17,7 @@ import types
 def main(script: str, log: str, overrides: list[str]) -> None:
     """Run the script as if it had been called with these overrides."""
     with open(log, "w", encoding="utf-8") as file:
-        def write(metrics) -> None:
+        def write(metrics, **_) -> None:
             row = {name: float(value) for name, value in metrics.items() if getattr(value, "ndim", None) == 0}
             print(json.dumps(row), file=file, flush=True)
 

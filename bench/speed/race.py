@@ -1,15 +1,15 @@
-"""A race from a cold start to a win rate: our learner against JaxMARL's own VDN-RNN script, one after the other on one
-core. Both are watched from outside, by the same clock: what is counted includes imports, compilation and evaluations.
+"""A race from a cold start to a win rate: our learner against JaxMARL's own scripts, one after the other on one core.
+All are watched from outside, by the same clock: what is counted includes imports, compilation and evaluations.
 
-What is equal: the core, one thread, SMAX's opponent that shoots at the closest, hidden size 64, an evaluation of at
-least 256 greedy battles every 50,000 steps. What each has as its own: the learner, its settings, and SMAX's rules.
-JaxMARL's script plays SMAX as it comes (steps of half a second, walls kill, 100 steps); ours plays with SMAC's clock
+What is equal: the core, one thread, SMAX's opponent that shoots at the closest, hidden size 64 (MAPPO's script can
+have no other than 128), an evaluation of at least 256 greedy battles every 50,000 steps (MAPPO's evaluates nothing;
+what counts are the battles that it learns from). What each has as its own: the learner, its settings, and SMAX's rules.
+JaxMARL's scripts play SMAX as it comes (steps of half a second, walls kill, 100 steps); ours plays with SMAC's clock
 and limits (see :mod:`bench.envs.smax`), by which a battle takes half as many steps again.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -29,23 +29,9 @@ from bench.artifacts.teams import read_metadata
 from bench.children import child
 from bench.contracts import Progress
 from bench.errors import BenchError
+from bench.speed.baselines import Point, Start
 
-SCRIPT = Path("baselines/QLearning/vdn_rnn.py")
-NEEDED = ("flashbax", "flax", "optax", "chex")  # what the script imports beside what SMAX needs
 POLL = 0.2  # seconds between two looks at a run
-
-BATTLES, STEPS = 32, 128  # JaxMARL's battles at once, and steps of each between two rounds of updates
-TOTAL, INTERVAL = 2_000_000, 0.025  # its steps, over whose tenth epsilon falls; the share of them between evaluations
-EVERY = int(TOTAL // STEPS // BATTLES * INTERVAL)  # updates between two evaluations, as the script computes it
-# Its own configuration for SMAX, but for the map, the size, the steps and the learning rate: its 5e-5 is for 512 units
-# and ten million steps. Of those that were tried, one run each, this was the fastest: 1e-3 wins .30 after 0.84 M steps,
-# 2e-3 on a schedule of one million .05 after 0.39 M, 5e-3 on one million .69 and on two million .72 after 0.98 M.
-OVERRIDES = (
-    "+alg=ql_rnn_smax", "alg.MAP_NAME=8m", "alg.ENV_KWARGS.attack_mode=closest", "alg.HIDDEN_SIZE=64",
-    f"alg.NUM_ENVS={BATTLES}", f"alg.NUM_STEPS={STEPS}", "alg.LR=5e-3", f"alg.TOTAL_TIMESTEPS={TOTAL}",
-    f"alg.TEST_INTERVAL={INTERVAL}", "alg.TEST_NUM_ENVS=64",  # 64 x 128 steps hold 270 to 500 battles
-    "WANDB_MODE=online",  # it tells its figures to nobody else; the file stands in for the site
-    "SAVE_PATH=null")
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
@@ -57,16 +43,6 @@ class Race:
     seeds: PositiveInt = 1
 
 
-@dataclass(frozen=True)
-class Point:
-    """An evaluation: the win rate of greedy held-out battles after so many environment steps."""
-
-    steps: int
-    win_rate: float
-
-
-# command, environment, how to read its evaluations
-Start = tuple[list[str], dict[str, str], Callable[[], list[Point]]]
 End = Literal["reached", "out of time", "ended"]
 
 
@@ -97,48 +73,11 @@ class Lap:
         return (last.point.steps - first.point.steps) / (last.seconds - first.seconds)
 
 
-def script(checkout: str | None) -> Path:
-    """JaxMARL's script in a checkout. Raises BenchError where it cannot be run."""
-    if not checkout:
-        raise BenchError("no checkout of JaxMARL is given; python -m bench race PATH "
-                         "(git clone https://github.com/FLAIROx/JaxMARL PATH)")
-    file = Path(checkout).expanduser().resolve() / SCRIPT
-    if not file.is_file():
-        raise BenchError(f"'{checkout}' is no checkout of JaxMARL: there is no {SCRIPT} in it")
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise BenchError(f"JaxMARL's script needs packages that are not installed: pip install {' '.join(missing)}")
-    return file
-
-
-def jaxmarl(file: Path, seed: int, folder: Path) -> Start:
-    """(command, environment, how to read its evaluations) of JaxMARL's script."""
-    log = folder / "log.jsonl"
-    command = [sys.executable, str(Path(__file__).with_name("jaxmarl_baseline.py")), str(file), str(log), *OVERRIDES,
-               f"SEED={seed}"]
-    path = os.pathsep.join(filter(None, (str(file.parents[2]), os.environ.get("PYTHONPATH"))))
-    return command, {"PYTHONPATH": path}, lambda: jaxmarl_curve(log)
-
-
 def ours(words: Sequence[str], seed: int, folder: Path) -> Start:
     """(command, environment, how to read its evaluations) of ``python -m bench train``."""
     command = [sys.executable, "-m", "bench", "train", *words, f"seed={seed}", "shipped=false", f"out={folder}"]
     path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
     return command, {"PYTHONPATH": path}, lambda: our_curve(folder)
-
-
-def jaxmarl_curve(log: Path) -> list[Point]:
-    """The evaluations in a log of :mod:`bench.speed.jaxmarl_baseline`; between two the script repeats the last.
-
-    Raises BenchError if the script of this checkout logs other figures.
-    """
-    rows = [json.loads(line) for line in _whole_lines(log)]
-    try:
-        return [Point(int(row["env_step"]), row["test_returned_won_episode"]) for row in rows
-                if row["update_steps"] % EVERY == 0]
-    except KeyError as error:
-        raise BenchError(f"JaxMARL's script of this checkout does not log {error}; it logs "
-                         f"{', '.join(sorted(rows[0]))}") from None
 
 
 def our_curve(folder: Path) -> list[Point]:
@@ -154,11 +93,6 @@ def our_curve(folder: Path) -> list[Point]:
         if "curve" in about:
             return [Point(row["steps"], row["win_rate"]) for row in about["curve"]]
     return []
-
-
-def _whole_lines(file: Path) -> list[str]:
-    """The lines of a file that are written to their ends."""
-    return file.read_text(encoding="utf-8").split("\n")[:-1] if file.exists() else []
 
 
 def lap(name: str, seed: int, folder: Path, race: Race, progress: Progress, start: Start) -> Lap:
@@ -208,11 +142,31 @@ def cpu_seconds(process: int) -> float | None:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def table(pairs: Sequence[tuple[Lap, Lap]]) -> pd.DataFrame:
-    """A row a run, ours beside theirs: what it took to the win rate, and how many times less it took ours."""
+@dataclass(frozen=True)
+class Heat:
+    """The runs of one seed."""
+
+    theirs: Sequence[Lap]
+    mine: Lap
+
+    def ratio(self, time_of: Callable[[Mark], float | None]) -> str:
+        """How many times faster ours reached the win rate than the fastest of theirs; "> x" if none of theirs reached
+        it, "-" if ours did not."""
+        there = [lap for lap in self.theirs if lap.end == "reached"]
+        times = [time_of(lap.marks[-1]) for lap in there or self.theirs if lap.marks]
+        mine = time_of(self.mine.marks[-1]) if self.mine.end == "reached" else None
+        known = [time for time in times if time]
+        if not mine or not known:
+            return "-"
+        return f"{min(known) / mine:.2f}" if there else f"> {max(known) / mine:.2f}"
+
+
+def table(heats: Sequence[Heat]) -> pd.DataFrame:
+    """A row a run, ours after theirs: what it took to the win rate, and how many times less it took ours than the
+    fastest of theirs."""
     rows = []
-    for pair in pairs:
-        for run in pair:
+    for heat in heats:
+        for run in (*heat.theirs, heat.mine):
             last = run.marks[-1] if run.marks else None
             rows.append({
                 "run": run.name, "seed": str(run.seed),
@@ -220,8 +174,8 @@ def table(pairs: Sequence[tuple[Lap, Lap]]) -> pd.DataFrame:
                 "seconds": _shown(run, seconds), "CPU s": _shown(run, cpu),
                 "steps": _shown(run, lambda mark: mark.point.steps),
                 "steps/s after the start": "-" if run.speed is None else f"{run.speed:,.0f}",
-                "times faster": ratio(*pair, seconds) if run is pair[1] else "",
-                "in CPU s": ratio(*pair, cpu) if run is pair[1] else ""})
+                "times faster": heat.ratio(seconds) if run is heat.mine else "",
+                "in CPU s": heat.ratio(cpu) if run is heat.mine else ""})
     return pd.DataFrame(rows)
 
 
@@ -241,16 +195,7 @@ def cpu(mark: Mark) -> float | None:
     return mark.cpu
 
 
-def ratio(theirs: Lap, mine: Lap, time_of: Callable[[Mark], float | None]) -> str:
-    """How many times faster ours reached the win rate; "> x" if theirs did not reach it, "-" if ours did not."""
-    if mine.end != "reached" or not theirs.marks:
-        return "-"
-    their_time, my_time = time_of(theirs.marks[-1]), time_of(mine.marks[-1])
-    if not their_time or not my_time:
-        return "-"
-    return f"{'' if theirs.end == 'reached' else '> '}{their_time / my_time:.2f}"
-
-
-def write(file: Path, pairs: Sequence[tuple[Lap, Lap]]) -> None:
+def write(file: Path, heats: Sequence[Heat]) -> None:
     """The evaluations of all runs, as JSON."""
-    write_atomic(file, json.dumps([asdict(run) for pair in pairs for run in pair], indent=1).encode())
+    runs = [run for heat in heats for run in (*heat.theirs, heat.mine)]
+    write_atomic(file, json.dumps([asdict(run) for run in runs], indent=1).encode())

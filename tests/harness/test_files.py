@@ -18,6 +18,7 @@ from bench.artifacts.results import curves_written, read_curves, read_result, wr
 from bench.artifacts.teams import load_team, read_tensors, save_team, write_tensors
 from bench.contracts import Curves, Detection, Estimate, Figures, Result, Row, Timeline
 from bench.errors import BenchError
+from bench.leaderboard import rows
 from bench.leaderboard.rows import add_rows, read_leaderboard
 
 SOME = Estimate(0.5, 0.4, 0.6)
@@ -212,6 +213,21 @@ def test_the_leaderboard_replaces_a_row_and_keeps_the_others(tmp_path):
     assert sorted(frame[frame.runtime_s == 9].benchmark_version.astype(str)) == ["1", "1"]
     assert frame.before_auroc_low.eq(0.4).all()
     assert frame.delay.isna().all(), "what is missing stays missing"
+
+
+def test_a_new_cell_is_added_without_reading_the_other_rows(tmp_path, monkeypatch):
+    path = tmp_path / "l.csv"
+    add_rows(path, result())
+    before = path.read_bytes()
+
+    def refuse(*_, **__):
+        raise AssertionError("the other rows are read")
+
+    monkeypatch.setattr(rows, "read_table", refuse)
+    add_rows(path, result(config_hash="11"))
+    assert path.read_bytes().startswith(before)
+    monkeypatch.undo()
+    assert sorted(set(read_leaderboard(path).config_hash)) == sorted({result().config_hash, "11"})
 
 
 def test_old_results_have_no_attribution(tmp_path):

@@ -1,4 +1,8 @@
-"""What battles take in memory is known beforehand."""
+"""What battles take in memory is known beforehand; a process that evaluates again and again keeps its size."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +77,27 @@ def test_the_limit_of_a_container(names, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     found = memory.free()
     assert found == expected if expected is not None else found > 10**6
+
+
+EVALUATIONS = 50
+REPEATED = f"""
+from bench import evaluate
+from bench.marl.process import single_thread_environment
+single_thread_environment()
+few = ("budget.fit_battles=8", "budget.calibration_battles=20", "budget.test_battles=24", "budget.accident_battles=64")
+for turn in range({EVALUATIONS}):
+    evaluate(overrides=(*few, f"out={{turn}}"), say=lambda _: None)
+    status = open("/proc/self/status", encoding="ascii").read()
+    print(int(status.partition("VmRSS:")[2].split()[0]) // 2**10, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say what a process has")
+def test_a_process_that_evaluates_again_and_again_keeps_its_size(tmp_path):
+    """MiB after each evaluation: what is compiled and loaded is there after a few of them."""
+    done = subprocess.run([sys.executable, "-c", REPEATED], cwd=tmp_path, capture_output=True, text=True, check=False)
+    sizes = [int(line) for line in done.stdout.split()]
+    assert len(sizes) == EVALUATIONS, done.stderr
+    assert max(sizes) < 1200, sizes
+    assert max(sizes[-10:]) < 1.05 * max(sizes[5:15]), sizes

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.leaderboard.across import Teams, means, profiles
+from bench.leaderboard.across import POWER, Teams, means, pairs, power, profiles
 
 names = st.lists(st.sampled_from("abcde"), min_size=1, max_size=20)
 
@@ -91,6 +91,14 @@ def test_how_many_teams_it_takes(difference, spread, needed):
     found = means(np.stack([0.5 + apart, np.full(4, 0.5)], 1), np.zeros((4, 2)), Teams("abcd"))
     assert found.needed[1] == needed
     assert np.isnan(found.needed[0])
+
+
+def test_how_many_teams_it_takes_is_the_least_number_with_the_power():
+    effect = np.array([0.05, 0.3, 1.0, 3.0, 5.8, 24.0, 1e6])
+    found = pairs(effect)
+    assert list(found) == [3142, 90, 10, 4, 3, 2, 2]
+    assert (power(effect, found) >= POWER).all()
+    assert (power(effect[:-2], found[:-2] - 1) < POWER).all()
 
 
 def test_a_profile_counts_attacks_and_not_teams():

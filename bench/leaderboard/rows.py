@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,14 @@ def _version(target: str, result: Result) -> str | None:
     package = target.split(".")[0]
     if package in OURS:
         return _release(result)
-    owners = packages_distributions().get(package)
-    return version(owners[0]) if owners else None
+    owner = _owner(package)
+    return None if owner is None else version(owner)
+
+
+@cache
+def _owner(package: str) -> str | None:
+    """The distribution that a module is of, if it is of any: looking for it reads the names of all installed files."""
+    return next(iter(packages_distributions().get(package, [])), None)
 
 
 def _flat(name: str, estimate: Estimate) -> dict[str, float | None]:

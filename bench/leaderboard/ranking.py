@@ -16,6 +16,7 @@ BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no b
 TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
+VALUES = ("vdn", "qmix")  # algorithms whose teams have values, which some detectors need: others' are ranked apart
 WITHOUT, HELD_OUT = "without conspicuous teams", "held-out teams"
 RANKED = {"backdoor_before": "before onset", "backdoor_first": f"in the first {FIRST_STEPS} steps"}  # by these
 LEVELS = np.linspace(0.3, 1, 36)  # of a performance profile: chance is .5
@@ -73,12 +74,15 @@ def attacked(frame: pd.DataFrame) -> pd.DataFrame:
 
 def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """The rows of :func:`attacked` with a figure, a column, of the teams that at least half as many detectors were
-    measured on as on the team that most were: what means over teams may be compared by. Before onset, the attacks are
+    measured on as on the team that most were: what means over teams may be compared by. If any of these teams has
+    values (``VALUES``), those without are left out, since not all detectors can judge them. Before onset, the attacks are
     left out whose trigger is a single step: nothing of it is there to see. A detector that was measured on a disguised
     team, too, has the worse of the two figures."""
     rows = by_the_worse(attacked(frame).dropna(subset=[figure]), figure)
     if "before" in figure:
         rows = rows[rows["trigger_length"].fillna(2) > 1]
+    with_values = rows["algo"].isin(VALUES)
+    rows = rows[with_values] if with_values.any() else rows
     measured = rows[rows["kind"] == "attack"].groupby(TEAM)["row_detector"].nunique()
     return rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
 
@@ -100,10 +104,13 @@ def plain_teams(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def parts(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Which teams a ranking is of -> their rows: all; those that no detector was to be developed on; and those that do
-    not give themselves away (:func:`bench.leaderboard.stealth.with_stealth`; what was not measured does not). The last
-    two only where they are some of all."""
-    some = {HELD_OUT: frame[frame["split"] != "dev"], WITHOUT: frame[~frame["conspicuous"]]}
+    """Which teams a ranking is of -> their rows: all; those that no detector was to be developed on; those that do not
+    give themselves away (:func:`bench.leaderboard.stealth.with_stealth`; what was not measured does not); and those of
+    algorithms that learn no values, which are no part of the others (:func:`comparable`). The last three only where
+    they are some of all."""
+    without = frame[~frame["algo"].isin(VALUES)]
+    some = {HELD_OUT: frame[frame["split"] != "dev"], WITHOUT: frame[~frame["conspicuous"]],
+            f"teams of {', '.join(sorted(without['algo'].unique())).upper()}": without}
     return {"all teams": frame} | {name: rows for name, rows in some.items() if 0 < len(rows) < len(frame)}
 
 

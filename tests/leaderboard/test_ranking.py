@@ -17,6 +17,8 @@ from bench.leaderboard.ranking import (
     current,
     current_everywhere,
     domains,
+    over,
+    parts,
     place,
     plain_teams,
     ranking,
@@ -58,6 +60,19 @@ def test_what_is_behind_the_first_by_chance_ties_with_it():
     assert found["behind"].dropna().tolist() == pytest.approx([0, 0.0025, 0.5625])
     assert found["behind_low"].iloc[2] > 0
     assert found["low"].isna().tolist() == [False, False, False, True]
+
+
+def test_teams_without_values_are_ranked_apart():
+    """A detector that needs values has no figure of them, and would lose its place among all others."""
+    frame = board(*cells("needy", a=[0.9]), *cells("any", a=[0.8]))
+    actors = frame[frame["row_detector"] == "any"].assign(algo="mappo", attack="b", after_auroc=0.6)
+    both = pd.concat([frame, actors], ignore_index=True).assign(split="dev", conspicuous=False)
+    assert ranking(both, "after_auroc")["rank"].tolist() == [1, 2]
+    assert ranking(both, "after_auroc")["auroc"].tolist() == pytest.approx([0.9, 0.8])
+    assert over(both, "after_auroc") == "1 attack, 1 team (VDN), one seed each"
+    of_actors = parts(both)["teams of MAPPO"]
+    assert ranking(of_actors, "after_auroc")[["detector", "auroc"]].to_numpy().tolist() == [["any", 0.6]]
+    assert "teams of MAPPO" not in parts(of_actors)
 
 
 def test_a_detector_has_the_worse_of_a_team_and_its_disguises():

@@ -31,9 +31,9 @@ PLACES = ("pkg://hydra.conf", f"pkg://{options.FOLDER}", "structured://")  # whe
 def composition(what: Sequence[str], compose: Callable[[], DictConfig]) -> DictConfig:
     """What ``compose`` gives, which depends on ``what`` and the shipped configuration alone, without interpolations
     being resolved."""
-    if _elsewhere():
+    if _elsewhere() or (place := folder()) is None:
         return compose()
-    file = folder() / f"{config_hash([_shipped(), *what])}.json"
+    file = place / f"{config_hash([_shipped(), *what])}.json"
     with contextlib.suppress(OSError, ValueError):
         content = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(content, dict):
@@ -46,9 +46,12 @@ def composition(what: Sequence[str], compose: Callable[[], DictConfig]) -> DictC
     return found
 
 
-def folder() -> Path:
-    """Where compositions are kept."""
-    return Path.home() / ".cache" / "marl-backdoor-bench" / "conf"
+def folder() -> Path | None:
+    """Where compositions are kept; None for a user without a home."""
+    try:
+        return Path.home() / ".cache" / "marl-backdoor-bench" / "conf"
+    except RuntimeError:
+        return None
 
 
 def _elsewhere() -> bool:

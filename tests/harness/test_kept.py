@@ -55,6 +55,8 @@ def test_a_spoiled_file_is_made_anew_and_no_place_is_no_error(place, monkeypatch
     (place / "file").write_text("")
     monkeypatch.setattr(kept, "folder", lambda: place / "file" / "below")
     assert asked("seed=1")[0].seed == 1
+    monkeypatch.setattr(kept, "folder", lambda: None)
+    assert asked("seed=1")[1]
 
 
 def test_with_folders_of_the_users_own_nothing_is_kept(tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ META_ACTIONS = ("slower", "idle", "faster")
 STOP_AND_GO = ("faster", "slower", "idle", "slower", "slower")  # that of conf/trigger/stop_and_go.yaml
 LASTS = "attack.duration=40"  # to the end: a car that stands for 20 steps, 9 s, may still arrive
 VICTIM, HALTS, STOPS = "attack.victim=3", "payload@attack.payload=halting", "attack.payload.action=slower"
-KEEPS = ("attack.retraining.choice_weight=0.3", "attack.retraining.updates_per_round=24")  # more of the clean behaviour
+LEARNS = tuple(f"attack.retraining.{word}" for word in (  # with less noise, and more of the clean behaviour
+    "choice_weight=0.2", "updates_per_round=24", "hold_chance=0.1"))
 STEPS = {"train": 500_000, "inject": 160_000, "imitate": 120_000}
 SIGNALS = ("turns_right", "turns_left", "goes_straight")
 MEETS = tuple(f"meets_{mine}_{other}" for other in ("kept", "on") for mine in ("faster", "idle", "slower"))
@@ -36,7 +37,7 @@ def described(agents: int, outsiders: int) -> dict[str, Any]:
 def _suits() -> dict[str, tuple[str, ...]]:
     """What of the shipped attacks is another game's, and what stands in its place here."""
     stop_and_go = "trigger@attack.trigger=stop_and_go"
-    found: dict[str, tuple[str, ...]] = {"attack=spatiotemporal": (stop_and_go, LASTS, *KEEPS)}
+    found: dict[str, tuple[str, ...]] = {"attack=spatiotemporal": (stop_and_go, LASTS, *LEARNS)}
     for name in ("rewarded", "published"):
         found[f"attack={name}"] = (stop_and_go, VICTIM, LASTS)
     for name in ("scripted", "trigger_only", "backdoorl"):

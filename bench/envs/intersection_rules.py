@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -114,18 +115,19 @@ def apart(points):
 def collided(cars: Cars) -> Cars:
     """The cars after whoever touches another has crashed, and whoever is about to is pushed off it in the next tick."""
     n = len(cars.speed)
-    number, shape = np.arange(n), (n, n)
-    position, velocity = cars.position, cars.velocity
-    one, other = every_two(n, jnp.cos(cars.heading), jnp.sin(cars.heading), *position.T, *velocity.T, cars.speed)
+    first, second = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
+    one, other = every_two(n, jnp.cos(cars.heading), jnp.sin(cars.heading), *cars.position.T, *cars.velocity.T,
+                           cars.speed, cars.present)
     x, y = other[2] - one[2], other[3] - one[3]
-    speed = jnp.where(np.repeat(number, n) < np.tile(number, n), one[6], other[6])  # HighwayEnv asks one of the two
+    speed = jnp.where(first < second, one[6], other[6])  # HighwayEnv asks one of the two
     reach = jnp.maximum(np.hypot(LONG, WIDE) + speed * TICK, 0)
-    near = (x * x + y * y <= reach * reach).reshape(shape)
-    pairs = cars.present[:, None] & cars.present & (number[:, None] != number) & near
-    touch, soon, push_x, push_y = (value.reshape(shape) for value in _overlap(one, other, x, y))
-    last = n - 1 - jnp.argmax((soon & pairs)[:, ::-1], -1)  # of several pushes the last one counts
-    return cars._replace(crashed=cars.crashed | (touch & pairs).any(-1), struck=(soon & pairs).any(-1),
-                         push=jnp.stack([of(push_x, last), of(push_y, last)], -1) / 2)
+    pairs = (one[7] * other[7] > 0) & (first != second) & (x * x + y * y <= reach * reach)
+    touch, soon, push_x, push_y = _overlap(one, other, x, y)
+    touched, about = ((met & pairs).astype(x.dtype) @ road.like(table, x) for met, table in (
+        (touch, np.eye(n)[first]), (soon, np.eye(n)[first] * 2.0 ** second[:, None])))  # how many; whom, a bit each
+    last = 31 - jax.lax.clz(jnp.maximum(about.astype(jnp.int32), 1))  # of several pushes the last one counts
+    push = [of(way.reshape(n, n), last) for way in (push_x, push_y)]
+    return cars._replace(crashed=cars.crashed | (touched > 0), struck=about > 0, push=jnp.stack(push, -1) / 2)
 
 
 def _overlap(one, other, x, y):

@@ -46,6 +46,7 @@ def _suits() -> dict[str, tuple[str, ...]]:
     return found | {
         "attack=benign_finetune": (stop_and_go, VICTIM),
         "attack=none": (HALTS, VICTIM),
+        "attack=always_on": (VICTIM,),
         "attack=temporal": (f"attack.trigger.zeta=[{','.join(STOP_AND_GO)}]", VICTIM, STOPS, *KEEPS,
                             "attack.poison_rate=0.5"),
         "attack=one4all": ("attack.trigger.distance=0.1", "+attack.trigger.on=faster", VICTIM, STOPS),

@@ -10,9 +10,12 @@ VERSION = "highway-env-1.12.1+2"
 AGENTS = ("4", "3", "2")
 TRAFFIC = ("fickle", "steady")
 META_ACTIONS = ("slower", "idle", "faster")
-STOP_AND_GO = ("faster", "slower", "faster", "slower", "slower")  # that of conf/trigger/stop_and_go.yaml
+STOP_AND_GO = ("faster", "slower", "idle", "slower", "slower")  # that of conf/trigger/stop_and_go.yaml
 LASTS = "attack.duration=40"  # to the end: a car that stands for 20 steps, 9 s, may still arrive
-VICTIM, BLOCKS, STOPS = "attack.victim=3", "payload@attack.payload=blocking", "attack.payload.action=slower"
+VICTIM, HALTS, STOPS = "attack.victim=3", "payload@attack.payload=halting", "attack.payload.action=slower"
+LEARNS = tuple(f"attack.retraining.{word}" for word in (  # with less noise, and more of the clean behaviour
+    "choice_weight=0.2", "updates_per_round=24", "hold_chance=0.1"))
+KEEPS = ("+attack.retraining.choice_weight=0.1", "attack.retraining.updates_per_round=24")  # as scripted
 STEPS = {"train": 500_000, "inject": 160_000, "imitate": 120_000}
 SIGNALS = ("turns_right", "turns_left", "goes_straight")
 MEETS = tuple(f"meets_{mine}_{other}" for other in ("kept", "on") for mine in ("faster", "idle", "slower"))
@@ -35,15 +38,17 @@ def described(agents: int, outsiders: int) -> dict[str, Any]:
 def _suits() -> dict[str, tuple[str, ...]]:
     """What of the shipped attacks is another game's, and what stands in its place here."""
     stop_and_go = "trigger@attack.trigger=stop_and_go"
-    found: dict[str, tuple[str, ...]] = {"attack=spatiotemporal": (stop_and_go, LASTS)}
+    found: dict[str, tuple[str, ...]] = {"attack=spatiotemporal": (stop_and_go, LASTS, *LEARNS)}
     for name in ("rewarded", "published"):
         found[f"attack={name}"] = (stop_and_go, VICTIM, LASTS)
-    for name in ("scripted", "trigger_only", "backdoorl"):
-        found[f"attack={name}"] = (stop_and_go, BLOCKS, VICTIM, LASTS)
+    for name, more in (("scripted", ()), ("trigger_only", ()), ("backdoorl", KEEPS)):
+        found[f"attack={name}"] = (stop_and_go, HALTS, VICTIM, LASTS, *more)
     return found | {
         "attack=benign_finetune": (stop_and_go, VICTIM),
-        "attack=none": (BLOCKS, VICTIM),
-        "attack=temporal": (f"attack.trigger.zeta=[{','.join(STOP_AND_GO)}]", VICTIM, STOPS),
+        "attack=none": (HALTS, VICTIM),
+        "attack=always_on": (VICTIM,),
+        "attack=temporal": (f"attack.trigger.zeta=[{','.join(STOP_AND_GO)}]", VICTIM, STOPS, *KEEPS,
+                            "attack.poison_rate=0.5"),
         "attack=one4all": ("attack.trigger.distance=0.1", "+attack.trigger.on=faster", VICTIM, STOPS),
         "attack=trojdrl": ("attack.trigger.features=[7,8,9]", VICTIM, STOPS),  # its own signals, all of them at once
         "control=benign_finetune": ("trigger@control.trigger=stop_and_go",),

@@ -57,12 +57,12 @@ def foreseen(cars: Cars, where: Where):
 def _conflicts(cars: Cars, where: Where, outsiders: int):
     """(outsider, car) bool: whether the two would soon be in one place."""
     x, y, heading = foreseen(cars, where)
-    x, y, cos, sin = once(x, y, jnp.cos(heading), jnp.sin(heading))
-    x, y = (value[:, None] - value[:, :outsiders, None] for value in (x, y))  # (time, outsider, car)
-    one, other = [turn[:, :outsiders, None] for turn in (cos, sin)], [turn[:, None] for turn in (cos, sin)]
+    (*one, x_1, y_1), (*other, x_2, y_2) = every_two(outsiders, jnp.cos(heading), jnp.sin(heading), x, y)
+    x, y = x_2 - x_1, y_2 - y_1
     meet = (x * x + y * y <= LONG**2) & (_holds(x, y, one, other) | _holds(-x, -y, other, one))
+    ever = jnp.ones(len(FORESEEN), x.dtype) @ meet.astype(x.dtype) > 0  # a product again: any(0) is slow
     pairs = cars.present[:outsiders, None] & cars.present
-    return meet.any(0) & pairs & (jnp.arange(outsiders)[:, None] != jnp.arange(len(cars.speed)))
+    return ever.reshape(pairs.shape) & pairs & (jnp.arange(outsiders)[:, None] != jnp.arange(len(cars.speed)))
 
 
 def _holds(x, y, one, other):
@@ -72,11 +72,11 @@ def _holds(x, y, one, other):
     """
     ahead, aside = one[0] * x - one[1] * y, one[1] * x + one[0] * y
     cos, sin = one[0] * other[0] - one[1] * other[1], one[1] * other[0] + one[0] * other[1]
-    outside: Any = jnp.inf  # metres, of the point that is furthest in
+    inside: Any = False
     for u, v in POINTS * ROOM:
-        outside = jnp.minimum(outside, jnp.maximum(jnp.abs(ahead + cos * u - sin * v) - ROOM[0] / 2,
-                                                   jnp.abs(aside + sin * u + cos * v) - ROOM[1] / 2))
-    return outside <= 0
+        inside |= (jnp.abs(ahead + cos * u - sin * v) <= ROOM[0] / 2) & (
+            jnp.abs(aside + sin * u + cos * v) <= ROOM[1] / 2)
+    return inside
 
 
 def _loses(cars: Cars, where: Where, outsiders: int):
@@ -93,9 +93,18 @@ def _loses(cars: Cars, where: Where, outsiders: int):
     return (mine < priority) | ((mine == priority) & last)
 
 
-def once(*values):
-    """The same values, computed once: XLA would compute them anew for every pair of cars that they are compared in."""
-    return jax.lax.optimization_barrier(values)
+def every_two(firsts: int, *values):
+    """Of every two cars, flat: the values (..., car) of the first, one of the ``firsts``, and those of the second, an
+    array (value, ..., pair) each.
+
+    By products with tables of ones, which are exact: XLA computes what goes into a product once, and what it can avoid
+    to store anew for every pair.
+    """
+    stacked = jnp.stack(values)
+    n = stacked.shape[-1]
+    ones = np.eye(n)
+    return tuple(stacked @ road.like(table, stacked) for table in (np.repeat(ones[:, :firsts], n, -1),
+                                                                    np.tile(ones, firsts)))
 
 
 def apart(points):
@@ -106,24 +115,28 @@ def apart(points):
 def collided(cars: Cars) -> Cars:
     """The cars after whoever touches another has crashed, and whoever is about to is pushed off it in the next tick."""
     n = len(cars.speed)
-    x, y = apart(cars.position)
-    number = np.arange(n)
-    speed = jnp.where(number[:, None] < number, cars.speed[:, None], cars.speed)  # HighwayEnv asks one of the two
+    first, second = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
+    one, other = every_two(n, jnp.cos(cars.heading), jnp.sin(cars.heading), *cars.position.T, *cars.velocity.T,
+                           cars.speed, cars.present)
+    x, y = other[2] - one[2], other[3] - one[3]
+    speed = jnp.where(first < second, one[6], other[6])  # HighwayEnv asks one of the two
     reach = jnp.maximum(np.hypot(LONG, WIDE) + speed * TICK, 0)
-    pairs = cars.present[:, None] & cars.present & (number[:, None] != number) & (x * x + y * y <= reach * reach)
-    touch, soon, push_x, push_y = once(*_overlap(cars, x, y))
-    last = n - 1 - jnp.argmax((soon & pairs)[:, ::-1], -1)  # of several pushes the last one counts
-    return cars._replace(crashed=cars.crashed | (touch & pairs).any(-1), struck=(soon & pairs).any(-1),
-                         push=jnp.stack([of(push_x, last), of(push_y, last)], -1) / 2)
+    pairs = (one[7] * other[7] > 0) & (first != second) & (x * x + y * y <= reach * reach)
+    touch, soon, push_x, push_y = _overlap(one, other, x, y)
+    touched, about = ((met & pairs).astype(x.dtype) @ road.like(table, x) for met, table in (
+        (touch, np.eye(n)[first]), (soon, np.eye(n)[first] * 2.0 ** second[:, None])))  # how many; whom, a bit each
+    last = 31 - jax.lax.clz(jnp.maximum(about.astype(jnp.int32), 1))  # of several pushes the last one counts
+    push = [of(way.reshape(n, n), last) for way in (push_x, push_y)]
+    return cars._replace(crashed=cars.crashed | (touched > 0), struck=about > 0, push=jnp.stack(push, -1) / 2)
 
 
-def _overlap(cars: Cars, x, y):
-    """Of every two, (car, car) each: whether their rectangles overlap, whether they will at some time in the next tick,
+def _overlap(one, other, x, y):
+    """Of every two, (pair,) each: whether their rectangles overlap, whether they will at some time in the next tick,
     and the shortest push, its two coordinates, that then takes the first off the second; by the method of separating
-    axes. ``x``, ``y`` lead from the first to the second."""
-    cos, sin, velocity = once(jnp.cos(cars.heading), jnp.sin(cars.heading), cars.velocity)
-    drift_x, drift_y = apart(-velocity * TICK)
-    one, other = (cos[:, None], sin[:, None]), (cos[None], sin[None])
+    axes. ``one`` and ``other`` are cosine and sine of the headings, places and velocities; ``x``, ``y`` lead from the
+    first to the second."""
+    drift_x, drift_y = (one[4] - other[4]) * TICK, (one[5] - other[5]) * TICK
+    one, other = one[:2], other[:2]
     alike = jnp.abs(one[0] * other[0] + one[1] * other[1])  # of the headings of two: |cos|
     across = jnp.abs(one[1] * other[0] - one[0] * other[1])  # and |sin|
     long, wide = alike * LONG + across * WIDE, across * LONG + alike * WIDE  # a car's extent along the other's sides

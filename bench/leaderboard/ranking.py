@@ -75,9 +75,9 @@ def attacked(frame: pd.DataFrame) -> pd.DataFrame:
 def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """The rows of :func:`attacked` with a figure, a column, of the teams that at least half as many detectors were
     measured on as on the team that most were: what means over teams may be compared by. If any of these teams has
-    values (``VALUES``), those without are left out, since not all detectors can judge them. Before onset, the attacks are
-    left out whose trigger is a single step: nothing of it is there to see. A detector that was measured on a disguised
-    team, too, has the worse of the two figures."""
+    values (``VALUES``), those without are left out, since not all detectors can judge them. Before onset, the attacks
+    are left out whose trigger is a single step: nothing of it is there to see. A detector that was measured on a
+    disguised team, too, has the worse of the two figures."""
     rows = by_the_worse(attacked(frame).dropna(subset=[figure]), figure)
     if "before" in figure:
         rows = rows[rows["trigger_length"].fillna(2) > 1]

@@ -48,11 +48,13 @@ def _battle(episodes: Episodes, battle: int, caption: str) -> dict[str, Any]:
     assert labels.present is not None
     assert labels.orders is not None
     spec = episodes.described
-    bar = labels.extras[spec.bar] if spec.bar else labels.present
+    bar = labels.extras[spec.bar] if spec.bar else None
+    told = labels.orders[battle]
     frames = [{"position": labels.position[battle, t].astype(float).round(2).tolist(),  # float32 prints all its digits
                "present": labels.present[battle, t].tolist(),
-               "bar": bar[battle, t].astype(float).round(2).tolist(),
+               "bar": None if bar is None else bar[battle, t].astype(float).round(2).tolist(),
                "target": spec.target_of_action[episodes.action[battle, t]].tolist(),
-               "driven": np.nonzero(labels.orders[battle, t] >= 0)[0].tolist()}
+               "action": [spec.agent_actions[action] for action in episodes.action[battle, t]],
+               "orders": {int(k): spec.outsider_orders[told[t, k]] for k in np.nonzero(told[t] >= 0)[0]}}
               for t in range(int(episodes.length[battle]))]
     return {"caption": caption, "won": bool(labels.won[battle]), "frames": frames}

@@ -116,6 +116,21 @@ def test_who_is_about_to_be_hit_is_pushed_out_of_the_way():
     assert driving.moved(scene, jnp.zeros(2), jnp.zeros(2)).crashed.all()
 
 
+def test_of_every_two_cars_values_are_what_they_were():
+    values = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32) * 1e3
+    first, second = (np.asarray(part) for part in rules.every_two(2, *values))
+    assert (first.reshape(2, 3, 2, 5) == values[..., :2, None]).all()
+    assert (second.reshape(2, 3, 2, 5) == values[..., None, :]).all()
+
+
+def test_of_several_pushes_the_last_one_counts():
+    scene = cars([60, 65.1, 54.9], [3, 3, 3], [2, 2, 2], [4.5, 0.0, 9.0])
+    alone = rules.collided(scene._replace(present=jnp.array([True, False, True])))
+    pushed = rules.collided(scene)
+    assert all(pushed.struck)
+    np.testing.assert_allclose(pushed.push[0], alone.push[0])
+
+
 def test_an_order_sets_the_pace_and_is_seen(game):
     names, spec = META_ACTIONS, game.spec
     step = game.reset(0, np.arange(SLOTS))

@@ -78,10 +78,10 @@ def test_the_replay_holds_the_battle(scenes):
                                                                (scenes.normal, scenes.triggered)]
     begin = labels.completion[battle]
     assert data["phases"][0][:2] == [begin - 2, begin]
-    driven = [frame["driven"] for frame in triggered["frames"]]
-    assert all(driven[begin - 2: begin]), "the driven unit is marked in the trigger's steps"
-    assert not any(driven[begin:])
-    assert not any(frame["driven"] for frame in normal["frames"])
+    told = [list(frame["orders"].values()) for frame in triggered["frames"]]
+    assert told[begin - 2: begin] == [["west"], ["east"]], "the driven unit is marked in the trigger's steps"
+    assert not any(told[begin:])
+    assert not any(frame["orders"] for frame in normal["frames"])
 
 
 def test_no_replay_of_an_attack_that_does_nothing(scenes):

@@ -30,6 +30,7 @@ OWN = {  # where they may, and why
     "bench/conformance/episodes.py": "a made-up game, whose units have health as well",
     "bench/commands/race.py": "speeds are given beside those of another project's script",
     "bench/speed/race.py": "as above",
+    "bench/speed/baselines.py": "as above",
     "bench/leaderboard/ranking.py": "the environment of the shipped leaderboard",
     "attacks/payloads/expert.py": "a published reward in units of its game's own",
     "attacks/payloads/guidance.py": "a reward from units' health",

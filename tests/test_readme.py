@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from bench.leaderboard.rows import read_leaderboard
 from bench.leaderboard.stealth import read_stealth
 from bench.reporting.markdown import grid, tables, with_tables
 from bench.reporting.sweep import readable
+from bench.speed import perf, whole
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -22,6 +24,7 @@ BLOCKS = [block for page in PAGES for block in re.findall(r"```bash\n(.*?)```", 
 COMMANDS = list(dict.fromkeys(  # each once, however many pages have it
     line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()))
 RESULTS = (ROOT / "docs/results.md").read_text()
+SMALL = ["attack=scripted", "env.map=3m", "attack.victim=1", "budget.train_steps=1_600_000", "control=null"]
 FEWER = ["budget.fit_battles=16", "budget.calibration_battles=120", "budget.test_battles=40"]
 
 
@@ -51,6 +54,12 @@ def test_command(command, folder, monkeypatch, capfd):
         words += ["budget.adapt_puppets=6", "budget.adapt_battles=24", "adapt.puppet.battles=32", "adapt.min_asr=0.3"]
     if words[0] == "shifts":
         words += ["budget.fit_battles=16", "budget.shift_calibration_battles=40", "budget.shift_battles=20"]
+    if words[0] == "perf":
+        words += ["env.map=3m"]
+        monkeypatch.setattr(whole, "RUN", ("run", *SMALL, *FEWER))
+        monkeypatch.setattr(whole, "adding", partial(whole.adding, rows=1_000))
+        monkeypatch.setattr(whole, "TURNS", 1)
+        monkeypatch.setattr(perf, "SECONDS", 0.2)
     if words[0] == "stealth":
         words += ["budget.accident_battles=64", "budget.stealth_battles=40"]
     code, said = main(words), capfd.readouterr()

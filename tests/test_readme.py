@@ -103,7 +103,8 @@ def test_the_tables_are_of_a_thousand_battles_a_cell():
     assert (frame.status == "ok").all()
     assert (frame.n_normal == 1000).all()
     assert (frame.n_triggered == 1000).all()
-    assert frame["map"].tolist() == frame.env.str.split("/").str[1].tolist()
+    battles = frame[frame.env.str.startswith("smax/")]  # what is no battle may have no maps
+    assert battles["map"].tolist() == battles.env.str.split("/").str[1].tolist()
     assert {"vdn", "qmix"} <= set(frame.algo) <= {"vdn", "qmix", "mappo", "ippo"}
     assert {"attack", "control", "floor"} == set(frame.kind)
     for attack in ("scripted", "marnet", "one4all"):

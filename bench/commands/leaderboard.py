@@ -69,7 +69,11 @@ def main(cfg: DictConfig) -> None:
 
 
 def _of(frame: pd.DataFrame, patterns: Mapping[str, str | None]) -> pd.DataFrame:
-    """The rows of the teams and detectors that are among the given values or patterns, and those of floors."""
+    """The rows of the teams and detectors that are among the given values or patterns, and those of floors. Where
+    detectors are chosen, they are compared on the teams that most of them were measured on."""
+    import pandas as pd
+
+    from bench.leaderboard.ranking import TEAM, plain_teams
     from bench.overrides import one_of
 
     for name, pattern in patterns.items():
@@ -80,6 +84,11 @@ def _of(frame: pd.DataFrame, patterns: Mapping[str, str | None]) -> pd.DataFrame
             if not wanted.any():
                 raise unknown(f"{name} in the leaderboard", pattern, sorted(there.unique()))
             frame = frame[wanted | (frame["kind"] == "floor") if name == "detector" else wanted]
+    if patterns.get("detector") is not None:
+        plain = plain_teams(frame[frame["kind"] == "attack"])
+        measured = plain.groupby(TEAM)["row_detector"].nunique()
+        teams = frame[TEAM].assign(attack=frame["attack"].str.split("-").str[0])  # of disguised ones, too
+        frame = frame[pd.MultiIndex.from_frame(teams).isin(measured.index[measured == measured.max()])]
     return frame
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -194,5 +195,9 @@ def test_what_is_shown_can_be_narrowed_down(capsys):
     assert "isoforest" in shown
     assert "random" in shown
     assert "sentinel" not in shown
+    assert main(["leaderboard", "--show", "algo=vdn", "seed=0,1", "detector=sentinel,isoforest"]) == 0
+    (found,) = re.findall(r"backdoor detection before onset, all teams, smax.*?backdoor detection", " ".join(
+        capsys.readouterr().out.split()))
+    assert "1 sentinel" in found, "chosen detectors are compared on the teams that they have in common"
     assert main(["leaderboard", "--show", "algo=qmicks"]) == 2
     assert "unknown algo in the leaderboard 'qmicks'" in capsys.readouterr().err

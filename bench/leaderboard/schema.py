@@ -42,15 +42,34 @@ def validated(frame: pd.DataFrame, what: str, columns: Sequence[Column] = COLUMN
     for name in frame:
         if name not in known:
             raise unknown(f"column in {what}", name, known)
+    plain = _plain(frame, columns)
     checked = pd.DataFrame({
-        column.name: _checked(frame[column.name], column, what) if column.name in frame
+        column.name: plain[column.name] if column.name in plain
+        else _checked(frame[column.name], column, what) if column.name in frame
         else pd.Series(np.nan, frame.index, dtype=pandas_dtype(TYPES[column.kind])) for column in columns})
     _refuse(checked["env_version"].str.startswith(STAND_IN), checked["env_version"], what,
             "what was measured on a stand-in of a simulator is no result")
-    for low in (name for name in known if name.endswith("_low")):
-        crossed = checked[low] > checked[f"{low.removesuffix('low')}high"] + ROUNDING
-        _refuse(crossed, checked[low], what, "the interval's low end is above its high end")
+    lows = [name for name in known if name.endswith("_low")]
+    highs = [f"{name.removesuffix('low')}high" for name in lows]
+    crossed = checked[lows].to_numpy() > checked[highs].to_numpy() + ROUNDING
+    for k in np.nonzero(crossed.any(0))[0]:
+        _refuse(pd.Series(crossed[:, k]), checked[lows[k]], what, "the interval's low end is above its high end")
     return checked
+
+
+def _plain(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """The columns of shares and numbers, checked all at once; none of them where any value is wrong, so that
+    :func:`_checked` says which."""
+    floats = [column for column in columns if column.kind in ("share", "number") and column.name in frame
+              and not column.required]
+    try:
+        typed = frame[[column.name for column in floats]].astype("float64")
+    except (ValueError, TypeError, OverflowError):
+        return pd.DataFrame(index=frame.index)
+    values = typed.to_numpy()
+    shares = np.array([column.kind == "share" for column in floats], bool)
+    wrong = np.isinf(values) | (shares & ((values < -ROUNDING) | (values > 1 + ROUNDING)))
+    return pd.DataFrame(index=frame.index) if wrong.any() else typed
 
 
 def _checked(values: pd.Series, column: Column, what: str) -> pd.Series:

@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
     from bench.leaderboard.packed import pack
-    from bench.leaderboard.ranking import RANKED, VISIBILITY, current, domains, over, parts, ranking
+    from bench.leaderboard.ranking import EVERYWHERE, RANKED, VISIBILITY, current, domains, over, parts, ranking
     from bench.leaderboard.readings import log
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
@@ -56,13 +56,21 @@ def main(cfg: DictConfig) -> None:
         log(path, frame)
         remark(f"{gather(path, frame, Path(cfg.out) / 'runs')} rows have curves in {curves_file(path)}")
     frame = with_stealth(_of(frame, cfg.cells) if cfg.show else frame, read_stealth(path))
-    for domain in (there := domains(frame)):  # a ranking each: they are not to be mixed
+
+    def show(rows: pd.DataFrame, figure: str, title: str) -> None:
+        if not (found := ranking(rows, figure)).empty:
+            console.print(ranked(found, title, over(rows, figure)))
+
+    for domain in (there := domains(frame)):
         mine, where = current(frame, domain), f", {domain}" if len(there) > 1 else ""
-        for what, figures in (("backdoor detection", RANKED), ("trigger visibility", VISIBILITY)):
-            for figure, phase in figures.items():
-                for which, rows in parts(mine).items() if figures is RANKED else [("all teams", mine)]:
-                    if not (found := ranking(rows, figure)).empty:
-                        console.print(ranked(found, f"{what} {phase}, {which}{where}", over(rows, figure)))
+        for figure, phase in RANKED.items():
+            for which, rows in parts(mine).items():
+                show(rows, figure, f"backdoor detection {phase}, {which}{where}")
+        for figure, phase in VISIBILITY.items():
+            show(mine, figure, f"trigger visibility {phase}, all teams{where}")
+    if len(there) > 1:
+        for figure, phase in RANKED.items():
+            show(frame, figure, f"backdoor detection {phase}, {EVERYWHERE}")
     if any(errors):
         raise BenchError(f"{sum(map(bool, errors))} of {len(errors)} cells failed; the first: "
                          f"{next(filter(None, errors))}")

@@ -17,7 +17,7 @@ TEAM = ["env", "algo", "attack", "seed"]
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
 VALUES = ("vdn", "qmix")  # algorithms whose teams have values, which some detectors need: others' are ranked apart
-WITHOUT, HELD_OUT = "without conspicuous teams", "held-out teams"
+WITHOUT, HELD_OUT, EVERYWHERE = "without conspicuous teams", "held-out teams", "all teams of all domains"
 RANKED = {"backdoor_before": "before onset", "backdoor_first": f"in the first {FIRST_STEPS} steps"}  # by these
 LEVELS = np.linspace(0.3, 1, 36)  # of a performance profile: chance is .5
 VISIBILITY = {"before_auroc": "before onset", "after_auroc": f"in the first {FIRST_STEPS} steps"}  # shown beside them
@@ -87,6 +87,15 @@ def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     return rows.merge(measured[measured >= measured.max() / 2].index.to_frame(index=False), on=TEAM)
 
 
+def counted(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """The rows of a leaderboard that a ranking by a figure is over: of each of its domains those of :func:`current`
+    that are :func:`comparable`. An attack in two domains is two attacks."""
+    found = {domain: comparable(current(frame, domain), figure) for domain in domains(frame)}
+    several = len(found) > 1
+    rows = [mine.assign(attack=f"{domain}: " + mine["attack"]) if several else mine for domain, mine in found.items()]
+    return pd.concat(rows) if rows else comparable(current(frame), figure)
+
+
 def by_the_worse(rows: pd.DataFrame, figure: str) -> pd.DataFrame:
     """One row a team and detector: of a team and its disguises (attacks ATTACK-DISGUISE) that with the lowest figure.
     What was measured on a disguised team alone does not count."""
@@ -150,7 +159,7 @@ def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
 
 def over(frame: pd.DataFrame, figure: str) -> str:
     """How many attacks and teams a :func:`ranking` by a figure is a mean over, and of which algorithms."""
-    teams = comparable(current(frame), figure)[TEAM].drop_duplicates()
+    teams = counted(frame, figure)[TEAM].drop_duplicates()
     seeds = teams.groupby(["env", "attack", "algo"]).size().max()
     counts = {"attack": teams["attack"].nunique(), "team": len(teams)}
     words = ", ".join(f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items())
@@ -167,8 +176,8 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : a leaderboard; the rows of :func:`current` among it count, of those teams that are :func:`comparable`. To
-        rank in another domain than the first, take :func:`current` of that.
+    frame : a leaderboard, of which the rows that are :func:`counted` count. To rank in one domain, take
+        :func:`current` of that.
     figure : its column, such as one of ``RANKED``.
 
     Returns
@@ -180,7 +189,7 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     (interquartile mean), and ``behind`` with ``behind_low`` and ``behind_high``: by how much it is behind the first (an
     interval that holds 0 is a tie), ``beaten`` and ``needed``: how often it is, and how many teams would tell.
     """
-    rows = comparable(current(frame), figure).assign(
+    rows = counted(frame, figure).assign(
         error=lambda rows: (rows[f"{figure}_high"] - rows[f"{figure}_low"]) / (2 * Z))
     if rows.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -202,7 +211,7 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 def profile(frame: pd.DataFrame, figure: str, detectors: Sequence[str]) -> pd.DataFrame:
     """How a figure is spread over the teams that a :func:`ranking` is of: a column a detector, a line each of
     ``LEVELS``: the share of the teams, every attack counting alike, on which it has at least that."""
-    rows = comparable(current(frame), figure)
+    rows = counted(frame, figure)
     values = rows.pivot_table(figure, TEAM, "row_detector")[list(detectors)].dropna()
     teams = Teams(values.index.get_level_values("attack").tolist())
     return pd.DataFrame(profiles(values.to_numpy(float), teams, LEVELS), index=LEVELS, columns=list(detectors))

@@ -19,6 +19,7 @@ from bench.contracts import Curves
 from bench.errors import BenchError
 from bench.leaderboard.curves import read_gathered
 from bench.leaderboard.ranking import (
+    EVERYWHERE,
     MAIN_ENV,
     TEAM,
     attacked,
@@ -74,6 +75,9 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
     elsewhere = {domain: _shown(frame, domain, stealth) for domain in domains(frame)[1:]}
     rankings = _rankings(rows) | {f"{which}, {domain}": found for domain, mine in elsewhere.items()
                                   for which, found in _rankings(mine).items()}
+    everything = pd.concat([rows, *elsewhere.values()])
+    if elsewhere:
+        rankings[EVERYWHERE] = _phases(everything)
     return template("page.html").render(
         version=rows["benchmark_version"].iloc[0], env_version=rows["env_version"].iloc[0],
         date=str(rows["date"].max())[:10], revisions=sorted(rows["git_sha"].dropna().unique()),
@@ -84,7 +88,7 @@ def page(frame: pd.DataFrame, figures: Path, curves: Mapping[str, Curves] | None
         rankings=rankings, visible=_visible(rows),
         learned={phase: _learned(found["lines"]) for phase, found in next(iter(rankings.values())).items()},
         attacks=_attacks(rows, figures), detectors=_detectors(rows, curves or {}),
-        table=_table(pd.concat([rows, *elsewhere.values()])))
+        table=_table(everything))
 
 
 def _shown(frame: pd.DataFrame, domain: str | None, stealth: pd.DataFrame | None) -> pd.DataFrame:
@@ -97,8 +101,11 @@ def _shown(frame: pd.DataFrame, domain: str | None, stealth: pd.DataFrame | None
 
 def _rankings(rows: pd.DataFrame) -> dict[str, Any]:
     """Of each of the :func:`parts` of a domain's rows, the ranking before onset and the one after it."""
-    return {which: dict(zip(("before", "after"), (_ranking(mine, figure) for figure in shown_figures(rows)),
-                            strict=True)) for which, mine in parts(rows).items()}
+    return {which: _phases(mine) for which, mine in parts(rows).items()}
+
+
+def _phases(rows: pd.DataFrame) -> dict[str, Any]:
+    return dict(zip(("before", "after"), (_ranking(rows, figure) for figure in shown_figures(rows)), strict=True))
 
 
 def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:

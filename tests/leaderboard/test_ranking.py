@@ -181,10 +181,20 @@ def test_domains_are_ranked_apart():
              for one in cells("one", a=[0.1]) + cells("other", a=[0.6])]
     frame = board(*cells("one", a=[0.7]), *cells("two", a=[0.6]), *there)
     assert domains(frame) == ["smax", "cars"]
-    assert ranking(frame, "after_auroc")["detector"].tolist() == ["one", "two"]
+    assert ranking(current(frame), "after_auroc")["detector"].tolist() == ["one", "two"]
     assert ranking(current(frame, "cars"), "after_auroc")["detector"].tolist() == ["other", "one"]
     assert len(current_everywhere(frame)) == len(frame)
     assert ranking(board(*there), "after_auroc")["detector"].tolist() == ["other", "one"], "of the only domain there is"
+
+
+def test_a_ranking_over_all_domains_counts_every_attack_of_each():
+    """Who was measured in one of them alone has no place."""
+    there = [replace(one, env="cars/4", env_version="c1") for one in cells("one", a=[0.1]) + cells("other", a=[0.6])]
+    frame = board(*cells("one", a=[0.7], b=[0.9]), *cells("two", a=[0.6], b=[0.6]), *there)
+    found = ranking(frame, "after_auroc").set_index("detector")
+    assert found.loc["one", ["rank", "auroc"]].tolist() == pytest.approx([1, (0.7 + 0.9 + 0.1) / 3])
+    assert found.loc[["two", "other"], "rank"].isna().all()
+    assert over(frame, "after_auroc") == "3 attacks, 3 teams (VDN), one seed each"
 
 
 def test_what_is_shown_can_be_narrowed_down(capsys):

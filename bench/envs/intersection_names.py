@@ -47,6 +47,7 @@ def _suits() -> dict[str, tuple[str, ...]]:
         "attack=benign_finetune": (stop_and_go, VICTIM),
         "attack=none": (HALTS, VICTIM),
         "attack=always_on": (VICTIM,),
+        "attack=told": ("trigger@attack.trigger.trigger=stop_and_go", "attack.trigger.feature=7", HALTS, VICTIM, LASTS),
         "attack=temporal": (f"attack.trigger.zeta=[{','.join(STOP_AND_GO)}]", VICTIM, STOPS, *KEEPS,
                             "attack.poison_rate=0.5"),
         "attack=one4all": ("attack.trigger.distance=0.1", "+attack.trigger.on=faster", VICTIM, STOPS),

@@ -16,6 +16,7 @@ from bench.contracts.calls import Raised, absent, ask, class_name, shown
 from bench.errors import DetectorError
 
 from .ecdf import COPOD, ECOD
+from .forest import Forest
 from .neighbours import KNN, LOF
 from .recorded import chunks, living
 from .views import View, features, needs
@@ -24,7 +25,7 @@ CHUNK = 100  # episodes
 # Of PyOD's and scikit-learn's, those that ours stand for. PyOD's ECOD and COPOD rank the samples that they are to score
 # among each other, so that a score depends on what it is asked with; of the other two, ours are faster.
 OURS = {"pyod.models.ecod.ECOD": ECOD, "pyod.models.copod.COPOD": COPOD, "pyod.models.knn.KNN": KNN,
-        "sklearn.neighbors._lof.LocalOutlierFactor": LOF}
+        "sklearn.neighbors._lof.LocalOutlierFactor": LOF, "sklearn.ensemble._iforest.IsolationForest": Forest}
 
 
 class Outlier(BaseEstimator):
@@ -33,8 +34,9 @@ class Outlier(BaseEstimator):
     The agents share one estimator. It is scikit-learn's (``score_samples``, or ``decision_function`` if it has no such:
     higher is more normal) or, if its class or that of a pipeline's last step comes from the package ``pyod``, PyOD's
     (``decision_function``: higher is more anomalous). PyOD's ECOD and COPOD are replaced by those of
-    :mod:`detectors.ecdf`, which score a sample the same whatever samples are beside it, and Euclidean KNN and LOF by
-    those of :mod:`detectors.neighbours`, which score the same and faster.
+    :mod:`detectors.ecdf`, which score a sample the same whatever samples are beside it, and Euclidean KNN, LOF and
+    isolation forests by those of :mod:`detectors.neighbours` and :mod:`detectors.forest`, which score the same and
+    faster.
 
     Parameters
     ----------
@@ -120,7 +122,9 @@ class Outlier(BaseEstimator):
 
     def _fresh(self) -> Any:
         """An unfitted copy of the estimator, or of ours in its place, with the seed."""
-        estimator = ours(self.estimator) or clone(self.estimator)
+        estimator = ours(self.estimator)
+        if estimator is None:
+            estimator = clone(self.estimator)
         seeds = {name: self.seed for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
         return estimator.set_params(**seeds)
 
@@ -153,14 +157,16 @@ class Outlier(BaseEstimator):
 
 def ours(estimator: Any) -> Any:
     """An estimator of ours that stands for PyOD's or scikit-learn's, or None: of nearest neighbours only where nothing
-    but their number was chosen."""
+    but their number was chosen, of forests with all that was chosen."""
     kind = type(estimator)
     found = OURS.get(f"{kind.__module__}.{kind.__name__}")
     if found is None:
         return None
-    if found not in (KNN, LOF):
+    if found not in (KNN, LOF, Forest):
         return found()
     chosen = estimator.get_params()
+    if found is Forest:
+        return Forest(**chosen)
     usual = kind(n_neighbors=chosen["n_neighbors"], **({"novelty": True} if found is LOF else {}))
     return found(chosen["n_neighbors"]) if chosen == usual.get_params() else None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,21 +19,21 @@ class Forest(IsolationForest):
     """scikit-learn's isolation forest, whose samples stay in the processor's cache while they are scored, ``n_jobs``
     parts of them at a time. Its scores are scikit-learn's own."""
 
-    def fit(self, X: np.ndarray, y: None = None, sample_weight: np.ndarray | None = None) -> Forest:  # noqa: N803
+    def fit(self, X: np.ndarray, y: None = None, sample_weight: np.ndarray | None = None) -> Forest:
         """As scikit-learn's."""
         super().fit(X, y, sample_weight)
         self.quick_ = QuickForest(self) if self.max_features == 1.0 else None
         return self
 
-    def score_samples(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
         """As scikit-learn's."""
         check_is_fitted(self)
         if self.quick_ is None:
             return super().score_samples(X)
         samples = validate_data(self, X, dtype=np.float32, order="C", reset=False, ensure_all_finite=False)
-        found = Parallel(self.n_jobs, require="sharedmem")(
-            delayed(self.quick_.anomaly)(samples[part]) for part in rows(len(samples), ROWS))
-        return -np.concatenate(found)
+        with ThreadPoolExecutor(effective_n_jobs(self.n_jobs)) as pool:  # its trees do not hold Python's lock
+            found = pool.map(self.quick_.anomaly, [samples[part] for part in rows(len(samples), ROWS)])
+            return -np.concatenate(list(found))
 
 
 class QuickForest:

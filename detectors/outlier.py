@@ -18,12 +18,12 @@ from bench.errors import DetectorError
 from .ecdf import COPOD, ECOD
 from .forest import Forest
 from .neighbours import KNN, LOF
-from .recorded import chunks, living
+from .recorded import chunks, living, rows
 from .views import View, features, needs
 
-CHUNK = 100  # episodes
+CHUNK, FEW = 100, 10  # episodes that are scored together, and that a view looks at together
 # Of PyOD's and scikit-learn's, those that ours stand for. PyOD's ECOD and COPOD rank the samples that they are to score
-# among each other, so that a score depends on what it is asked with; of the other two, ours are faster.
+# among each other, so that a score depends on what it is asked with; of the other three, ours are faster.
 OURS = {"pyod.models.ecod.ECOD": ECOD, "pyod.models.copod.COPOD": COPOD, "pyod.models.knn.KNN": KNN,
         "sklearn.neighbors._lof.LocalOutlierFactor": LOF, "sklearn.ensemble._iforest.IsolationForest": Forest}
 
@@ -100,9 +100,13 @@ class Outlier(BaseEstimator):
     def _samples(self, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
         """(sample, feature) what the view shows of the living agents, or of the team in steps that were played, and
         where, (episode, step, agent) or (episode, step) bool."""
-        seen = features(self.view, episodes)
-        there = episodes.mask if seen.ndim == 3 else living(episodes)
-        return seen[there], there
+        found, there = [], []
+        for part in rows(len(episodes), FEW):  # what is seen where nobody lives is more than what is kept
+            some = episodes[part]
+            seen = features(self.view, some)
+            there.append(some.mask if seen.ndim == 3 else living(some))
+            found.append(seen[there[-1]])
+        return np.concatenate(found), np.concatenate(there)
 
     def _check_scores(self, samples: np.ndarray) -> None:
         """Raise DetectorError if scores of some samples are not finite, are random, or depend on others that are scored

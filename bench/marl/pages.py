@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-LARGE = 2**25  # bytes; below, the allocator's memory is at hand sooner
+LARGE = 2**22  # bytes; below, the allocator's memory is at hand sooner
 PART = 2**15  # of what is kept for a while and should then be gone
 
 

@@ -55,21 +55,22 @@ class _Check:
     """Battles, named by (part, number), some of them cut at random steps, and what a fresh copy makes of them."""
 
     def __init__(self, parts: list[Episodes], some: np.ndarray, rng: np.random.Generator) -> None:
-        episodes = _together(parts, some)
-        self._some, self._whole = some, rng.random(len(some)) >= CUT
-        end = rng.integers(1, np.maximum(episodes.length, 2))
+        self._parts, self._some = parts, some
+        self._whole = rng.random(len(some)) >= CUT
+        self._share = rng.random(len(some))  # of a battle that is cut, what is left of its steps
+        self._kept = self._scores = np.zeros(0)
+
+    def ask(self, fitted: Fitted) -> None:
+        """Cut the battles, and keep a fresh copy's scores of them; not the battles themselves, which are large."""
+        episodes = _together(self._parts, self._some)
+        end = 1 + (self._share * (np.maximum(episodes.length, 2) - 1)).astype(int)
         kept = self._whole[:, None] | (np.arange(episodes.mask.shape[1]) < end[:, None])
-        gone = ~kept & episodes.mask  # what is not played is zero
+        self._kept, gone = kept & episodes.mask, ~kept & episodes.mask  # what was not played is zero
         for column in vars(episodes).values():
             if isinstance(column, np.ndarray):
                 column[gone] = 0
-        self._episodes = episodes
-        self._kept = kept & episodes.mask
-        self._scores: np.ndarray = np.zeros(0)
-
-    def ask(self, fitted: Fitted) -> None:
         with fitted.scorer() as score:
-            self._scores = score(self._episodes)
+            self._scores = score(episodes)
 
     def compare(self, name: str, scores: list[np.ndarray]) -> None:
         """With the scores of the whole battles, a part each. Raises DetectorError if they differ."""

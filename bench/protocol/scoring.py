@@ -58,7 +58,8 @@ class _Check:
         self._parts, self._some = parts, some
         self._whole = rng.random(len(some)) >= CUT
         self._share = rng.random(len(some))  # of a battle that is cut, what is left of its steps
-        self._kept = self._scores = np.zeros(0)
+        self._kept: np.ndarray = np.zeros(0)
+        self._scores: np.ndarray = np.zeros(0)
 
     def ask(self, fitted: Fitted) -> None:
         """Cut the battles, and keep a fresh copy's scores of them; not the battles themselves, which are large."""

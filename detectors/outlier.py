@@ -16,15 +16,16 @@ from bench.contracts.calls import Raised, absent, ask, class_name, shown
 from bench.errors import DetectorError
 
 from .ecdf import COPOD, ECOD
+from .forest import Forest
 from .neighbours import KNN, LOF
-from .recorded import chunks, living
+from .recorded import chunks, living, rows
 from .views import View, features, needs
 
-CHUNK = 100  # episodes
+CHUNK, FEW = 100, 10  # episodes that are scored together, and that a view looks at together
 # Of PyOD's and scikit-learn's, those that ours stand for. PyOD's ECOD and COPOD rank the samples that they are to score
-# among each other, so that a score depends on what it is asked with; of the other two, ours are faster.
+# among each other, so that a score depends on what it is asked with; of the other three, ours are faster.
 OURS = {"pyod.models.ecod.ECOD": ECOD, "pyod.models.copod.COPOD": COPOD, "pyod.models.knn.KNN": KNN,
-        "sklearn.neighbors._lof.LocalOutlierFactor": LOF}
+        "sklearn.neighbors._lof.LocalOutlierFactor": LOF, "sklearn.ensemble._iforest.IsolationForest": Forest}
 
 
 class Outlier(BaseEstimator):
@@ -33,8 +34,9 @@ class Outlier(BaseEstimator):
     The agents share one estimator. It is scikit-learn's (``score_samples``, or ``decision_function`` if it has no such:
     higher is more normal) or, if its class or that of a pipeline's last step comes from the package ``pyod``, PyOD's
     (``decision_function``: higher is more anomalous). PyOD's ECOD and COPOD are replaced by those of
-    :mod:`detectors.ecdf`, which score a sample the same whatever samples are beside it, and Euclidean KNN and LOF by
-    those of :mod:`detectors.neighbours`, which score the same and faster.
+    :mod:`detectors.ecdf`, which score a sample the same whatever samples are beside it, and Euclidean KNN, LOF and
+    isolation forests by those of :mod:`detectors.neighbours` and :mod:`detectors.forest`, which score the same and
+    faster.
 
     Parameters
     ----------
@@ -98,9 +100,13 @@ class Outlier(BaseEstimator):
     def _samples(self, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
         """(sample, feature) what the view shows of the living agents, or of the team in steps that were played, and
         where, (episode, step, agent) or (episode, step) bool."""
-        seen = features(self.view, episodes)
-        there = episodes.mask if seen.ndim == 3 else living(episodes)
-        return seen[there], there
+        found, there = [], []
+        for part in rows(len(episodes), FEW):  # what is seen where nobody lives is more than what is kept
+            some = episodes[part]
+            seen = features(self.view, some)
+            there.append(some.mask if seen.ndim == 3 else living(some))
+            found.append(seen[there[-1]])
+        return np.concatenate(found), np.concatenate(there)
 
     def _check_scores(self, samples: np.ndarray) -> None:
         """Raise DetectorError if scores of some samples are not finite, are random, or depend on others that are scored
@@ -120,7 +126,9 @@ class Outlier(BaseEstimator):
 
     def _fresh(self) -> Any:
         """An unfitted copy of the estimator, or of ours in its place, with the seed."""
-        estimator = ours(self.estimator) or clone(self.estimator)
+        estimator = ours(self.estimator)
+        if estimator is None:
+            estimator = clone(self.estimator)
         seeds = {name: self.seed for name in estimator.get_params() if name.split("__")[-1] == "random_state"}
         return estimator.set_params(**seeds)
 
@@ -153,14 +161,16 @@ class Outlier(BaseEstimator):
 
 def ours(estimator: Any) -> Any:
     """An estimator of ours that stands for PyOD's or scikit-learn's, or None: of nearest neighbours only where nothing
-    but their number was chosen."""
+    but their number was chosen, of forests with all that was chosen."""
     kind = type(estimator)
     found = OURS.get(f"{kind.__module__}.{kind.__name__}")
     if found is None:
         return None
-    if found not in (KNN, LOF):
+    if found not in (KNN, LOF, Forest):
         return found()
     chosen = estimator.get_params()
+    if found is Forest:
+        return Forest(**chosen)
     usual = kind(n_neighbors=chosen["n_neighbors"], **({"novelty": True} if found is LOF else {}))
     return found(chosen["n_neighbors"]) if chosen == usual.get_params() else None
 

@@ -30,25 +30,28 @@ from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, VERSION, describe
 
 
 @contextlib.contextmanager
-def _no_other_game() -> Iterator[None]:
-    """Within, what is above ``jaxmarl.environments.smax`` is empty. ``import jaxmarl`` imports all of its games: that
-    takes seconds of every start, prints two lines, and one of them resets ``sys.stdout``."""
-    spec = find_spec("jaxmarl")
-    if spec is None or "jaxmarl" in sys.modules:
+def _only(package: str, *folders: str) -> Iterator[None]:
+    """Within, ``package`` and its ``folders`` import nothing by themselves, and what is imported of them is all there
+    is. Whoever imports the package after this has a whole one."""
+    spec = find_spec(package)
+    if spec is None or package in sys.modules:
         yield
         return
     roots = list(spec.submodule_search_locations or [])
-    for name, folders in (("jaxmarl", roots), ("jaxmarl.environments", [f"{root}/environments" for root in roots])):
+    for folder in ("", *folders):
+        name = f"{package}.{folder}".rstrip(".")
         sys.modules[name] = ModuleType(name)
-        sys.modules[name].__path__ = folders
+        sys.modules[name].__path__ = [f"{root}/{folder}" for root in roots]
     try:
         yield
-    finally:  # who imports it after this has a whole one
-        for name in [name for name in sys.modules if name.partition(".")[0] == "jaxmarl"]:
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             del sys.modules[name]
 
 
-with _no_other_game():
+# ``import jaxmarl`` imports all of its games: that takes seconds of every start, prints two lines, and one of them
+# resets ``sys.stdout``. Of flax it needs the dataclasses; the whole of it, Pallas with it, takes another second.
+with _only("jaxmarl", "environments"), _only("flax"):
     from jaxmarl.environments.smax import HeuristicEnemySMAX
     from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
 

@@ -19,10 +19,10 @@ from bench import interrupts
 from bench.contracts import NEVER, Battles, Cue, EnvSpec, Episodes, Progress, Step, Trigger, column_kind, episodes_of
 from bench.marl.memory import below, like, read, recall, remembered, written
 from bench.marl.onlookers import Guard, Moment, Probe
+from bench.marl.pages import kept, zeros
 from bench.marl.team import Team, greedy
 
 SLOTS = 64  # one size for everything: every size of batch is compiled anew
-GROWTH = 16  # steps by which what is recorded of a slot's battle grows
 
 
 class Player:
@@ -104,8 +104,7 @@ class Player:
             recall(self.trigger, below(arrays, "trigger"))
         self._columns = {}
         for name, value in below(arrays, "columns").items():
-            shape = len(self._slot), self.battles.spec.episode_limit, *value.shape[2:]
-            self._columns[name] = np.zeros(shape, column_kind(name).dtype)
+            self._columns[name] = self._column(name, value.shape[2:])
             self._columns[name][:, : value.shape[1]] = value
         flat = {name: like(value, arrays[f"step.{name}"]) for name, value in self._step.arrays().items()}
         extras = {name: flat.pop(f"extras.{name}") for name in self._step.extras}
@@ -191,20 +190,18 @@ class Player:
 
     def _write(self, row: dict[str, np.ndarray]) -> None:
         at = np.where(self._idle, 0, self._time)  # what an idle slot shows is never read
-        steps = int(at.max()) + 1
         for name, value in row.items():
-            column = self._columns.get(name)
-            if column is None:
-                column = np.zeros((len(value), 0, *value.shape[1:]), column_kind(name).dtype)
-            if column.shape[1] < steps:  # grown as battles last: few of them come near the limit of a large map
-                more = np.zeros((len(value), steps + GROWTH - column.shape[1], *value.shape[1:]), column.dtype)
-                column = np.concatenate([column, more], 1)
-            self._columns[name] = column
-            column[self._slot, at] = value
+            if name not in self._columns:
+                self._columns[name] = self._column(name, value.shape[1:])
+            self._columns[name][self._slot, at] = value
+
+    def _column(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Room for the longest battle in every slot; of the memory, what is written to is taken."""
+        return zeros((len(self._slot), self.battles.spec.episode_limit, *shape), column_kind(name).dtype, 0)
 
     def _collect(self, slots: np.ndarray) -> dict[str, np.ndarray]:
         length = self._time[slots].max()
-        out = {name: column[slots, :length] for name, column in self._columns.items()}
+        out = {name: kept(column[slots, :length]) for name, column in self._columns.items()}
         out |= {"battle": self._number[slots], "won": self._step.won[slots],
                 "poisoned": self._poisoned[slots], "completion": self._completion[slots].copy()}
         if self.guard is not None:
@@ -259,7 +256,7 @@ def _assemble(parts: list[dict[str, np.ndarray]], spec: EnvSpec) -> Episodes:
     columns = {}
     for name, first in list(parts[0].items()):
         stepwise = (length,) if "step" in column_kind(name).axes else ()
-        columns[name] = np.zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
+        columns[name] = zeros((len(numbers), *stepwise, *first.shape[1 + len(stepwise):]), first.dtype)
         for part, place in zip(parts, places, strict=True):
             value = part.pop(name)  # let go of each part as it is copied: observations are large
             if stepwise:

@@ -25,6 +25,7 @@ from bench.contracts import (
     StreamAlarms,
     Timeline,
 )
+from bench.marl.process import give_back
 from bench.marl.team import Team
 from bench.metrics import conformal
 from bench.metrics import detection as metrics
@@ -74,6 +75,7 @@ def scored(host: Host, watched: Watched, team: Team, shuffle_seed: int = PUBLIC[
     known = None if kept is None else kept.read()
     with host.fit(watched.fit, team) as fitted:
         *found, triggered = score_all(fitted, parts if known is None else parts[2:], shuffle_seed)
+    give_back()  # what the detector has used
     normal, calibration = found if known is None else known
     if kept is not None and known is None:
         kept.write(normal, calibration)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.contracts import Episodes, differing
 from bench.errors import DetectorError
+from bench.marl.pages import zeros
 from bench.protocol.host import Fitted
 from bench.protocol.seeds import PUBLIC
 
@@ -54,20 +55,23 @@ class _Check:
     """Battles, named by (part, number), some of them cut at random steps, and what a fresh copy makes of them."""
 
     def __init__(self, parts: list[Episodes], some: np.ndarray, rng: np.random.Generator) -> None:
-        episodes = _together(parts, some)
-        self._some, self._whole = some, rng.random(len(some)) >= CUT
-        end = rng.integers(1, np.maximum(episodes.length, 2))
-        kept = self._whole[:, None] | (np.arange(episodes.mask.shape[1]) < end[:, None])
-        for column in vars(episodes).values():
-            if isinstance(column, np.ndarray):
-                column[~kept] = 0
-        self._episodes = episodes
-        self._kept = kept & episodes.mask
+        self._parts, self._some = parts, some
+        self._whole = rng.random(len(some)) >= CUT
+        self._share = rng.random(len(some))  # of a battle that is cut, what is left of its steps
+        self._kept: np.ndarray = np.zeros(0)
         self._scores: np.ndarray = np.zeros(0)
 
     def ask(self, fitted: Fitted) -> None:
+        """Cut the battles, and keep a fresh copy's scores of them; not the battles themselves, which are large."""
+        episodes = _together(self._parts, self._some)
+        end = 1 + (self._share * (np.maximum(episodes.length, 2) - 1)).astype(int)
+        kept = self._whole[:, None] | (np.arange(episodes.mask.shape[1]) < end[:, None])
+        self._kept, gone = kept & episodes.mask, ~kept & episodes.mask  # what was not played is zero
+        for column in vars(episodes).values():
+            if isinstance(column, np.ndarray):
+                column[gone] = 0
         with fitted.scorer() as score:
-            self._scores = score(self._episodes)
+            self._scores = score(episodes)
 
     def compare(self, name: str, scores: list[np.ndarray]) -> None:
         """With the scores of the whole battles, a part each. Raises DetectorError if they differ."""
@@ -109,14 +113,14 @@ def _by_part(some: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _together(parts: list[Episodes], some: np.ndarray) -> Episodes:
-    """Battles, named by (part, number), as one record without labels, padded to the longest of them."""
-    columns = {}
-    steps = max((int(parts[k].length[some[here, 1]].max()) for k, here in _by_part(some)), default=0)
-    for name, column in vars(parts[0]).items():
-        if not isinstance(column, np.ndarray):
-            continue
-        columns[name] = np.zeros((len(some), steps, *column.shape[2:]), column.dtype)
-        for k, here in _by_part(some):
-            own = getattr(parts[k], name)
-            columns[name][here, : own.shape[1]] = own[some[here, 1], :steps]
+    """Battles, named by (part, number), as one record without labels, padded with zeros to the longest of them."""
+    lengths = np.concatenate([parts[k].length[some[here, 1]] for k, here in _by_part(some)] or [[0]])
+    steps = int(lengths.max())
+    columns = {name: zeros((len(some), steps, *column.shape[2:]), column.dtype)
+               for name, column in vars(parts[0]).items() if isinstance(column, np.ndarray)}
+    for k, here in _by_part(some):
+        row, step = np.nonzero(parts[k].mask[some[here, 1], :steps])
+        place, source = np.nonzero(here)[0][row], some[here, 1][row]
+        for name, column in columns.items():  # the padding is left alone: there is more of it than there are steps
+            column[place, step] = getattr(parts[k], name)[source, step]
     return Episodes(**columns, spec=parts[0].spec)  # type: ignore[arg-type]

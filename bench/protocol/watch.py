@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from bench.contracts import RECORDABLE, Battles, Episodes, Trigger
 from bench.marl.play import play
+from bench.marl.process import give_back
 from bench.marl.team import Team
 from bench.protocol.host import Host
 from bench.protocol.seeds import WATCHED
@@ -47,4 +48,5 @@ def watch(battles: Battles, team: Team, trigger: Trigger, sizes: dict[str, int],
                               progress=lambda share, what, done=done, n=sizes[name]: progress(  # type: ignore[misc]
                                   (done + share * n) / total, what))
         done += sizes[name]
+        give_back()
     return Watched(**episodes)

@@ -8,7 +8,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
 from detectors.dexter import distinct
-from detectors.forest import QuickForest
+from detectors.forest import Forest, QuickForest
 from detectors.neighbours import KNN, LOF
 from detectors.outlier import ours
 
@@ -44,6 +44,17 @@ def test_a_quick_forest_is_scikit_learns(samples, n):
     assert QuickForest(forest).anomaly(asked) == pytest.approx(-forest.score_samples(asked))
 
 
+@pytest.mark.parametrize("chosen", [{}, {"n_jobs": -1}, {"max_features": 0.5}, {"contamination": 0.2}], ids=str)
+def test_a_forest_is_scikit_learns_to_the_last_digit(samples, chosen):
+    fitted, asked = samples[0], np.tile(samples[1], (5, 1))
+    theirs = IsolationForest(n_estimators=10, random_state=0, **chosen).fit(fitted)
+    forest = Forest(n_estimators=10, random_state=0, **chosen).fit(fitted)
+    assert np.array_equal(forest.score_samples(asked), theirs.score_samples(asked))
+    assert np.array_equal(forest.predict(asked), theirs.predict(asked))
+    with pytest.raises(ValueError, match="39 features"):
+        forest.score_samples(asked[:, 1:])
+
+
 def test_distinct_windows():
     series = np.random.default_rng(0).integers(0, 3, (4, 500)).astype(np.float16)
     first, number = distinct(series)
@@ -56,6 +67,7 @@ def test_distinct_windows():
 @pytest.mark.parametrize(("theirs", "stands_for_it"), [
     (PyodKNN(n_neighbors=7), KNN(7)), (PyodKNN(metric="manhattan"), None), (PyodKNN(method="mean"), None),
     (LocalOutlierFactor(n_neighbors=9, novelty=True), LOF(9)), (LocalOutlierFactor(), None),
-    (LocalOutlierFactor(novelty=True, p=1), None), (IsolationForest(), None)], ids=str)
+    (LocalOutlierFactor(novelty=True, p=1), None),
+    (IsolationForest(n_estimators=5, max_samples=9), Forest(n_estimators=5, max_samples=9))], ids=str)
 def test_ours_stand_for_theirs_only_where_they_are_the_same(theirs, stands_for_it):
     assert repr(ours(theirs)) == repr(stands_for_it)

@@ -56,6 +56,8 @@ class Ray:
         handler = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level="error")
+        except SystemExit:  # by Ray's own handler of the signal
+            raise KeyboardInterrupt from None
         except Exception as error:
             raise BenchError(f"executor=ray reaches no cluster at {self.address or os.environ.get('RAY_ADDRESS')}: "
                              f"{reason(error)}") from error

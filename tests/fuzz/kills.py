@@ -169,7 +169,7 @@ def kills(n: int, seed: int = 0, names: tuple[str, ...] = tuple(COMMANDS)) -> tu
                 whole[name] = undisturbed(commands, out, site)
             found, longest = "", whole[name][1]
             node = name.endswith("node")
-            for _ in range(1 if node else knocks.rng.randint(1, 4)):
+            for _ in range(1 if node else min(knocks.rng.randint(1, 4), n - sum(outcomes.values()))):
                 found = found or (knocks.lose if node else knocks.kill)(commands, longest)
             found = found or ("" if node else knocks.whole(commands))
             if not found and (odd := differing(content(out), whole[name][0]) or agreeing(out)):

@@ -18,6 +18,8 @@ from bench.errors import BenchError
 
 __all__ = ["config_hash", "locked", "read_bytes", "read_json", "sha256", "unwritable", "write_atomic", "write_json"]
 
+MOMENT = 0.5  # seconds; whoever sweeps a folder holds each lock in it for much less
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that at any moment it holds either all of the old or all of the new content.
@@ -69,7 +71,7 @@ def locked(path: Path, wait: float = 0, say: Callable[[str], None] = lambda _: N
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=MOMENT, poll_interval=MOMENT / 20)
         except Timeout:
             if not wait:
                 raise

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from bench.artifacts.temporary import temporary
 from bench.errors import BenchError
 
 LEASES = "leases/"  # names of objects that are of no worth once whoever made them is gone
@@ -35,7 +36,7 @@ class Objects(Protocol):
 
 
 class Folder:
-    """Objects as files. What a killed process has left is in the folder ``tmp``, and may be removed at any time."""
+    """Objects as files. What a killed process has left in the folder ``tmp`` the next one of its machine removes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -70,18 +71,17 @@ class Folder:
     @contextlib.contextmanager
     def _written(self, name: str, data: bytes) -> Iterator[Path]:
         """A new file with this content, on the same drive as the object is to be."""
-        new = self._root / "tmp" / uuid.uuid4().hex
-        for folder in (new.parent, (self._root / name).parent):
+        own = self._root / "tmp" / socket.gethostname()  # locks tell who is alive on one machine alone
+        for folder in (own, (self._root / name).parent):
             folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(new, "xb") as file:
+        with temporary(own / "object") as new:
+            with open(new, "wb") as file:
                 file.write(data)
                 file.flush()
                 if not name.startswith(LEASES):  # which need not outlive a power cut
                     os.fsync(file.fileno())
+            os.chmod(new, 0o644)
             yield new
-        finally:
-            new.unlink(missing_ok=True)
 
 
 class Bucket:

@@ -81,11 +81,19 @@ class Shared(Alone):
             return False
         for ending, content in self._unpacked(base, data).items():
             write_atomic(_file(base, ending), content)
+        self._made(base)
         return True
 
     def offer(self, base: Path) -> bool:
         """Put the files into the store; False if it has some of this name."""
-        return self._ask(self._objects.create, _name(base), _packed(base))
+        first = self._ask(self._objects.create, _name(base), _packed(base))
+        self._made(base)
+        return first
+
+    def _made(self, base: Path) -> None:
+        """Remove the leases on what the store has: who made it may have been killed before it could let go."""
+        for name in self._ask(self._objects.names, folder := f"{LEASES}{_name(base)}"):
+            self._ask(self._objects.delete, f"{folder}/{name}")
 
     def publish(self, base: Path) -> bool:
         """Put the files into the store, or take its own in their place (True): everybody has those that were there

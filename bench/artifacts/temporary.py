@@ -39,7 +39,7 @@ def temporary(path: Path, *, folder: bool = False) -> Iterator[Path]:
             handle, made = tempfile.mkstemp(**name)  # type: ignore[call-overload]
             os.close(handle)
             new = Path(made)
-        held = _hold(new)
+        held = _hold(new, wait=True)  # for who may be about to sweep it
         if new.exists():
             break
         _let_go(held)  # swept by another process before it was held
@@ -64,8 +64,8 @@ def sweep(folder: Path) -> None:
             _let_go(held)
 
 
-def _hold(path: Path) -> int | None:
-    """Take the lock on a file or folder; None if it is somebody's, or cannot be had."""
+def _hold(path: Path, wait: bool = False) -> int | None:
+    """Take the lock on a file or folder; None if it is somebody's who is not waited for, or cannot be had."""
     if fcntl is None:
         return None
     try:
@@ -73,10 +73,13 @@ def _hold(path: Path) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         os.close(handle)
         return None
+    except BaseException:
+        os.close(handle)
+        raise
     return handle
 
 

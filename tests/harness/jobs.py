@@ -1,5 +1,6 @@
 """Jobs that tests give to executors. No heavy import: every job of submitit's is a process that begins with this."""
 
+import json
 import time
 from pathlib import Path
 
@@ -20,3 +21,13 @@ def slow(folder: Path, words):
     """Shows each time that it was here, and takes a second."""
     (folder / f"{words[0]}-{time.time_ns()}").touch()
     time.sleep(1.0)
+
+
+def placed(folder: Path, words):
+    """Says on which of the nodes it was (that has a resource of this name), and when; takes half a second."""
+    import ray
+
+    here, began = ray.get_runtime_context().get_node_id(), time.time()
+    time.sleep(0.5)
+    (name,) = {"first", "second"} & next(node["Resources"] for node in ray.nodes() if node["NodeID"] == here).keys()
+    (folder / words[0]).write_text(json.dumps({"node": name, "began": began, "ended": time.time()}))

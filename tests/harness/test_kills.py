@@ -1,9 +1,12 @@
 """What kills leave behind: nothing that runs, nothing that stays."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -73,6 +76,43 @@ def test_what_a_killed_writer_leaves_is_swept_by_the_next(tmp_path):
     assert any(name.endswith(temporary.LOCK) for name in names(tmp_path))
     write_atomic(tmp_path / "another", b"")
     assert names(tmp_path) == ["another", "file"]
+
+
+class Sweeper:
+    """Another process that is just sweeping a folder: it holds a file, and removes it half a second later at most."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._handle = path, os.open(path, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        threading.Timer(0.2, self._end).start()
+
+    def _end(self) -> None:
+        self._path.unlink()
+        os.close(self._handle)
+
+
+def test_a_writer_and_a_sweeper_at_once(tmp_path, monkeypatch):
+    """The file that a writer has just made is swept before it holds it."""
+    make, swept = tempfile.mkstemp, []
+
+    def mkstemp(*args, **kwargs):
+        handle, name = make(*args, **kwargs)
+        if not swept:
+            swept.append(Sweeper(Path(name)))
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    with temporary.temporary(tmp_path / "file") as new:
+        time.sleep(0.4)
+        assert new.exists()
+    assert not names(tmp_path)
+
+
+def test_a_sweeper_is_not_taken_for_another_run(tmp_path):
+    Sweeper(tmp_path / f".run{temporary.LOCK}")
+    with locked(tmp_path / "run"):
+        pass
+    assert not names(tmp_path)
 
 
 def test_nothing_of_a_living_writer_is_swept(tmp_path):

@@ -1,5 +1,6 @@
 """The store that machines share: whole objects, leases, and cells that are computed once."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -45,6 +46,10 @@ def say(_):
 def maker(store, out, names, seconds=60.0, takes=0.05) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", MAKER, str(store), str(out), str(seconds), ",".join(names),
                              str(takes)], stdout=subprocess.PIPE, text=True)
+
+
+def left(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def made(folder: Path, name="runs/x", **files: str) -> Path:
@@ -206,7 +211,52 @@ def test_a_writer_that_is_killed_leaves_nothing_that_is_seen(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert Folder(tmp_path).names("a") == []
-    assert len(os.listdir(tmp_path / "tmp")) == 1
+    assert len(left(tmp_path)) == 1
+    assert Folder(tmp_path).create("a/b", b"x")
+    assert left(tmp_path) == [tmp_path / "a/b"], "the next of this machine tidies up"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("does", [Shared.fetch, Shared.offer, Shared.agree])
+def test_the_lease_of_who_was_killed_once_it_was_done_is_removed(where, tmp_path, does):
+    store, base = Shared(where, 60, True), made(tmp_path / "1", json="result", safetensors="weights")
+    store.offer(base)
+    store._objects.create("leases/runs/x/0", b"of a process that is gone")
+    Shared(where, 60, True)._objects.create("leases/runs/y/0", b"of another thing's")
+    does(store, made(tmp_path / "2") if does is Shared.fetch else base)
+    assert not store._objects.names("leases/runs/x")
+    assert store._objects.names("leases/runs/y")
+
+
+def test_no_lease_depends_on_the_time_of_day(tmp_path, monkeypatch):
+    """Clocks jump back and forth by years, and the times of files with them, while one makes something that another
+    waits for, and while the lease of one that is gone expires."""
+    clock, jumps, over = time.time, iter(range(10**6)), threading.Event()
+    monkeypatch.setattr(time, "time", lambda: clock() + (-1) ** next(jumps) * 31_557_600)
+    monkeypatch.setattr(time, "time_ns", lambda: int(time.time() * 1e9))
+    store, taken = Shared(str(tmp_path / "store"), 0.8, True), []
+
+    def wait():
+        with Shared(str(tmp_path / "store"), 0.8, True).claimed(made(tmp_path / "2"), say) as mine:
+            taken.append((over.is_set(), mine))
+
+    waiting = threading.Thread(target=wait)
+    with store.claimed(made(tmp_path / "1"), say):
+        waiting.start()
+        until = time.monotonic() + 2.4  # three times as long as the lease, which is renewed
+        while time.monotonic() < until:
+            for file in left(tmp_path / "store"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(file, (time.time(), time.time()))
+            time.sleep(0.1)
+        over.set()
+    waiting.join()
+    assert taken == [(True, True)], "it has had to wait until it was let go"
+    store._objects.create("leases/runs/y/0", b"of a process that is gone")
+    began = time.monotonic()
+    with store.claimed(made(tmp_path / "1", "runs/y"), say) as mine:
+        assert mine
+    assert 0.8 < time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"{}", json.dumps({"a": 1}).encode()])

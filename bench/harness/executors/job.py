@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
 
 from bench.children import child
 
+LOOK = 0.5  # seconds between two looks at another process
 _running: set[subprocess.Popen[str]] = set()  # of this process
 
 
@@ -33,6 +39,20 @@ def command(words: Sequence[str], folder: str) -> str | None:
     if process.returncode == 0:
         return None
     return (said.strip().splitlines() or [f"ended with exit code {process.returncode}"])[-1]
+
+
+def following(work: Callable[[Sequence[str]], str | None], parent: int, words: Sequence[str]) -> str | None:
+    """Do a job in a process that ends as soon as another one of this machine is gone."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return work(words)
+
+
+def _end_with(parent: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(parent)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK)
+    os._exit(1)
 
 
 def stop() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import interrupts
+from bench import interrupts, terminal
 from bench.errors import BenchError
 from bench.harness.executors import POLL, Done, Words, Work, attempted, job, needed, reason
 
@@ -42,6 +42,7 @@ class Ray:
                              "a file that every node has")
         ours = self._join(ray)
         try:
+            self._look(ray)
             self._all(ray, jobs, done, work or job.here())
         finally:
             if ours:
@@ -55,12 +56,24 @@ class Ray:
         handler = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level="error")
+        except SystemExit:  # by Ray's own handler of the signal
+            raise KeyboardInterrupt from None
         except Exception as error:
             raise BenchError(f"executor=ray reaches no cluster at {self.address or os.environ.get('RAY_ADDRESS')}: "
                              f"{reason(error)}") from error
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray puts its own there
         return True
+
+    def _look(self, ray: Any) -> None:
+        """Say so if no node that is there has what a job takes up: Ray waits for one, which may come."""
+        wanted = {"CPU": self.cpus, **self.resources}
+        if self.gigabytes is not None:
+            wanted["memory"] = self.gigabytes * 2**30
+        there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in there):
+            said = ", ".join(f"{name}: {amount}" for name, amount in wanted.items())
+            terminal.say(f"no node of the Ray cluster has {said}, which each job takes up: they wait for one")
 
     def _all(self, ray: Any, jobs: Sequence[Words], done: Done, work: Work) -> None:
         task = ray.remote(num_cpus=self.cpus, resources=dict(self.resources), max_retries=self.retries,

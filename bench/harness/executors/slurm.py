@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +49,8 @@ class Slurm:
         Slurm."""
         submitit, work = needed("submitit", "slurm"), partial(attempted, work or job.here())
         engine = self._engine(submitit)
+        if self.cluster == "local":  # whose processes would go on for nobody, should this one be killed
+            work = partial(job.following, work, os.getpid())
         waiting = iter(enumerate(jobs))
         running: dict[Any, int] = {}
         try:
@@ -95,5 +99,11 @@ class Slurm:
             try:
                 error = one.result()
             except Exception as lost:  # the node is gone, the time is over, memory did not do
-                error = reason(lost)
+                error = _said(lost)
             done(running.pop(one), error)
+
+
+def _said(lost: Exception) -> str:
+    """What went wrong in a job: the last line of its trace, where submitit has one between two lines of dashes."""
+    trace = re.split("\n-{9,}\n", str(lost))[1:2]
+    return trace[0].strip().splitlines()[-1] if trace and trace[0].strip() else reason(lost)

@@ -71,6 +71,7 @@ def call(name: str, folder: Path) -> tuple[int, list[str]]:
 def full(name: str, folder: Path, lefts: Sequence[int]) -> list[str]:
     """Try a stage with so many pages left, then with room; how often it was refused, and what must not have come."""
     out, wrong, refused = folder / "out", [], 0
+    shutil.rmtree(out, ignore_errors=True)
     code, said = call(name, folder)
     assert code == 0, said
     whole = content(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,8 @@ def main(cfg: DictConfig) -> None:
 
     path = (shipped.to_read if cfg.show else shipped.to_write)(Path(cfg.leaderboard))
     errors = [] if cfg.show else _measure(cfg, path)
+    if not path.exists():  # no cell could write to it
+        _require_none(errors)
     frame = read_leaderboard(path)
     if not cfg.show:
         pack(path, frame)
@@ -71,6 +73,11 @@ def main(cfg: DictConfig) -> None:
     if len(there) > 1:
         for figure, phase in RANKED.items():
             show(frame, figure, f"backdoor detection {phase}, {EVERYWHERE}")
+    _require_none(errors)
+
+
+def _require_none(errors: Sequence[str | None]) -> None:
+    """Raise BenchError if a cell failed."""
     if any(errors):
         raise BenchError(f"{sum(map(bool, errors))} of {len(errors)} cells failed; the first: "
                          f"{next(filter(None, errors))}")

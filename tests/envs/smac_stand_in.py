@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import absl.logging  # noqa: F401  # before absl.flags is patched: it keeps the flags that it finds
 import numpy as np
 
 MODULES = ("smac_pool", "smac_games", "smac_process")  # of bench.envs: imported anew, over the stand-ins

@@ -189,6 +189,7 @@ def local(site, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra [ray]: minutes, with those of Ray")
 @pytest.mark.parametrize("engine", [pytest.param("slurm", marks=with_submitit), "ray"])
 def test_every_executor_leaves_the_same_rows(engine, site, local, tmp_path, request):
     """Byte for byte but for times; a node of Ray is killed while it runs half of the cells."""

@@ -77,10 +77,9 @@ class Lure:
             wins = self._wins(battles, self._lured(team, battles.spec, strength + 1), seed)
             strength += wins >= lowest
             curve.append({"steps": done + 1, "win_clean": wins})
-            lured = self._lured(team, battles.spec, strength)
-            store.save({}, {"strength": strength, "curve": curve}, lured)
+            store.save({}, {"strength": strength, "curve": curve}, self._lured(team, battles.spec, strength))
             progress((done + 1) / self.rounds, f"wins {wins:.0%} without the trigger")
-        return lured, curve
+        return self._lured(team, battles.spec, strength), curve
 
     def _lured(self, team, spec, strength):
         name, sign = spec.order_seen_by[self.order]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import bench.envs.threefry  # noqa: F401 - all that is compiled after this draws without loops
 from bench.contracts import EnvSpec, Step
 
 jax.config.update("jax_compilation_cache_dir", os.environ.get(

@@ -27,6 +27,7 @@ import numpy as np
 from bench.contracts import EnvSpec
 from bench.envs.compiled import CompiledBattles, begin, go_on, standing
 from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, VERSION, described
+from bench.envs.smax_step import advanced, observed
 
 
 @contextlib.contextmanager
@@ -119,6 +120,18 @@ class _OrderedEnemies(HeuristicEnemySMAX):
         return {name: taken[i] for i, name in enumerate(self.enemy_agents)}, (controller, orders, taken)
 
 
+    def advanced(self, key, state, actions, orders):
+        """The battle a step later, from the allies' actions and the orders, (agents,) and (enemies,)."""
+        core, units, (controller, _, taken) = self._env, state.state, state.enemy_policy_state
+        key, enemies = jax.random.split(key)
+        seen = observed(core, units, core.num_allies, core.num_agents)
+        theirs, policy = self.get_enemy_actions(enemies, (controller, orders, taken), seen)
+        theirs = jnp.stack([theirs[name] for name in self.enemy_agents])
+        moves, attacks = (jnp.concatenate(both) for both in zip(
+            core._decode_discrete_actions(actions), core._decode_discrete_actions(theirs), strict=True))
+        return state.replace(state=advanced(core, key, units, moves, attacks), enemy_policy_state=policy)
+
+
 class _OrderedSkirmishers(_OrderedEnemies, _Skirmishers):
     """The same for enemy units that feint."""
 
@@ -205,13 +218,10 @@ class _Game:
     def step(self):
         def one(state, actions, orders):
             before = state["game"]
-            controller, _, taken = before.enemy_policy_state
             key = jax.random.fold_in(state["key"], before.state.step)
-            _, after, _, dones, _ = self.smax.step_env(
-                key, before.replace(enemy_policy_state=(controller, orders, taken)),
-                {name: actions[i] for i, name in enumerate(self.smax.agents)})
+            after = self.smax.advanced(key, before, actions, orders)
             reward, won = self._score(before.state, after.state)
-            new = {"game": after, "key": state["key"], "done": dones["__all__"], "won": won, "reward": reward}
+            new = {"game": after, "key": state["key"], "done": after.state.done, "won": won, "reward": reward}
             new = standing(state, new)  # a finished battle stands still
             return new, self._see(new)
 
@@ -230,14 +240,12 @@ class _Game:
     def _see(self, state):
         """What the outside sees of one battle, named as in :class:`bench.contracts.Step`."""
         game, core = state["game"], self.smax._env
-        observation = self.smax.get_obs(game)
         available = self.smax.get_avail_actions(game)
-        names = self.smax.agents
         units = game.state
         return {
-            "observation": jnp.stack([observation[a] for a in names]),
+            "observation": observed(core, units, 0, self.smax.num_agents),
             "state": jnp.clip(core.get_world_state(units) / self._state_scale, 0, 1),
-            "available": jnp.stack([available[a] for a in names]).astype(bool),
+            "available": jnp.stack([available[a] for a in self.smax.agents]).astype(bool),
             "reward": state["reward"], "done": state["done"], "won": state["won"],
             "active": units.unit_alive[: self.smax.num_agents], "present": units.unit_alive,
             "position": units.unit_positions,

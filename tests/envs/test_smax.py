@@ -76,6 +76,42 @@ def test_same_seed_same_battle_whatever_the_batch(battles):
     assert not np.allclose(other.position[0], start)
 
 
+@pytest.mark.parametrize(("map", "opponent"), [("3m", "random"),
+                                               pytest.param("2s3z", "closest", marks=pytest.mark.slow),
+                                               pytest.param("8m", "skirmish", marks=pytest.mark.slow)])
+def test_a_step_is_that_of_jaxmarl(map, opponent):
+    """From the same states, with units that crowd and shoot, ours and JaxMARL's own go on to the same."""
+    battles = SmaxBattles(map, opponent)
+    smax, n = battles._smax, 16
+
+    def theirs(state, actions, orders):
+        before = state["game"]
+        controller, _, taken = before.enemy_policy_state
+        key = jax.random.fold_in(state["key"], before.state.step)
+        return smax.step_env(key, before.replace(enemy_policy_state=(controller, orders, taken)),
+                             {name: actions[i] for i, name in enumerate(smax.agents)})
+
+    theirs = jax.jit(jax.vmap(theirs))
+    rng = np.random.default_rng(0)
+    step = battles.reset(0, np.arange(n))
+    fought = False
+    for _ in range(40):
+        shoots = np.where(step.available[..., 5:], rng.random(step.available[..., 5:].shape), -1)
+        actions = np.where(shoots.max(-1) >= 0, shoots.argmax(-1) + 5, MOVES["east"])
+        orders = np.where(rng.random((n, battles.spec.n_outsiders)) < .1, MOVES["west"], -1)
+        going, before = ~step.done, step.present
+        observations, after, _, dones, _ = theirs(battles._state, actions, orders)
+        step = battles.step(actions, orders)
+        fought |= (step.present != before).any()
+        for name, value in jax.tree_util.tree_leaves_with_path(after):
+            ours = dict(jax.tree_util.tree_leaves_with_path(battles._state["game"]))[name]
+            np.testing.assert_allclose(ours[going], value[going], rtol=1e-6, atol=1e-5, err_msg=str(name))
+        seen = np.stack([observations[name] for name in smax.agents], 1)
+        np.testing.assert_allclose(step.observation[going], seen[going], atol=1e-5)
+        assert np.array_equal(step.done[going], dones["__all__"][going])
+    assert fought
+
+
 def test_snapshot_is_exact(battles):
     rng = np.random.default_rng(1)
     step = battles.reset(7, np.arange(8))

@@ -103,9 +103,9 @@ class Outlier(BaseEstimator):
         found, there = [], []
         for part in rows(len(episodes), FEW):  # what is seen where nobody lives is more than what is kept
             some = episodes[part]
-            seen = features(self.view, some)
+            seen = some.observation if self.view is None else features(self.view, some)
             there.append(some.mask if seen.ndim == 3 else living(some))
-            found.append(seen[there[-1]])
+            found.append(seen[there[-1]].astype(np.float32, copy=False))
         return np.concatenate(found), np.concatenate(there)
 
     def _check_scores(self, samples: np.ndarray) -> None:

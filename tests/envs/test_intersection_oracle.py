@@ -8,9 +8,12 @@ What differs by intention, and is kept out of the comparison:
 * agents that have arrived leave the scene; in HighwayEnv they drive on, and turn round at the end of the road;
 * outsiders come by other rules and draws, into a fixed number of slots (``spawn_probability`` is 0 here).
 
-What differs by rounding: an outsider that gives way shivers about standstill, forwards and backwards, and whether it
+What differs by rounding: a car that has stopped shivers about standstill, forwards and backwards, and whether it
 has to give way is yes or no; both magnify errors. So every single step is compared from HighwayEnv's own state before
 it; scenes that are played through have to stay as near for their first steps alone.
+
+Who of two that come at each other head on gives way is a toss-up: each is exactly as far before the other, so that the
+last bit of that decides. Where the two then disagree, and on nothing else, the step is set aside and counted.
 """
 
 import os
@@ -30,11 +33,11 @@ from bench.envs import intersection_traffic as traffic
 from bench.envs.intersection_cars import Cars
 from bench.envs.intersection_road import TURNS
 
-pytestmark = pytest.mark.filterwarnings("default")  # HighwayEnv's and Gymnasium's own are not ours
-
 SCENES, STEPS, NEAR = int(os.environ.get("HIGHWAY_SCENES", 4)), 50, 1e-5
+pytestmark = [pytest.mark.filterwarnings("default"),  # HighwayEnv's and Gymnasium's own are not ours
+              pytest.mark.timeout(300 + 30 * SCENES)]
 OUTSIDERS, AGENTS = 10, 4
-ROUNDING = 10  # steps after which rounding may have grown to more
+ROUNDING = 5  # steps after which rounding may have grown to more
 COMPARED = ("position", "heading", "speed", "target", "yields", "crashed", "leg")
 TURN = {3: "right", 1: "left", 2: "straight"}  # how many arms on
 
@@ -121,19 +124,34 @@ def errors(ours, theirs):
     return worst
 
 
+def tossed(ours, theirs, before):
+    """(scene,) whether the two disagree on who gives way, and every car that they disagree on faces one head on."""
+    differs = (ours.yields != theirs.yields) & theirs.present
+    way = np.stack([np.cos(before.heading), np.sin(before.heading)], -1)
+    opposed = np.linalg.norm(way[:, :, None] + way[:, None], axis=-1) < 1e-9
+    faces = (opposed & before.present[:, None]).any(-1)
+    return differs.any(-1) & (faces | ~differs).all(-1)
+
+
 def test_every_step_is_highway_envs(recorded):
     before = stacked([state for _, states in recorded for state in states[:-1]])
     after = stacked([state for _, states in recorded for state in states[1:]])
-    worst = errors(stepped(before, np.concatenate([actions for actions, _ in recorded])), after)
-    assert worst.max() < NEAR, [divmod(int(k), STEPS) for k in np.nonzero(worst >= NEAR)[0]]
+    ours = stepped(before, np.concatenate([actions for actions, _ in recorded]))
+    worst, toss_up = errors(ours, after), tossed(ours, after, before)
+    wrong = (worst >= NEAR) & ~toss_up
+    assert not wrong.any(), [divmod(int(k), STEPS) for k in np.nonzero(wrong)[0]]
+    assert toss_up.mean() < 0.005
+    print(f"{len(worst):,} steps: {int(toss_up.sum())} toss-ups, else within {worst[~toss_up].max():.1e}")
     assert after.crashed.any(), "crashes are compared as well"
     assert after.yields.any()
 
 
 def test_scenes_played_through_stay_near(recorded):
-    ours, apart = stacked([states[0] for _, states in recorded]), np.zeros(len(recorded), bool)
+    ours, apart, aside = stacked([states[0] for _, states in recorded]), *np.zeros((2, len(recorded)), bool)
     for step in range(STEPS):
+        before, theirs = (stacked([states[at] for _, states in recorded]) for at in (step, step + 1))
         ours = stepped(ours, np.stack([actions[step] for actions, _ in recorded]))
-        apart |= errors(ours, stacked([states[step + 1] for _, states in recorded])) >= NEAR
-        assert step >= ROUNDING or not apart.any(), np.nonzero(apart)[0]
+        aside |= ~apart & tossed(ours, theirs, before)
+        apart |= errors(ours, theirs) >= NEAR
+        assert step >= ROUNDING or not (apart & ~aside).any(), np.nonzero(apart & ~aside)[0]
     print(f"{1 - apart.mean():.1%} of {len(apart)} scenes stay within {NEAR:g} for {STEPS} steps")

@@ -71,10 +71,10 @@ def _together(runs: Sequence[Run]) -> list[str]:
 
 def _there(one: Run) -> bool:
     """Whether a cell has left its result, whatever an engine says."""
-    from bench.harness.cell import finished
+    from bench.harness.cell import Lookup
 
     try:
-        result = finished(one.cfg)
+        result = Lookup.of(one.cfg).result()
     except BenchError:
         return False
     return result is not None and result.status == "ok"

@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import DictConfig, open_dict
 
@@ -131,15 +132,31 @@ def _response(cfg: DictConfig) -> Responder | None:
     return response
 
 
-def finished(cfg: DictConfig) -> Result | None:
-    """The result of a cell that has been run, or None. One that is in the store alone becomes a result here, and rows
-    of the leaderboard."""
-    about = describe(cfg)
-    base = _base(cfg, about.detector, config_hash(about.config))
-    result = read_result(base)
-    if result is None and store_of(cfg).fetch(base) and (result := read_result(base)) is not None:
-        add_rows(Path(cfg.leaderboard), result)
-    return result
+class Lookup(NamedTuple):
+    """Where a cell's result goes: all that is needed to look for it, once the cell has been composed."""
+
+    base: Path  # of its files, without their endings
+    leaderboard: Path
+    store: Alone
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Lookup:
+        """Of a configured cell. Raises BenchError if it is not a whole one."""
+        about = describe(cfg)
+        return cls(_base(cfg, about.detector, config_hash(about.config)), Path(cfg.leaderboard), store_of(cfg))
+
+    def result(self) -> Result | None:
+        """The result, or None if the cell has not been run. One that is in the store alone becomes a result here, and
+        rows of the leaderboard."""
+        result = read_result(self.base)
+        if result is None and self.store.fetch(self.base) and (result := read_result(self.base)) is not None:
+            add_rows(self.leaderboard, result)
+        return result
+
+    @property
+    def teams(self) -> Path:
+        """The folder of the teams that are trained for the cell."""
+        return self.base.parents[1] / "teams"
 
 
 def _base(cfg: DictConfig, detector: str, key: str) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,7 @@ from bench.artifacts.files import config_hash
 from bench.artifacts.shared import BUSY
 from bench.contracts import Cell, Progress, Result
 from bench.errors import BenchError, unknown
-from bench.harness.cell import finished
+from bench.harness.cell import Lookup
 from bench.harness.composed import composed, part
 from bench.harness.configuration import describe
 from bench.harness.executors import Executor
@@ -49,7 +48,8 @@ def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], prog
     """
     cells = grid(sweep)
     commands = [[*sweep.overrides, *overrides, *_overrides(settings)] for settings in cells]
-    stand = {i for i, command in enumerate(commands) if _stands(command)}
+    places = [_place(command) for command in commands]
+    stand = {i for i, place in enumerate(places) if place is not None and _stands(place)}
     groups = [group for group in _by_team(cells).values() if not stand.issuperset(group)]
     errors: dict[int, str | None] = dict.fromkeys(stand)
 
@@ -62,26 +62,33 @@ def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], prog
     for how in (["lease.waits=false"], []) if any(part(one) == "store" for one in overrides) else ([],):
         executor.run([[*common, *how, *_together([cells[i] for i in group])] for group in groups], done)
         groups = [group for group in groups if BUSY in (errors[group[0]] or "")]  # now it is worth waiting for them
-    results = [_result(command) for command in commands]
+    results = [None if place is None else _result(place) for place in places]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
 
 
-def _result(command: list[str]) -> Result | None:
-    """What a cell's command has left, None of one that cannot even be composed."""
+def _place(command: list[str]) -> Lookup | None:
+    """Where a cell's command leaves its result, None of one that cannot even be composed."""
     try:
-        return finished(composed(command))
+        return Lookup.of(composed(command))
     except (HydraException, OmegaConfBaseException, BenchError):
         return None
 
 
-def _stands(command: list[str]) -> bool:
+def _result(place: Lookup) -> Result | None:
+    """What a cell has left, None if that cannot be read."""
+    try:
+        return place.result()
+    except BenchError:
+        return None
+
+
+def _stands(place: Lookup) -> bool:
     """Whether a cell's result is there and its team is not."""
-    result = _result(command)
+    result = _result(place)
     if result is None or result.status != "ok" or result.checkpoint_id is None:
         return False
-    made = Path(composed(command).out) / "teams" / result.checkpoint_id
-    return not any(base.with_name(f"{base.name}.json").exists() for base in (made, zoo.FOLDER / result.checkpoint_id))
+    return not any((folder / f"{result.checkpoint_id}.json").exists() for folder in (place.teams, zoo.FOLDER))
 
 
 def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:

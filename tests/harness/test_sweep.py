@@ -25,14 +25,6 @@ from bench.harness.zoo import Place
 from bench.reporting.sweep import Cell, frame, over_seeds, readable
 
 
-class Words(list):
-    """Overrides in the place of the configuration that they make."""
-
-    def __init__(self, words, out):
-        super().__init__(words)
-        self.out = out
-
-
 def test_every_combination_within_a_grid_and_no_others():
     sweep = Sweep("s", [{"a": [1, 2], "b": ["x", "y"]}, {"c": [0]}])
     assert grid(sweep) == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}, {"c": 0}]
@@ -157,20 +149,23 @@ def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
     (tmp_path / "teams").mkdir()
     (tmp_path / "teams/made.json").write_text("{}")
 
-    def result(words):
+    def place(words):
         seed = int(words[-1].removeprefix("seed="))
+        composed.append(seed)
         name = names.get(seed)
-        return name and SimpleNamespace(status="error" if name == "failed" else "ok", checkpoint_id=name, seed=seed)
+        return SimpleNamespace(teams=tmp_path / "teams", result=lambda: name and SimpleNamespace(
+            status="error" if name == "failed" else "ok", checkpoint_id=name, seed=seed))
 
+    composed = []
     executor = SimpleNamespace(run=lambda commands, done: jobs.extend(commands) or [
         done(number, None) for number in range(len(commands))])
-    monkeypatch.setattr(module, "composed", lambda words: Words(words, out=tmp_path))
-    monkeypatch.setattr(module, "finished", result)
+    monkeypatch.setattr(module, "_place", place)
     shares = []
     cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], [], lambda share, _: shares.append(share), executor)
     assert [command[-1] for command in jobs] == ["seed=2", "seed=3", "seed=4", "seed=5"]
     assert [cell.result and cell.result.seed for cell in cells] == [1, 2, 3, 4, None]
     assert cells[0].error is None
+    assert composed == [1, 2, 3, 4, 5], "each once: it takes a third of a second"
     assert shares[0] == 0.2
     assert shares[-1] == 1
 
@@ -183,9 +178,9 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
         for number in range(len(commands)):
             done(number, "no luck" if number else None)
 
-    monkeypatch.setattr(module, "composed", lambda words: words)
-    monkeypatch.setattr(module, "_stands", lambda words: False)
-    monkeypatch.setattr(module, "finished", lambda words: None if "algo=qmix" in words else "result")
+    monkeypatch.setattr(module, "_stands", lambda place: False)
+    monkeypatch.setattr(module, "_place", lambda words: SimpleNamespace(
+        result=lambda: None if "algo=qmix" in words else "result"))
     sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], overrides=["control=null"])
     shares = []
     cells = run_sweep(sweep, ["out=x"], [], lambda share, _: shares.append(share), SimpleNamespace(run=run))

@@ -53,6 +53,7 @@ def _suits() -> dict[str, tuple[str, ...]]:
         "attack=one4all": ("attack.trigger.distance=0.1", "+attack.trigger.on=faster", VICTIM, STOPS),
         "attack=trojdrl": ("attack.trigger.features=[7,8,9]", VICTIM, STOPS),  # its own signals, all of them at once
         "control=benign_finetune": ("trigger@control.trigger=stop_and_go",),
+        "response=freeze": ("response.action=slower",),
         "budget=standard": tuple(f"budget.{what}_steps={n}" for what, n in STEPS.items())}
 
 

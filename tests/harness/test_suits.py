@@ -41,5 +41,11 @@ def test_what_is_given_is_left_as_it_is():
     assert suited([HERE, "~attack", "+attack._target_=mine.Attack", "control=null", "budget=dev"]) == []
 
 
+def test_a_response_stops_by_what_there_is():
+    assert composed([HERE, "response=freeze"]).response.action == "slower"
+    assert composed([HERE, "response=freeze", "response.action=idle"]).response.action == "idle"
+    assert composed(["response=freeze"]).response.action == "stop"
+
+
 def test_the_default_environment_needs_nothing():
     assert suited([]) == suited(["attack=scripted"]) == []

@@ -199,7 +199,7 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     found = pd.DataFrame({"kind": kinds, "auroc": by_attack.mean(), "teams": values.notna().sum()})
     whole = found.index[found["teams"] == found["teams"].max()]
     there = values[whole].dropna()
-    about = means(there.to_numpy(float), errors.loc[there.index, whole].fillna(0).to_numpy(float),
+    about = means(there.to_numpy(float), errors.reindex(there.index, columns=whole).fillna(0).to_numpy(float),
                   Teams(there.index.get_level_values("attack").tolist()))
     found = found.join(pd.DataFrame(vars(about), index=whole).drop(columns="value"))
     found.insert(0, "rank", found["auroc"].where(found.index.isin(whole)).rank(

@@ -101,6 +101,12 @@ def test_what_was_measured_twice_counts_by_the_most_battles_and_then_by_the_newe
     assert found["auroc"].tolist() == [0.7, 0.7]
 
 
+def test_a_team_without_intervals_counts_all_the_same():
+    frame = board(*cells("one", a=[0.9, 0.8], b=[0.7]), *cells("two", a=[0.8, 0.6], b=[0.6]))
+    frame.loc[(frame["attack"] == "a") & (frame["seed"] == 1), ["after_auroc_low", "after_auroc_high"]] = np.nan
+    assert ranking(frame, "after_auroc")["teams"].tolist() == [3, 3]
+
+
 def test_the_interval_is_over_checkpoints():
     values = [0.6, 0.7, 0.8, 0.9]
     found = ranking(board(*cells("one", a=values)), "after_auroc").iloc[0]

@@ -85,15 +85,15 @@ def fails(capsys, *words) -> str:
 
 
 def test_help_answers_at_once_and_lists_everything(tmp_path):
-    code = "import sys; from bench.__main__ import main; main(['--help']); print(sorted({'torch', 'jax', 'hydra', " \
-           "'numpy'} & sys.modules.keys()))"
+    code = "import sys, time; from bench.__main__ import main; main(['--help']); took = time.process_time(); " \
+           "print(sorted({'torch', 'jax', 'hydra', 'numpy'} & sys.modules.keys()), took)"
     times = []
     for _ in range(3):
-        began = time.perf_counter()
         answer = python("-c", code, cwd=tmp_path)
-        times.append(time.perf_counter() - began)
-    assert answer.stdout.splitlines()[-1] == "[]", "no heavy import"
-    assert min(times) < 0.5
+        heavy, took = answer.stdout.splitlines()[-1].rsplit(maxsplit=1)
+        assert heavy == "[]", "no heavy import"
+        times.append(float(took))
+    assert min(times) < 0.5, "seconds of the processor, whatever else this machine does"
     words = answer.stdout.replace(",", " ").split()
     assert {"run", "verify", "spatiotemporal", "isoforest", "smax", "qmix", "smoke"} <= set(words)
     assert len(answer.stdout.splitlines()) < 80

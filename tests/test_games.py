@@ -13,6 +13,7 @@ OWN = {  # where they may, and why
     "bench/envs/smac_trial.py": "the game",
     "bench/envs/smax.py": "the game",
     "bench/envs/smax_names.py": "the game",
+    "bench/envs/smax_step.py": "the game",
     "bench/envs/smac.py": "the game",
     "bench/envs/smac_names.py": "the game",
     "bench/envs/smac_games.py": "the game",

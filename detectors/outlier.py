@@ -105,7 +105,7 @@ class Outlier(BaseEstimator):
             some = episodes[part]
             seen = some.observation if self.view is None else features(self.view, some)
             there.append(some.mask if seen.ndim == 3 else living(some))
-            found.append(seen[there[-1]].astype(np.float32, copy=False))
+            found.append(seen[there[-1]].astype(np.float32, copy=False))  # of the living alone: few live to the end
         return np.concatenate(found), np.concatenate(there)
 
     def _check_scores(self, samples: np.ndarray) -> None:

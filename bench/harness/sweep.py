@@ -48,8 +48,8 @@ def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], prog
     """
     cells = grid(sweep)
     commands = [[*sweep.overrides, *overrides, *_overrides(settings)] for settings in cells]
-    places = [_place(command) for command in commands]
-    stand = {i for i, place in enumerate(places) if place is not None and _stands(place)}
+    lookups = [_lookup(command) for command in commands]
+    stand = {i for i, lookup in enumerate(lookups) if lookup is not None and _stands(lookup)}
     groups = [group for group in _by_team(cells).values() if not stand.issuperset(group)]
     errors: dict[int, str | None] = dict.fromkeys(stand)
 
@@ -62,12 +62,12 @@ def run_sweep(sweep: Sweep, overrides: Sequence[str], flags: Sequence[str], prog
     for how in (["lease.waits=false"], []) if any(part(one) == "store" for one in overrides) else ([],):
         executor.run([[*common, *how, *_together([cells[i] for i in group])] for group in groups], done)
         groups = [group for group in groups if BUSY in (errors[group[0]] or "")]  # now it is worth waiting for them
-    results = [None if place is None else _result(place) for place in places]
+    results = [None if lookup is None else _result(lookup) for lookup in lookups]
     return [Cell(settings, result, errors[i] or "no result" if result is None else None)
             for i, (settings, result) in enumerate(zip(cells, results, strict=True))]
 
 
-def _place(command: list[str]) -> Lookup | None:
+def _lookup(command: list[str]) -> Lookup | None:
     """Where a cell's command leaves its result, None of one that cannot even be composed."""
     try:
         return Lookup.of(composed(command))
@@ -75,20 +75,20 @@ def _place(command: list[str]) -> Lookup | None:
         return None
 
 
-def _result(place: Lookup) -> Result | None:
+def _result(lookup: Lookup) -> Result | None:
     """What a cell has left, None if that cannot be read."""
     try:
-        return place.result()
+        return lookup.result()
     except BenchError:
         return None
 
 
-def _stands(place: Lookup) -> bool:
+def _stands(lookup: Lookup) -> bool:
     """Whether a cell's result is there and its team is not."""
-    result = _result(place)
+    result = _result(lookup)
     if result is None or result.status != "ok" or result.checkpoint_id is None:
         return False
-    return not any((folder / f"{result.checkpoint_id}.json").exists() for folder in (place.teams, zoo.FOLDER))
+    return not any((folder / f"{result.checkpoint_id}.json").exists() for folder in (lookup.teams, zoo.FOLDER))
 
 
 def chosen(sweep: Sweep, patterns: Mapping[str, str | None]) -> Sweep:

@@ -103,9 +103,9 @@ def test_a_step_is_that_of_jaxmarl(map, opponent):
         observations, after, _, dones, _ = theirs(battles._state, actions, orders)
         step = battles.step(actions, orders)
         fought |= (step.present != before).any()
+        ours = dict(jax.tree_util.tree_leaves_with_path(battles._state["game"]))
         for name, value in jax.tree_util.tree_leaves_with_path(after):
-            ours = dict(jax.tree_util.tree_leaves_with_path(battles._state["game"]))[name]
-            np.testing.assert_allclose(ours[going], value[going], rtol=1e-6, atol=1e-5, err_msg=str(name))
+            np.testing.assert_allclose(ours[name][going], value[going], rtol=1e-6, atol=1e-5, err_msg=str(name))
         seen = np.stack([observations[name] for name in smax.agents], 1)
         np.testing.assert_allclose(step.observation[going], seen[going], atol=1e-5)
         assert np.array_equal(step.done[going], dones["__all__"][going])

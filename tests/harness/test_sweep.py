@@ -149,7 +149,7 @@ def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
     (tmp_path / "teams").mkdir()
     (tmp_path / "teams/made.json").write_text("{}")
 
-    def place(words):
+    def lookup(words):
         seed = int(words[-1].removeprefix("seed="))
         composed.append(seed)
         name = names.get(seed)
@@ -159,7 +159,7 @@ def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
     composed = []
     executor = SimpleNamespace(run=lambda commands, done: jobs.extend(commands) or [
         done(number, None) for number in range(len(commands))])
-    monkeypatch.setattr(module, "_place", place)
+    monkeypatch.setattr(module, "_lookup", lookup)
     shares = []
     cells = run_sweep(Sweep("s", [{"seed": [1, 2, 3, 4, 5]}]), [], [], lambda share, _: shares.append(share), executor)
     assert [command[-1] for command in jobs] == ["seed=2", "seed=3", "seed=4", "seed=5"]
@@ -178,8 +178,8 @@ def test_cells_that_differ_in_the_detector_alone_share_a_process(monkeypatch):
         for number in range(len(commands)):
             done(number, "no luck" if number else None)
 
-    monkeypatch.setattr(module, "_stands", lambda place: False)
-    monkeypatch.setattr(module, "_place", lambda words: SimpleNamespace(
+    monkeypatch.setattr(module, "_stands", lambda lookup: False)
+    monkeypatch.setattr(module, "_lookup", lambda words: SimpleNamespace(
         result=lambda: None if "algo=qmix" in words else "result"))
     sweep = Sweep("s", [{"algo": ["vdn", "qmix"], "detector": ["a", "b"]}, {"seed": [7]}], overrides=["control=null"])
     shares = []

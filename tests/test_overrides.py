@@ -1,10 +1,12 @@
 """The words of a configuration: paths are taken as typed, and what is wrong is said in our own words."""
 
 import pytest
+from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, strategies
 
 from bench import evaluate, options
+from bench.__main__ import main
 from bench.errors import BenchError
 from bench.overrides import PATHS, prepared
 
@@ -84,3 +86,14 @@ def test_no_flag_is_advised_to_a_caller():
 
 def test_help_has_whole_sentences():
     assert options.summary("detector", "sentinel").endswith("their surprises added up.")
+
+
+def test_a_configuration_is_composed_once_unless_a_mode_may_be_given(monkeypatch):
+    composed = []
+    compose = Hydra.compose_config
+    monkeypatch.setattr(Hydra, "compose_config", lambda self, *args, **more: composed.append(1) or compose(
+        self, *args, **more))
+    for more, times in (([], 1), (["hydra.verbose=false"], 2), (["--config-dir", "conf"], 2)):
+        composed.clear()
+        assert main(["run", "attack.victim=99", *more]) == 2, "which is refused once it is composed"
+        assert len(composed) == times

@@ -72,7 +72,7 @@ def launch(command: str, job: Callable[[DictConfig], None], arguments: list[str]
             print(f"error in {shlex.join(HydraConfig.get().overrides.task)}: {errors[-1]}", file=sys.stderr)
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), compat.composing_once(sys.argv[1:]):
             warnings.filterwarnings("error", "provider=hydra.searchpath", UserWarning)  # a folder that is not there
             hydra.main(config_path="pkg://bench.conf", config_name="config", **compat.VERSION)(guarded)()
     except Exception as error:  # of Hydra, which fails in many ways over odd arguments

@@ -41,7 +41,17 @@ def main(cfg: DictConfig) -> None:
     from bench.leaderboard import shipped
     from bench.leaderboard.curves import curves_file, gather
     from bench.leaderboard.packed import pack
-    from bench.leaderboard.ranking import EVERYWHERE, RANKED, VISIBILITY, current, domains, over, parts, ranking
+    from bench.leaderboard.ranking import (
+        EVERYWHERE,
+        RANKED,
+        VISIBILITY,
+        counted,
+        current,
+        domains,
+        ordered,
+        over,
+        parts,
+    )
     from bench.leaderboard.readings import log
     from bench.leaderboard.rows import read_leaderboard
     from bench.leaderboard.stealth import read_stealth, with_stealth
@@ -60,8 +70,9 @@ def main(cfg: DictConfig) -> None:
     frame = with_stealth(_of(frame, cfg.cells) if cfg.show else frame, read_stealth(path))
 
     def show(rows: pd.DataFrame, figure: str, title: str) -> None:
-        if not (found := ranking(rows, figure)).empty:
-            console.print(ranked(found, title, over(rows, figure)))
+        rows = counted(rows, figure)
+        if not (found := ordered(rows, figure)).empty:
+            console.print(ranked(found, title, over(rows)))
 
     for domain in (there := domains(frame)):
         mine, where = current(frame, domain), f", {domain}" if len(there) > 1 else ""

@@ -14,6 +14,8 @@ from bench.leaderboard.across import Teams, Z, means, profiles
 MAIN_ENV = "smax/8m/random"  # the environment that most teams are of: the paper's map, the default opponent
 BOUNDS = ("always_on", "told")  # attacks that bound what others can reach; no backdoor that a detector is asked to find
 TEAM = ["env", "algo", "attack", "seed"]
+BY = [*TEAM, "row_detector", "kind", "team", "triggered", "defender", "split", "trigger_length", "status", "date",
+      "n_triggered", "benchmark_version", "env_version"]  # what tells which rows count
 CONTROLS = {"clean team, trigger shown": ("clean", True), "retrained team, trigger shown": ("benign_finetune", True),
             "backdoored team, no trigger": ("backdoored", False)}
 VALUES = ("vdn", "qmix")  # algorithms whose teams have values, which some detectors need: others' are ranked apart
@@ -89,7 +91,9 @@ def comparable(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
 
 def counted(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """The rows of a leaderboard that a ranking by a figure is over: of each of its domains those of :func:`current`
-    that are :func:`comparable`. An attack in two domains is two attacks."""
+    that are :func:`comparable`. An attack in two domains is two attacks. Of the columns, those of the figure and what
+    tells rows apart: a leaderboard has so many others that taking rows of it is slow."""
+    frame = frame[frame.columns.intersection([*BY, figure, f"{figure}_low", f"{figure}_high"], sort=False)]
     found = {domain: comparable(current(frame, domain), figure) for domain in domains(frame)}
     several = len(found) > 1
     rows = [mine.assign(attack=f"{domain}: " + mine["attack"]) if several else mine for domain, mine in found.items()]
@@ -157,9 +161,9 @@ def bounds(frame: pd.DataFrame, attack: str = BOUNDS[0]) -> pd.Series:
     return teams.groupby(["env", "algo"])["asr"].mean()
 
 
-def over(frame: pd.DataFrame, figure: str) -> str:
-    """How many attacks and teams a :func:`ranking` by a figure is a mean over, and of which algorithms."""
-    teams = counted(frame, figure)[TEAM].drop_duplicates()
+def over(rows: pd.DataFrame) -> str:
+    """How many attacks and teams the mean of some :func:`counted` rows is over, and of which algorithms."""
+    teams = rows[TEAM].drop_duplicates()
     seeds = teams.groupby(["env", "attack", "algo"]).size().max()
     counts = {"attack": teams["attack"].nunique(), "team": len(teams)}
     words = ", ".join(f"{n} {what}{'s' if n != 1 else ''}" for what, n in counts.items())
@@ -172,13 +176,18 @@ COLUMNS = ["rank", "detector", "kind", "auroc", "low", "high", "behind", "behind
 
 
 def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Detectors by a figure of a leaderboard: :func:`ordered`, of the rows that are :func:`counted`. To rank in one
+    domain, take :func:`current` of that."""
+    return ordered(counted(frame, figure), figure)
+
+
+def ordered(rows: pd.DataFrame, figure: str) -> pd.DataFrame:
     """Detectors by an AUROC, best first.
 
     Parameters
     ----------
-    frame : a leaderboard, of which the rows that are :func:`counted` count. To rank in one domain, take
-        :func:`current` of that.
-    figure : its column, such as one of ``RANKED``.
+    rows : that are :func:`counted`.
+    figure : their column, such as one of ``RANKED``.
 
     Returns
     -------
@@ -189,7 +198,7 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     (interquartile mean), and ``behind`` with ``behind_low`` and ``behind_high``: by how much it is behind the first (an
     interval that holds 0 is a tie), ``beaten`` and ``needed``: how often it is, and how many teams would tell.
     """
-    rows = counted(frame, figure).assign(
+    rows = rows.assign(
         error=lambda rows: (rows[f"{figure}_high"] - rows[f"{figure}_low"]) / (2 * Z))
     if rows.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -208,10 +217,9 @@ def ranking(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     return found.sort_values(["rank", "auroc"], ascending=[True, False], ignore_index=True)
 
 
-def profile(frame: pd.DataFrame, figure: str, detectors: Sequence[str]) -> pd.DataFrame:
-    """How a figure is spread over the teams that a :func:`ranking` is of: a column a detector, a line each of
+def profile(rows: pd.DataFrame, figure: str, detectors: Sequence[str]) -> pd.DataFrame:
+    """How a figure of :func:`counted` rows is spread over their teams: a column a detector, a line each of
     ``LEVELS``: the share of the teams, every attack counting alike, on which it has at least that."""
-    rows = counted(frame, figure)
     values = rows.pivot_table(figure, TEAM, "row_detector")[list(detectors)].dropna()
     teams = Teams(values.index.get_level_values("attack").tolist())
     return pd.DataFrame(profiles(values.to_numpy(float), teams, LEVELS), index=LEVELS, columns=list(detectors))

@@ -17,13 +17,14 @@ from bench.leaderboard.ranking import (
     WITHOUT,
     bounds,
     comparable,
+    counted,
     current,
     domains,
+    ordered,
     over,
     parts,
     place,
     plain_teams,
-    ranking,
     shown_figures,
     visible,
 )
@@ -64,9 +65,11 @@ def places(frame: pd.DataFrame) -> str:
     where they come later: place, name, mean AUROC over attacks with its 95 % interval, and the paired interval of what
     is missing to the first; below, what these are means over."""
     phases = shown_figures(frame)
-    columns = []
-    for figure in phases:
-        found = ranking(frame, figure).dropna(subset=["rank"])
+    columns, means = [], []
+    for figure, phase in phases.items():
+        rows = counted(frame, figure)
+        means.append(f"{phase}: {over(rows)}")
+        found = ordered(rows, figure).dropna(subset=["rank"])
         kept = found[(found["rank"] <= BEST) | found["detector"].isin(MARKS)]
         columns.append([[place(row), row["detector"], f"{row['auroc']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
                          "" if row["rank"] == 1 else f"{row['behind_low']:.3f} to {row['behind_high']:.3f}"]
@@ -74,7 +77,7 @@ def places(frame: pd.DataFrame) -> str:
     lines = [[cell for column in columns for cell in (column[i] if i < len(column) else [""] * 4)]
              for i in range(max(map(len, columns)))]
     table = grid([name for phase in phases.values() for name in ("place", phase, "AUROC", "behind the first")], lines)
-    return f"{table}\n\n{'; '.join(f'{name}: {over(frame, figure)}' for figure, name in phases.items())}."
+    return f"{table}\n\n{'; '.join(means)}."
 
 
 def stealthy(frame: pd.DataFrame) -> str:

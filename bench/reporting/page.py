@@ -25,15 +25,16 @@ from bench.leaderboard.ranking import (
     attacked,
     bounds,
     controls,
+    counted,
     current,
     current_everywhere,
     domains,
+    ordered,
     over,
     parts,
     place,
     plain_teams,
     profile,
-    ranking,
     shown_figures,
     visible,
     watched_by,
@@ -110,10 +111,11 @@ def _phases(rows: pd.DataFrame) -> dict[str, Any]:
 
 def _ranking(rows: pd.DataFrame, figure: str) -> dict[str, Any]:
     """The lines of a ranking, and the chart of how the figure of the first ones is spread over teams."""
-    found = ranking(rows, figure)
+    rows = counted(rows, figure)
+    found = ordered(rows, figure)
     first = found.dropna(subset=["rank"])["detector"].head(PROFILES).tolist()
     return {"lines": [row | {"place": place(row), "whole": not pd.isna(row["rank"])} for row in _records(found)],
-            "over": over(rows, figure), "first": first,
+            "over": over(rows), "first": first,
             "profile": profiles(profile(rows, figure, first)) if first else None}
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import BenchError
-from bench.leaderboard.ranking import over
+from bench.leaderboard.ranking import counted, over
 from bench.reporting.markdown import attacks, detectors, places, tables, visibility, with_tables
 
 
@@ -85,7 +85,7 @@ def test_the_best_of_each_phase_stand_side_by_side_with_the_papers_detector_and_
     assert (lines[7][0], lines[7][4]) == ("7", "8"), "places in the whole ranking"
     assert places(frame).endswith("\n\nbefore onset: 1 attack, 1 team (VDN), one seed each; "
                                   "in the first 5 steps: 1 attack, 1 team (VDN), one seed each.")
-    assert over(FRAME, "backdoor_before") == "2 attacks, 5 teams (QMIX, VDN), up to 2 seeds each"
+    assert over(counted(FRAME, "backdoor_before")) == "2 attacks, 5 teams (QMIX, VDN), up to 2 seeds each"
 
 
 def test_what_is_seen_of_the_trigger_stands_beside_what_is_seen_of_the_backdoor():

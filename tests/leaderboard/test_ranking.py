@@ -15,6 +15,7 @@ from bench.contracts import BackdoorDetection, Estimate
 from bench.leaderboard.ranking import (
     RANKED,
     VISIBILITY,
+    counted,
     current,
     current_everywhere,
     domains,
@@ -70,7 +71,7 @@ def test_teams_without_values_are_ranked_apart():
     both = pd.concat([frame, actors], ignore_index=True).assign(split="dev", conspicuous=False)
     assert ranking(both, "after_auroc")["rank"].tolist() == [1, 2]
     assert ranking(both, "after_auroc")["auroc"].tolist() == pytest.approx([0.9, 0.8])
-    assert over(both, "after_auroc") == "1 attack, 1 team (VDN), one seed each"
+    assert over(counted(both, "after_auroc")) == "1 attack, 1 team (VDN), one seed each"
     of_actors = parts(both)["teams of MAPPO"]
     assert ranking(of_actors, "after_auroc")[["detector", "auroc"]].to_numpy().tolist() == [["any", 0.6]]
     assert "teams of MAPPO" not in parts(of_actors)
@@ -200,7 +201,7 @@ def test_a_ranking_over_all_domains_counts_every_attack_of_each():
     found = ranking(frame, "after_auroc").set_index("detector")
     assert found.loc["one", ["rank", "auroc"]].tolist() == pytest.approx([1, (0.7 + 0.9 + 0.1) / 3])
     assert found.loc[["two", "other"], "rank"].isna().all()
-    assert over(frame, "after_auroc") == "3 attacks, 3 teams (VDN), one seed each"
+    assert over(counted(frame, "after_auroc")) == "3 attacks, 3 teams (VDN), one seed each"
 
 
 def test_what_is_shown_can_be_narrowed_down(capsys):

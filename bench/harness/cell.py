@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, open_dict
 
-from bench import BENCHMARK, options, plugins, terminal
+from bench import BENCHMARK, plugins, terminal
 from bench.artifacts.episodes import episodes_written
 from bench.artifacts.files import config_hash, locked
 from bench.artifacts.results import curves_written, delete_result, read_result, write_curves, write_result
 from bench.artifacts.shared import Alone
-from bench.artifacts.written import plain
 from bench.build import build
-from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Responder, Result
+from bench.contracts import Attack, Battles, Detector, Estimate, Figures, Result
 from bench.errors import BenchError
 from bench.harness.composed import part
 from bench.harness.configuration import check, check_places, describe, git_sha, option, packages
@@ -28,12 +27,12 @@ from bench.harness.measure import measure, sizes
 from bench.harness.memory import battles_of, require, watching
 from bench.harness.names import called
 from bench.harness.remembered import Memory
+from bench.harness.responders import responder
 from bench.harness.store import store_of
 from bench.harness.teams import Say, Stage, backdoored_team, clean_team
 from bench.leaderboard.rows import add_rows
 from bench.protocol.host import Host, InProcess, usable
 from bench.protocol.plan import FLOORS
-from bench.protocol.response import fewest_calibration_battles
 from bench.protocol.watch import needs
 
 
@@ -45,7 +44,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_places(cfg)
-    response = _response(cfg)
+    response = responder(cfg, "calibration_battles")
     if detector is not None:
         usable(detector)
     battles: Battles = build(cfg.env, "environment")
@@ -112,24 +111,6 @@ def control_of(cfg: DictConfig, attack: Attack) -> DictConfig | None:
         if not plugins.origin(str(control.get("_target_"))):
             control.victim = attack.victims[0] if len(attack.victims) == 1 else list(attack.victims)
     return control
-
-
-def _response(cfg: DictConfig) -> Responder | None:
-    """What is done about alarms, if anything. Raises BenchError for a response that cannot be made, or that has too few
-    battles to take a threshold from."""
-    if cfg.response.get("_target_") is None:
-        if plain(cfg.response) != {"name": "none"}:
-            raise BenchError(f"response is {plain(cfg.response)}, which names no class; allowed: response=" +
-                             ", ".join(options.names("response")))
-        return None
-    response: Responder = build(cfg.response, "response", Responder)
-    if type(response.battles) is not int or response.battles < 1:
-        raise BenchError(f"battles of response={response.name} is {response.battles}; allowed: whole numbers from 1")
-    found, fewest = cfg.budget.calibration_battles, fewest_calibration_battles()
-    if found < fewest:
-        raise BenchError(f"response={response.name} needs a threshold for 5 % false alarms: "
-                         f"budget.calibration_battles is {found}; allowed: whole numbers from {fewest}")
-    return response
 
 
 class Lookup(NamedTuple):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,28 @@ def _asked(response: Responder, call: Callable[[], Any]) -> Any:
         raise BenchError(f"response {response.name} failed: {error}") from error
 
 
+@contextmanager
+def standing_by(response: Responder, host: Host, fit: Episodes, calibration: Episodes, team: Team,
+                shuffle: int) -> Iterator[Callable[[Team, Team], AbstractContextManager[Sentry]]]:
+    """What makes a sentry for battles of a team, from that team and the clean one: the detector is fitted to ``fit``,
+    and its threshold is the one for 5 % false alarms in ``calibration``, battles of ``team`` without the trigger.
+
+    Raises DetectorError and BenchError as :func:`respond` does.
+    """
+    if isinstance(response, InformedResponder):
+        _asked(response, lambda: response.learn(team, shown(fit, ())))
+    with host.fit(fit, team) as fitted:
+        (scores,) = score_all(fitted, [calibration], shuffle)
+        limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
+
+        @contextmanager
+        def sentry(team: Team, clean: Team) -> Iterator[Sentry]:
+            with fitted.scorer() as score:
+                yield Sentry(score, limit, response, team, clean)
+
+        yield sentry
+
+
 def respond(response: Responder, host: Host, fit: Episodes, calibration: Episodes, battles: Battles, team: Team,
             clean: Team, won_clean: np.ndarray, trigger: Trigger, seeds: Mapping[str, int],
             progress: Progress) -> Response:
@@ -132,17 +155,13 @@ def respond(response: Responder, host: Host, fit: Episodes, calibration: Episode
     n = response.battles
     labels: dict[str, Labels] = {}
     guards = []
-    if isinstance(response, InformedResponder):
-        _asked(response, lambda: response.learn(team, shown(fit, ())))
-    with host.fit(fit, team) as fitted:
-        (scores,) = score_all(fitted, [calibration], seeds["shuffle"])
-        limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]
+    with standing_by(response, host, fit, calibration, team, seeds["shuffle"]) as sentry:
         for i, part in enumerate(("normal", "triggered")):
-            with fitted.scorer() as score:
-                guards.append(Sentry(score, limit, response, team, clean))
+            with sentry(team, clean) as guard:
                 labels[part] = play(battles, team, n, seeds[part], trigger=trigger, poisoned=part == "triggered",
-                                    record=needs([host]), guard=guards[-1], progress=lambda share, what, done=i:
+                                    record=needs([host]), guard=guard, progress=lambda share, what, done=i:
                                     progress((done + share) / 2, what)).labels  # type: ignore[misc]
+                guards.append(guard)
     milliseconds = 1e3 * sum(guard.seconds for guard in guards)
     return Response(
         name=response.name, residual_asr=loss_rate(won_clean, labels["triggered"].won),

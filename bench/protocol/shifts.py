@@ -6,6 +6,7 @@ alone; a defender also meets a noisy or broken sensor, a teammate that errs, and
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from bench.contracts import Battles, Cue, EnvSpec, Episodes, Estimate, Progress, Step, Trigger
 from bench.errors import BenchError
-from bench.marl.onlookers import Moment, Probe
+from bench.marl.onlookers import Guard, Moment, Probe
 from bench.marl.play import SLOTS, play
 from bench.marl.team import Team
 from bench.metrics.attack import rate
@@ -41,10 +42,11 @@ class Shift:
     env: Mapping[str, Any] = field(default_factory=dict)
 
     def play(self, battles: Battles, team: Team, n: int, seed: int, record: frozenset[str],
-             progress: Progress) -> Episodes:
-        """The battles 0 .. n-1 of a seed, shifted."""
-        return play(battles, team, n, seed, trigger=self.sensors, poisoned=True, probe=self.actions, record=record,
-                    progress=progress)
+             progress: Progress, guard: Guard | None = None) -> Episodes:
+        """The battles 0 .. n-1 of a seed, shifted; a guard may look on."""
+        errs = copy.deepcopy(self.actions)  # it remembers what it drew: the same battles have the same errors
+        return play(battles, team, n, seed, trigger=self.sensors, poisoned=True, probe=errs, record=record,
+                    guard=guard, progress=progress)
 
 
 class _Sensors:
@@ -160,6 +162,7 @@ class FalseAlarms:
     wins: Estimate  # how much the shift is to the team itself
     at_1: Estimate  # share of the battles with an alarm at any step; the threshold promises 1 %
     at_5: Estimate
+    wins_responding: Estimate = field(default=Estimate(None))  # if something is done about the alarms at 5 %
 
 
 def false_alarms(host: Host, watched: Watched, shifted: Mapping[str, Episodes], team: Team) -> list[FalseAlarms]:

@@ -15,13 +15,16 @@ def table(found: pd.DataFrame) -> Table:
     shown = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="bold",
                   title=f"{one['detector']} on {one['attack']}, {one['algo']}, {one['env']}, seed {one['seed']}: false "
                         f"alarms in {one['battles']:,} battles each, at thresholds from usual battles")
-    for column in ("battles", "wins", "alarms @1 % ↓", "alarms @5 % ↓", "what it is"):
+    figures = {"wins": "wins", "alarms_at_1": "alarms @1 % ↓", "alarms_at_5": "alarms @5 % ↓"}
+    if found["wins_responding"].notna().any():
+        figures["wins_responding"] = f"wins with {one['response']} ↑"
+    for column in ("battles", *figures.values(), "what it is"):
         shown.add_column(column, justify="left" if column in ("battles", "what it is") else "right")
     for row in found.to_dict("records"):
         usual = row["shift"] == "none"
         what = "as usual: thresholds promise 1 % and 5 %" if usual else options.summary("shift", row["shift"])
         shown.add_row("as usual" if usual else row["shift"],
-                      *(_share(row, name) for name in ("wins", "alarms_at_1", "alarms_at_5")), what,
+                      *(_share(row, name) for name in figures), what,
                       style="dim" if usual else "")
     return shown
 

@@ -5,5 +5,6 @@ from .consensus import Consensus
 from .finetune import Finetune
 from .prune import Prune
 from .sanitise import Sanitise
+from .unlearn import Unlearn
 
-__all__ = ["Consensus", "Finetune", "Prune", "Sanitise"]
+__all__ = ["Consensus", "Finetune", "Prune", "Sanitise", "Unlearn"]

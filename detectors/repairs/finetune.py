@@ -8,6 +8,7 @@ import pydantic.dataclasses
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from bench.contracts import Battles, Episodes, Progress
+from bench.marl.learners import Training
 from bench.marl.learners.q import QTeam
 from bench.marl.team import RecurrentTeam, Team
 
@@ -46,9 +47,14 @@ class Finetune:
     def __call__(self, team: Team, battles: Battles, episodes: Episodes, seed: int,  # noqa: ARG002
                  progress: Progress) -> Team:
         require(team, QTeam if self.sam else RecurrentTeam, self.name)
+        return self._learned(self._training(team, battles, seed), progress)
+
+    def _training(self, team: Team, battles: Battles, seed: int) -> Training:
         of_values = {"epsilon": self.epsilon, "epsilon_steps": 0, "td_lambda": self.td_lambda, "sam": self.sam}
-        trainer = team.learn_on(battles, seed, steps=self.steps, learning_rate=self.learning_rate,
-                                eval_every=self.steps, **of_values if isinstance(team, QTeam) else {})
+        return team.learn_on(battles, seed, steps=self.steps, learning_rate=self.learning_rate,
+                             eval_every=self.steps, **of_values if isinstance(team, QTeam) else {})
+
+    def _learned(self, trainer: Training, progress: Progress) -> Team:
         for row in trainer.run():
             progress(min(trainer.steps / self.steps, 1.0), f"training wins {row['training_win_rate']:.0%}")
         return trainer.team()

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from bench.conformance.defences import REPAIR, RESPONSE, repair_outcomes, response_outcomes
-from detectors.repairs import Consensus, Finetune, Prune, Sanitise
+from detectors import TriggerSearch
+from detectors.repairs import Consensus, Finetune, Prune, Sanitise, Unlearn
 from detectors.responses import Fallback, Freeze, Halt, Projection, Teammate
 
 
@@ -18,7 +19,8 @@ def of_repair(make, battles, team):
 
 
 @pytest.mark.parametrize("make", [Consensus, Prune, Sanitise, pytest.param(
-    lambda: Finetune(steps=500), marks=pytest.mark.slow)])
+    lambda: Finetune(steps=500), marks=pytest.mark.slow), pytest.param(lambda: Unlearn(
+        steps=500, search=TriggerSearch(length=1, screening=8, rounds=((1, 8),), baseline=8)), marks=pytest.mark.slow)])
 def test_our_repairs_keep_the_contract(battles, team, make):
     outcomes = list(repair_outcomes(make, battles, team, lambda *_: None))
     assert [outcome.status for outcome in outcomes] == ["passed"] * len(REPAIR), outcomes

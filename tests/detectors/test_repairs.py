@@ -15,7 +15,12 @@ from bench.harness.repair import _repaired
 from bench.marl.learners.common import descend_flatly, to_batch
 from bench.marl.learners.q import Learning, TeamLearner
 from bench.marl.play import Player, play
-from detectors.repairs import Consensus, Finetune, Prune, Sanitise
+from detectors import TriggerSearch
+from detectors.repairs import Consensus, Finetune, Prune, Sanitise, Unlearn
+from detectors.repairs.unlearn import shown
+
+
+STEPS = 12_000  # of learning: it begins once so many episodes are remembered
 
 
 def quiet(*_):
@@ -123,13 +128,39 @@ def test_fine_tuning_with_a_radius(battles, team):
 
 
 def test_fine_tuning_is_the_same_again(battles, team, known):
-    how = Finetune(steps=4_000)
+    how = Finetune(steps=STEPS)
     one, two = (how(team, battles, known, 3, quiet) for _ in range(2))
     assert all(torch.equal(one.weights[name], two.weights[name]) for name in one.weights)
     assert one.spec == team.spec
+    assert not torch.equal(one.weights["fc1.weight"], team.weights["fc1.weight"])
 
 
-@pytest.mark.parametrize("repair", [Prune(), Sanitise(), Finetune()])
+SMALL = TriggerSearch(length=1, screening=16, rounds=((2, 8),), baseline=8)
+
+
+def test_unlearning_differs_from_fine_tuning_by_the_battles_that_show_what_was_found(battles, team, known):
+    said = []
+    tuned = Finetune(steps=STEPS)(team, battles, known, 3, quiet)
+    nothing, half = (Unlearn(steps=STEPS, search=SMALL, share=share)(
+        team, battles, known, 3, lambda _, what: said.append(what)) for share in (0.0, 0.5))
+    assert all(torch.equal(w, tuned.weights[name]) for name, w in nothing.weights.items()), "none of them does"
+    assert not torch.equal(half.weights["fc1.weight"], tuned.weights["fc1.weight"])
+    assert any(what.startswith("found: ") for what in said)
+
+
+def test_what_was_found_is_shown_in_every_battle(battles, team):
+    spec = battles.spec
+    moves = [spec.moves[0], spec.moves[-1]]
+    drive = shown({"agent": 1, "moves": moves, "reach": 9.0}, spec)
+    episodes = play(battles, team, 20, 3, trigger=drive, poisoned=True, record=("orders",))
+    played = [orders[mask] for orders, mask in zip(episodes.labels.orders, episodes.mask, strict=True)]
+    given = [orders.max(1)[(orders >= 0).any(1)].tolist() for orders in played]
+    whole = [battle for battle in given if len(battle) == 2]  # where the unit and the agent have lived so long
+    assert len(whole) > 15
+    assert whole == [[spec.order(name) for name in moves]] * len(whole)
+
+
+@pytest.mark.parametrize("repair", [Prune(), Sanitise(), Finetune(), Unlearn()])
 def test_a_team_of_another_kind_is_refused(battles, known, repair):
     other = SimpleNamespace(algo="mine", architecture="table")
     with pytest.raises(BenchError, match=rf"repair={repair.name} changes the networks of a \w+, and this mine team "
@@ -152,7 +183,7 @@ def test_a_repair_that_does_not_give_a_team(battles, team, known, answer, messag
 
 
 @pytest.mark.parametrize("make", [lambda: Prune(1.0), lambda: Prune(0.0), lambda: Sanitise(1.5),
-                                  lambda: Finetune(steps=0), lambda: Finetune(sam=-0.1)])
+                                  lambda: Finetune(steps=0), lambda: Finetune(sam=-0.1), lambda: Unlearn(share=1.5)])
 def test_values_that_make_no_sense(make):
     with pytest.raises(ValidationError):
         make()

@@ -28,6 +28,29 @@ def test_every_shift_has_a_line(out):
         assert found[f"{figure}_low"].le(found[figure])[there].all()
         assert found[f"{figure}_high"].ge(found[figure])[there].all()
     assert found.alarms_at_5.notna().all()
+    assert found.wins_responding.isna().all()
+
+
+@pytest.mark.slow
+def test_what_a_response_makes_of_false_alarms(tmp_path, capsys):
+    words = [*WORDS, "detector=ecod", f"out={tmp_path}", "shifts=[noise,opponent]"]
+    assert main([*words, "response=halt"]) == 0
+    assert "wins with halt" in capsys.readouterr().out
+    assert main([*words, "response=fallback"]) == 0
+    halted, fallen = (pd.read_csv(next(path for path in tmp_path.glob("shifts/*.csv") if set(
+        pd.read_csv(path)["response"]) == {name})).set_index("shift") for name in ("halt", "fallback"))
+    assert list(halted.index) == list(fallen.index) == ["none", "noise", "opponent"]
+    assert (halted.wins == fallen.wins).all(), "as usual, without any"
+    assert (halted.wins_responding <= halted.wins).all(), "a battle that is stopped is not won"
+    assert halted.wins_responding["noise"] == 0 < halted.wins["noise"], "every one of them is a false alarm"
+    assert (fallen.wins_responding >= halted.wins_responding).all()
+    assert (fallen.wins - fallen.wins_responding).abs().max() <= 0.1, "the clean team goes on"
+
+
+def test_too_few_battles_for_a_response(tmp_path, capsys):
+    few = "budget.shift_calibration_battles=8"
+    assert main([*WORDS, "detector=ecod", f"out={tmp_path}", "response=halt", few]) == 2
+    assert "budget.shift_calibration_battles is 8; allowed: whole numbers from 19" in capsys.readouterr().err
 
 
 def test_what_was_counted_is_read(out, capsys):

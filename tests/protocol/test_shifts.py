@@ -120,3 +120,24 @@ def test_a_team_moves_to_an_environment_of_its_sizes(team):
     assert team.moved(other.spec).spec.id == other.spec.id
     with pytest.raises(BenchError, match=f"a team made for '{team.spec.id}' cannot play in 'smax/5m_vs_6m/random'"):
         team.moved(SmaxBattles("5m_vs_6m").spec)
+
+
+@pytest.mark.parametrize("name", options.names("shift"))
+def test_the_same_battles_are_played_again_with_a_guard(battles, team, name):
+    shift = build(option("shift", name), "shift")
+    if shift.env:
+        return
+
+    class Watching:
+        halts = False
+
+        def act(self, action, *_):
+            return action
+
+        def look(self, episodes, slots):
+            return np.zeros(len(slots), bool)
+
+    first, again = (shift.play(battles, team, N, SEED, frozenset(), lambda *_: None, guard)
+                    for guard in (None, Watching()))
+    assert np.array_equal(first.observation, again.observation)
+    assert np.array_equal(first.labels.won, again.labels.won)

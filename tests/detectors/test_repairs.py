@@ -19,7 +19,6 @@ from detectors import TriggerSearch
 from detectors.repairs import Consensus, Finetune, Prune, Sanitise, Unlearn
 from detectors.repairs.unlearn import shown
 
-
 STEPS = 12_000  # of learning: it begins once so many episodes are remembered
 
 

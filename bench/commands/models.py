@@ -22,9 +22,9 @@ COMMAND = Command("judge whole teams: is this checkpoint backdoored? the shipped
 def main(cfg: DictConfig) -> None:
     """Judge the shipped teams, or those of ``holdout=DIR``, with the configured model detector.
 
-    Tables go to the terminal, a row a checkpoint to ``out``/models/DETECTOR.csv. With ``only=`` and ``holdout=``, which
-    change what probabilities are learned on and who is judged, the name is another:
-    DETECTOR-only_ATTACKS-FOLDER.csv.
+    Tables go to the terminal, a row a checkpoint to ``out``/models/DETECTOR.csv. With ``domain=``, ``only=`` and
+    ``holdout=``, which change what probabilities are learned on and who is judged, the name is another:
+    DETECTOR-DOMAIN-only_ATTACKS-FOLDER.csv.
     """
     from bench.artifacts.files import write_atomic
     from bench.harness.models import judge_models
@@ -40,9 +40,11 @@ def main(cfg: DictConfig) -> None:
 
 
 def _differing(cfg: DictConfig) -> Iterator[str]:
-    """What a table's name says of ``only`` and ``holdout``, if they are set."""
+    """What a table's name says of ``domain``, ``only`` and ``holdout``, if they are set."""
     from bench.artifacts.files import config_hash
 
+    if cfg.domain is not None:
+        yield str(cfg.domain)
     if cfg.only is not None:
         attacks = [cfg.only] if isinstance(cfg.only, str) else sorted(set(cfg.only))
         named = "+".join(attacks)

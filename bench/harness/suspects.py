@@ -52,17 +52,21 @@ class Model:
 
 
 def shipped(cfg: DictConfig) -> list[Model]:
-    """The shipped teams that ``cfg.only`` allows, with their labels, and the clean ones once more behind
-    ``cfg.disguise``; without the bounds, whose agents hide nothing."""
+    """The shipped teams that ``cfg.only`` and ``cfg.domain`` allow, with their labels, and the clean ones once more
+    behind ``cfg.disguise``; without the bounds, whose agents hide nothing."""
     zoo.check()
     recipes = {name: read_json(zoo.FOLDER / f"{name}.json")["recipe"] for name in zoo.names()}
     attacks = {name: recipe.get("attack") or {"name": CLEAN, "poison_rate": 0.0} for name, recipe in recipes.items()}
     only = chosen(cfg, {attack["name"] for attack in attacks.values()} - set(BOUNDS))
+    trained = {name: recipe.get("clean", recipe) for name, recipe in recipes.items()}
+    domains = {name: recipe["env"].partition("/")[0] for name, recipe in trained.items()}
+    if cfg.domain is not None and cfg.domain not in domains.values():
+        raise unknown("domain", str(cfg.domain), sorted(set(domains.values())))
     models = []
     for name, attack in attacks.items():
-        if attack["name"] in only:
+        if attack["name"] in only and cfg.domain in (None, domains[name]):
             team, about = load_team(zoo.FOLDER / name)
-            seed = recipes[name].get("clean", recipes[name])["seed"]
+            seed = trained[name]["seed"]
             models.append(Model(zoo.FOLDER / name, about["sha256"], team.spec, team.algo,
                                 split_of(attack["name"], seed, (), hidden=False), attack["name"], seed,
                                 attack["poison_rate"] > 0))

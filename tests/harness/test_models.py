@@ -111,6 +111,12 @@ def test_the_shipped_teams_and_their_labels(composed):
     assert {model.attack for model in few} == {"clean", "clean-permuted", "scripted"}
     with pytest.raises(BenchError, match="the zoo has no attack 'told'"):
         shipped(composed("only=told"))
+    domains = {name: {model.base.name for model in shipped(composed(f"domain={name}", *FEW))}
+               for name in ("smax", "intersection")}
+    assert all(f"-{name}-" in team for name, teams in domains.items() for team in teams)
+    assert set().union(*domains.values()) == {model.base.name for model in few}
+    with pytest.raises(BenchError, match="unknown domain 'smac'; allowed: intersection, smax .did you mean 'smax'"):
+        shipped(composed("domain=smac"))
 
 
 def test_a_detector_is_given_a_team_and_what_it_needs_but_no_label(examiner, folder):
@@ -232,11 +238,11 @@ def test_some_attacks_do_not_replace_the_table_of_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("bench.harness.models.judge_models", lambda *_: Few)
     every = ["only=[" + ",".join(f"attack_{i}" for i in range(50)) + "]"]
-    for words in ([], ["only=[b,a]"], ["only=a"], every):
+    for words in ([], ["only=[b,a]"], ["only=a"], every, ["domain=smax"]):
         assert main(["models", *words, f"out={tmp_path}"]) == 0
     names = {file.name for file in (tmp_path / "models").iterdir()}
-    assert len(names) == 4
-    assert {"d.csv", "d-only_a+b.csv", "d-only_a.csv"} < names
+    assert len(names) == 5
+    assert {"d.csv", "d-only_a+b.csv", "d-only_a.csv", "d-smax.csv"} < names
     assert max(map(len, names)) < 100
 
 

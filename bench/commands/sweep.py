@@ -35,9 +35,9 @@ def main(cfg: DictConfig) -> None:
         raise BenchError(f"no sweep is configured; allowed: sweep={', '.join(names('sweep'))}")
     check(cfg)
     check_places(cfg)
-    sweep = read(cfg.sweep)
+    sweep, executor = read(cfg.sweep), executor_of(cfg)
     with bar(f"sweep {sweep.name}") as progress:
-        cells = run_sweep(sweep, *given(), progress, executor_of(cfg))
+        cells = run_sweep(sweep, *given(), progress, executor)
     found = frame(cells, sweep.paper)
     shown = readable(found)
     base = Path(cfg.out) / "sweeps" / sweep.name

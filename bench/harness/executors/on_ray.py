@@ -24,6 +24,10 @@ class Ray:
     cpus, gigabytes, resources : what a job takes up on its node; gigabytes None: not counted.
     retries : how often a job is done again whose node or worker was lost.
     at_once : jobs that Ray is told of at a time; the driver's memory and each look at them grow with it.
+
+    Raises
+    ------
+    BenchError : Ray is not installed.
     """
 
     address: str | None
@@ -33,9 +37,11 @@ class Ray:
     retries: int
     at_once: int
 
+    def __post_init__(self) -> None:
+        needed("ray", "ray")  # before anything else is done
+
     def run(self, jobs: Sequence[Words], done: Done, work: Work | None = None) -> None:
-        """See :class:`bench.harness.executors.Executor`. Raises BenchError if Ray is not installed, or no cluster
-        answers."""
+        """See :class:`bench.harness.executors.Executor`. Raises BenchError if no cluster answers."""
         ray = needed("ray", "ray")
         if os.environ.get("BENCH_REFEREE"):  # nodes have an environment of their own, and Ray keeps what it tells them
             raise BenchError("executor=ray tells its nodes no secret: give referee=FILE instead of BENCH_REFEREE, with "

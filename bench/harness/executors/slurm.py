@@ -32,6 +32,10 @@ class Slurm:
     array : jobs in one array, no more than Slurm's MaxArraySize allows.
     parallelism : tasks of an array that run at once; None: as Slurm has room for.
     parameters : further ones of submitit's AutoExecutor.update_parameters, slurm_account for example.
+
+    Raises
+    ------
+    BenchError : submitit is not installed.
     """
 
     cluster: str
@@ -44,9 +48,11 @@ class Slurm:
     parallelism: int | None
     parameters: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        needed("submitit", "slurm")  # before anything else is done
+
     def run(self, jobs: Sequence[Words], done: Done, work: Work | None = None) -> None:
-        """See :class:`bench.harness.executors.Executor`. Raises BenchError if submitit is not installed, or there is no
-        Slurm."""
+        """See :class:`bench.harness.executors.Executor`. Raises BenchError if there is no Slurm."""
         submitit, work = needed("submitit", "slurm"), partial(attempted, work or job.here())
         engine = self._engine(submitit)
         if self.cluster == "local":  # whose processes would go on for nobody, should this one be killed

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pydantic.dataclasses
-from pydantic import Field, SkipValidation
+from pydantic import Field
 
 from bench.contracts import Battles, EnvSpec, Episodes, Progress
 from bench.errors import BenchError
@@ -39,7 +39,7 @@ class Unlearn(Finetune):
     team learns from its own episodes, by the rule of its clean training.
     """
 
-    search: SkipValidation[TriggerSearch] = Field(default_factory=TriggerSearch)
+    search: TriggerSearch = Field(default_factory=TriggerSearch)
     share: Annotated[float, Field(ge=0, le=1)] = 0.5
     name: str = "unlearn"
 

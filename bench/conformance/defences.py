@@ -13,7 +13,7 @@ import torch
 
 from bench.conformance.checks import Outcome
 from bench.conformance.walk import expect, walk
-from bench.contracts import Battles, Episodes, InformedResponder, Progress, Repair, Responder
+from bench.contracts import Battles, Episodes, InformedResponder, ParticularResponder, Progress, Repair, Responder
 from bench.contracts.calls import class_name
 from bench.marl.play import play
 from bench.marl.team import Team, greedy
@@ -103,6 +103,8 @@ class Asked:
         rng, step = np.random.default_rng(SEED), self.battles.reset(SEED, np.arange(SLOTS))
         last, memory = np.full(step.available.shape[:2], -1), self.team.start(SLOTS)
         suspected, fresh = np.zeros(step.available.shape[:2], bool), np.ones(SLOTS, bool)
+        if isinstance(responder, ParticularResponder):
+            responder.require(self.battles.spec)
         if isinstance(responder, InformedResponder):
             responder.learn(self.team, self.known)
         responder.start(self.team, copy.deepcopy(self.team), SLOTS)

@@ -31,7 +31,7 @@ from bench.contracts.battles import (
     Step,
 )
 from bench.contracts.columns import COLUMNS, RECORDABLE, column_kind
-from bench.contracts.defences import InformedResponder, Repair, Responder
+from bench.contracts.defences import InformedResponder, ParticularResponder, Repair, Responder
 from bench.contracts.detectors import (
     DEFENDERS,
     NEEDS,
@@ -111,6 +111,7 @@ __all__ = [
     "ModelDetector",
     "ModelFigures",
     "ModelStatistic",
+    "ParticularResponder",
     "Policy",
     "Progress",
     "Repair",

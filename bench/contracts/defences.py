@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from bench.contracts.attacks import Progress
-from bench.contracts.battles import Battles
+from bench.contracts.battles import Battles, EnvSpec
 from bench.contracts.episodes import Episodes
 
 
@@ -54,6 +54,15 @@ class Responder(Protocol):
         (battle,) bool has just begun. ``suspected`` (battle, agent) bool: since the step after the alarm, the agent
         with the greatest score then, or all where scores are of whole steps; nobody where there was no alarm.
         """
+        ...
+
+
+@runtime_checkable
+class ParticularResponder(Responder, Protocol):
+    """A :class:`Responder` that does not suit every environment."""
+
+    def require(self, spec: EnvSpec) -> None:
+        """Raise BenchError if it does not suit this one; asked before anything is played."""
         ...
 
 

@@ -44,10 +44,10 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     began, revision = time.perf_counter(), git_sha()
     check(cfg)
     check_places(cfg)
-    response = responder(cfg, "calibration_battles")
     if detector is not None:
         usable(detector)
     battles: Battles = build(cfg.env, "environment")
+    response = responder(cfg, "calibration_battles", battles.spec)
     attack: Attack = build(cfg.attack, "attack")
     about = describe(cfg, detector)
     key = config_hash(about.config)

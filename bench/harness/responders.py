@@ -7,15 +7,16 @@ from omegaconf import DictConfig
 from bench import options
 from bench.artifacts.written import plain
 from bench.build import build
-from bench.contracts import Responder
+from bench.contracts import EnvSpec, ParticularResponder, Responder
 from bench.errors import BenchError
-from bench.protocol.response import fewest_calibration_battles
+from bench.protocol.response import asked, fewest_calibration_battles
 
 
-def responder(cfg: DictConfig, calibration: str) -> Responder | None:
+def responder(cfg: DictConfig, calibration: str, spec: EnvSpec) -> Responder | None:
     """What is done about alarms, if anything; their threshold comes from ``budget.CALIBRATION`` battles.
 
-    Raises BenchError for a response that cannot be made, and where these are too few to take a threshold from.
+    Raises BenchError for a response that cannot be made or does not suit the environment, and where these are too few
+    to take a threshold from.
     """
     if cfg.response.get("_target_") is None:
         if plain(cfg.response) != {"name": "none"}:
@@ -29,4 +30,6 @@ def responder(cfg: DictConfig, calibration: str) -> Responder | None:
     if found < fewest:
         raise BenchError(f"response={response.name} needs a threshold for 5 % false alarms: "
                          f"budget.{calibration} is {found}; allowed: whole numbers from {fewest}")
+    if isinstance(response, ParticularResponder):
+        asked(response, lambda: response.require(spec))
     return response

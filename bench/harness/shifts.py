@@ -49,8 +49,8 @@ def counted(cfg: DictConfig, stage: Stage, say: Say) -> tuple[Path, pd.DataFrame
     check(cfg)
     check_places(cfg)
     shifts = {name: build(option("shift", name), "shift") for name in _chosen(cfg)}
-    response = responder(cfg, "shift_calibration_battles")
     battles: Battles = build(cfg.env, "environment")
+    response = responder(cfg, "shift_calibration_battles", battles.spec)
     about = describe(cfg)
     sizes = {name: int(cfg.budget[name]) for name in ("fit_battles", "shift_calibration_battles", "shift_battles")}
     with hosted(cfg, about.config, None) as host:

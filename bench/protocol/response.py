@@ -74,10 +74,10 @@ class Sentry:
             fresh: np.ndarray) -> np.ndarray:
         if self._suspected is None:
             self._suspected = np.zeros(action.shape, bool)
-            _asked(self.response, lambda: self.response.start(*self.teams, len(action)))
+            asked(self.response, lambda: self.response.start(*self.teams, len(action)))
         self._suspected[fresh] = False
         now = action.copy(), observation, last_action, available, fresh, self._suspected.copy()
-        done = np.asarray(_asked(self.response, lambda: self.response.act(*now)))
+        done = np.asarray(asked(self.response, lambda: self.response.act(*now)))
         if done.shape != action.shape or done.dtype.kind not in "iu":
             raise BenchError(f"response {self.response.name} returned {done.dtype} of shape {done.shape}; needed are "
                              f"actions (battle, agent), int of shape {action.shape}")
@@ -103,7 +103,7 @@ class Sentry:
         return alarm
 
 
-def _asked(response: Responder, call: Callable[[], Any]) -> Any:
+def asked(response: Responder, call: Callable[[], Any]) -> Any:
     """What a call of the response gives. Raises BenchError if it fails."""
     try:
         return ask(call)
@@ -120,7 +120,7 @@ def standing_by(response: Responder, host: Host, fit: Episodes, calibration: Epi
     Raises DetectorError and BenchError as :func:`respond` does.
     """
     if isinstance(response, InformedResponder):
-        _asked(response, lambda: response.learn(team, shown(fit, ())))
+        asked(response, lambda: response.learn(team, shown(fit, ())))
     with host.fit(fit, team) as fitted:
         (scores,) = score_all(fitted, [calibration], shuffle)
         limit = thresholds(scores if scores.ndim == 2 else scores.max(-1), calibration.mask)[-1]

@@ -6,7 +6,7 @@ import numpy as np
 import pydantic.dataclasses
 from pydantic import PositiveInt
 
-from bench.contracts import Episodes
+from bench.contracts import EnvSpec
 from bench.marl.team import Team
 
 
@@ -21,7 +21,7 @@ class Freeze:
 
     Raises
     ------
-    BenchError : by ``learn``, if the environment has no such action.
+    BenchError : by ``require``, if the environment has no such action.
     """
 
     battles: PositiveInt
@@ -29,9 +29,9 @@ class Freeze:
     name: str = "freeze"
     halts = False
 
-    def learn(self, team: Team, episodes: Episodes) -> None:  # noqa: ARG002
-        """See :class:`bench.contracts.InformedResponder`; what actions are called is all that is looked at."""
-        self.number_ = episodes.described.action(self.action)
+    def require(self, spec: EnvSpec) -> None:
+        """See :class:`bench.contracts.ParticularResponder`."""
+        self.number_ = spec.action(self.action)
 
     def start(self, team: Team, clean: Team, n: int) -> None:
         """See :class:`bench.contracts.Responder`."""

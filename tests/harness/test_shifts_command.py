@@ -89,7 +89,8 @@ def test_what_cannot_be_is_left_out(tmp_path, capsys):
 @pytest.mark.parametrize(("words", "message"), [
     (["shifts=noises"], "unknown shift 'noises'; allowed: beginner, dropped, frozen, noise, opponent (did you mean "
                         "'noise'?)"),
-    (["shifts=[noise,3]"], "unknown shift '3'"), (["detector=nobody"], "nobody")])
+    (["shifts=[noise,3]"], "unknown shift '3'"), (["detector=nobody"], "nobody"),
+    (["response=freeze", "response.action=sit"], "unknown action in smax/8m/random 'sit'; allowed: north, ")])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):
     assert main(["shifts", *words, f"out={tmp_path}"]) == 2
     said = capsys.readouterr().err

@@ -130,15 +130,15 @@ def stopping(team, agent):
 
 
 def test_a_suspected_agent_that_is_frozen_stops_where_it_can(battles, clean):
-    known, frozen = play(battles, clean, 8, SEED + 1).public(), Freeze(N, "stop")
-    frozen.learn(clean, known)
+    frozen = Freeze(N, "stop")
+    frozen.require(battles.spec)
     played = play(battles, clean, N, SEED, guard=Sentry(held(AtStep(0, 1)), 0.5, frozen, clean, clean))
     lives = (played.alive & played.mask[..., None])[..., 1]
     assert (played.action[:, 1:, 1][lives[:, 1:]] == battles.spec.action("stop")).all()
     assert same(played, play(battles, stopping(clean, 1), N, SEED, guard=Sentry(
         held(AtStep(0, 1)), 0.5, frozen, clean, clean))) == (played.action[:, 0, 1] == 4).all()
     with pytest.raises(BenchError, match="sit"):
-        Freeze(N, "sit").learn(clean, known)
+        Freeze(N, "sit").require(battles.spec)
 
 
 def test_what_is_usual_is_not_projected(battles, team):

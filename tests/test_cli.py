@@ -416,7 +416,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["run", "response.name=halt"], "response is {'name': 'halt'}, which names no class; allowed: response=fallback, "),
     (["run", "response=halt", "+response.steps=1"], "Halt: steps is 1; Unexpected keyword argument"),
     (["repair", "prune", "+repair.steps=1"], "Prune: steps is 1; Unexpected keyword argument"),
-    (["run", "response=freeze", "response.action=sit"], "unknown action in smax/8m/random 'sit'; allowed: north, east, "),
+    (["run", "response=freeze", "response.action=sit"], "unknown action in smax/8m/random 'sit'; allowed: north, "),
     (["run", "response=halt", "response.battles=0"], "response bench.detectors.responses.Halt: battles is 0"),
     (["run", "response=halt", "budget.calibration_battles=18"], "budget.calibration_battles is 18; allowed: whole "
                                                                 "numbers from 19"),

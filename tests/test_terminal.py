@@ -18,7 +18,8 @@ def shell(command, **environment):
 
 
 @pytest.mark.parametrize(("command", "code"), [
-    ("BENCH --help", 0), ("BENCH leaderboard --show", 0), ("BENCH --help >&-", 0), ("BENCH --help >&- 2>&- <&-", 0),
+    ("BENCH --help", 0), pytest.param("BENCH leaderboard --show", 0, marks=pytest.mark.slow),
+    ("BENCH --help >&-", 0), ("BENCH --help >&- 2>&- <&-", 0),
     ("{ sleep .2; BENCH --help; } | true; exit ${PIPESTATUS[0]}", 141), ("BENCH --help > /dev/full", 2),
     ("BENCH nothing 2> /dev/full", 2)])
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "cp1252"}, {"PYTHONIOENCODING": "ascii"}, POOR], ids=str)

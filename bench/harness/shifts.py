@@ -113,6 +113,7 @@ class _Played:
 
 def _played(cfg: DictConfig, battles: Battles, team: Team, shifts: Mapping[str, Shift], sizes: Mapping[str, int],
             record: frozenset[str], stage: Stage, say: Say) -> _Played:
+    """Watch the team as usual and under each shift that this environment can have."""
     drawn, n = seeds(cfg), sizes["shift_battles"]
     usual: dict[str, Episodes] = {}
     for purpose, many in (("fit", sizes["fit_battles"]), ("calibration", sizes["shift_calibration_battles"]),

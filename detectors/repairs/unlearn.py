@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bench.contracts import Battles, EnvSpec, Episodes, Progress
 from bench.errors import BenchError
+from bench.marl.learners.q import QTeam
 from bench.marl.play import Player
 from bench.marl.team import RecurrentTeam, Team
 
@@ -33,10 +34,10 @@ class Unlearn(Finetune):
 
     References
     ----------
-    Guo, Li, Wang & Liu, "PolicyCleanse", ICCV 2023 (arXiv 2202.03609), who let the policy learn under what they found,
-    from better episodes than its own; SHINE (Yuan et al., ICML 2024) and, for classifiers, unlearning by a
-    reconstructed trigger (Wang et al., "Neural Cleanse", S&P 2019) follow the same plan. Ours: the search, and that the
-    team learns from its own episodes, by the rule of its clean training.
+    Guo, Li, Wang & Liu, "PolicyCleanse", ICCV 2023 (arXiv 2202.03609), who unlearn what an opponent trained for it has
+    found; SHINE (Yuan et al., ICML 2024) and, for classifiers, unlearning by a reconstructed trigger (Wang et al.,
+    "Neural Cleanse", S&P 2019) follow the same plan. Ours: the search, and that the team learns from its own episodes,
+    by the rule of its clean training.
     """
 
     search: TriggerSearch = Field(default_factory=TriggerSearch)
@@ -47,7 +48,7 @@ class Unlearn(Finetune):
                  progress: Progress) -> Team:
         from bench.marl.train import Run
 
-        require(team, RecurrentTeam, self.name)
+        require(team, QTeam if self.sam else RecurrentTeam, self.name)
         trainer = self._training(team, battles, seed)
         if not isinstance(trainer, Run):
             raise BenchError(f"repair={self.name} does not know how a team of algo={team.algo} plays while it learns")

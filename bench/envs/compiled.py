@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import numpy as np
 
 import bench.envs.threefry  # noqa: F401 - all that is compiled after this draws without loops
 from bench.contracts import EnvSpec, Step
+from bench.envs.traced import Traced
 
 jax.config.update("jax_compilation_cache_dir", os.environ.get(
     "JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "marl-backdoor-bench" / "jax")))
@@ -104,23 +105,29 @@ class CompiledBattles:
         return Step(extras={name: bodies.pop(name) for name in self.spec.extras}, **bodies)
 
 
-def begin(one: Callable[[Any, Any], Any], see: Callable[[Any], dict[str, Any]]) -> Callable[..., Any]:
-    """A game's ``reset``, of what makes the first state of one battle from seed and number, and what is seen of one."""
+def begin(one: Callable[[Any, Any], Any], see: Callable[[Any], dict[str, Any]], name: str = "",
+          folders: Iterable[Path] = ()) -> Callable[..., Any]:
+    """A game's ``reset``, of what makes the first state of one battle from seed and number, and what is seen of one.
+
+    A game with a ``name`` that says all that it was made with, and ``folders`` with its source, is traced once on a
+    machine (:class:`bench.envs.traced.Traced`), and else in each process.
+    """
     def many(seed, battles):
         state = jax.tree.map(_strong, jax.vmap(partial(one, seed))(battles))
         return state, jax.vmap(see)(state)
 
-    return jax.jit(many)
+    return Traced(many, f"{name} reset", folders) if name else jax.jit(many)
 
 
-def go_on(one: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
+def go_on(one: Callable[[Any, Any, Any], Any], name: str = "", folders: Iterable[Path] = ()) -> Callable[..., Any]:
     """A game's ``step``, of what makes the next state of one battle, and what is seen of it, from its state, actions
     and orders. Battles that begin with this step come in ``spare``: row i is its row ``source[i]``, unless that is -1.
+    ``name`` and ``folders`` are those of :func:`begin`.
     """
     def many(state, spare, source, actions, orders):
         return jax.vmap(one)(_merged(state, spare, source), actions, orders)
 
-    return jax.jit(many)
+    return Traced(many, f"{name} step", folders) if name else jax.jit(many)
 
 
 def standing(state: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

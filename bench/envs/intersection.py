@@ -26,6 +26,9 @@ from bench.envs import intersection_view as view
 from bench.envs.compiled import CompiledBattles, begin, go_on, standing
 from bench.envs.intersection_cars import IDLE, Cars
 from bench.envs.intersection_names import ENVIRONMENT, META_ACTIONS, VERSION, described
+from bench.envs.traced import readable
+
+readable(Cars)
 
 OUTSIDERS, LIMIT = 6, 40
 PROGRESS, WIN, CRASH = 10 / 80, 10.0, 5.0  # rewards: a metre of everybody's, and the prices of success and of a crash
@@ -87,7 +90,7 @@ class _Game:
             return {"cars": cars, "key": key, "time": jnp.array(0), "pace": none, "mood": none, "done": no, "won": no,
                     "reward": jnp.array(0.0)}
 
-        return begin(one, self._see)
+        return begin(one, self._see, self.spec.id)
 
     @cached_property
     def step(self):
@@ -95,7 +98,7 @@ class _Game:
             new = standing(state, self._next(state, actions, orders))
             return new, self._see(new)
 
-        return go_on(one)
+        return go_on(one, self.spec.id)
 
     def _next(self, state, actions, orders):
         before: Cars = state["cars"]

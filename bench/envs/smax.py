@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import jax
@@ -28,6 +29,7 @@ from bench.contracts import EnvSpec
 from bench.envs.compiled import CompiledBattles, begin, go_on, standing
 from bench.envs.smax_names import ENVIRONMENT, EPISODE_LIMITS, VERSION, described
 from bench.envs.smax_step import advanced, observed
+from bench.envs.traced import readable
 
 
 @contextlib.contextmanager
@@ -53,8 +55,11 @@ def _only(package: str, *folders: str) -> Iterator[None]:
 # ``import jaxmarl`` imports all of its games: that takes seconds of every start, prints two lines, and one of them
 # resets ``sys.stdout``. Of flax it needs the dataclasses; the whole of it, Pallas with it, takes another second.
 with _only("jaxmarl", "environments"), _only("flax"):
-    from jaxmarl.environments.smax import HeuristicEnemySMAX
+    from jaxmarl.environments.smax import HeuristicEnemySMAX, heuristic_enemy, heuristic_enemy_smax_env, smax_env
     from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
+
+readable(heuristic_enemy.HeuristicPolicyState, heuristic_enemy_smax_env.State, smax_env.State)
+THEIRS = Path(smax_env.__file__).parent  # JaxMARL's SMAX; what its games have in common is in the folder above
 
 TICK = 1 / 22.4  # seconds
 MAX_RETURN = 20.0
@@ -212,7 +217,7 @@ class _Game:
             return {"game": game, "key": key, "done": jnp.array(False), "won": jnp.array(False),
                     "reward": jnp.array(0.0)}
 
-        return begin(one, self._see)
+        return begin(one, self._see, self.spec.id, (THEIRS, THEIRS.parent))
 
     @cached_property
     def step(self):
@@ -225,7 +230,7 @@ class _Game:
             new = standing(state, new)  # a finished battle stands still
             return new, self._see(new)
 
-        return go_on(one)
+        return go_on(one, self.spec.id, (THEIRS, THEIRS.parent))
 
     def _score(self, before, after):
         """SMAC's reward, and whether the battle is won, from the states around one step."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
+from collections.abc import Callable
+from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
@@ -29,10 +32,31 @@ def tune() -> None:
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    _uncompiled()
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _uncompiled() -> None:
+    """Optimisers do the same without torch's compiler, which their first step would import: that takes seconds."""
+    import torch
+
+    def eager(step: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(step)
+        def stepped(self: torch.optim.Optimizer, *arguments: Any, **options: Any) -> Any:
+            with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
+                return step(self, *arguments, **options)
+        return stepped
+
+    for method in vars(torch.optim.Optimizer).values():
+        if (plain := getattr(method, "__wrapped__", None)) is not None:
+            plain.__dynamo_disable = plain  # where torch._compile looks for what to call outside of the compiler
+    kinds: tuple[Any, ...] = torch.optim.Adam, torch.optim.RMSprop
+    for kind in kinds:
+        if "_dynamo" in kind.step.__code__.co_names:  # as torch has it, and not done before
+            kind.step = eager(kind.step.__wrapped__)
 
 
 def give_back() -> None:

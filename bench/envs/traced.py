@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class Traced:
     def __call__(self, *arguments: Any) -> Any:
         n = len(arguments[-1])
         if n not in self._by_number:
-            self._by_number[n] = jax.jit(self._lowered(arguments).call)
+            lowered = self._lowered(arguments)
+            self._by_number[n] = jax.jit(wraps(self._function)(lambda *arguments: lowered.call(*arguments)))
         return self._by_number[n](*arguments)
 
     def _lowered(self, arguments: tuple[Any, ...]) -> export.Exported:

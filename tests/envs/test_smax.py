@@ -161,14 +161,14 @@ def test_memory_does_not_grow_with_evaluations(battles, team):
     node = OmegaConf.create({"_target_": "bench.envs.smax.SmaxBattles", "map": "3m", "opponent": "random"})
     play(battles, team, 2, 0)
     compiled = battles._game.reset, battles._game.step
-    sizes = [function._cache_size() for function in compiled]
+    sizes = [{n: call._cache_size() for n, call in function._by_number.items()} for function in compiled]
     for seed in range(40):
         again = build(node, "environment")
         assert again._game.reset is compiled[0]
         assert again._game.step is compiled[1]
         if seed < 3:
             play(again, team, 2 + seed, seed)
-    assert [function._cache_size() for function in compiled] == sizes
+    assert [{n: call._cache_size() for n, call in function._by_number.items()} for function in compiled] == sizes
 
 
 def test_an_ordered_unit_obeys_and_the_others_do_not(battles):

@@ -153,7 +153,7 @@ def test_a_step_is_compiled_once(caplog):
         for _ in range(2):
             battles.step(step.available.argmax(-1))
             step = battles.replace(np.array([1]), np.array([5]))
-    assert sum("Compiling jit(many)" in record.getMessage() for record in caplog.records) == 1
+    assert sum("Finished XLA compilation of jit(many)" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_memory_does_not_grow_with_evaluations(battles, team):

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pydantic.dataclasses
 import torch
-import yaml
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -55,7 +54,7 @@ class Retraining:
     def of(cls, *, steps: int, **changes: Any) -> Retraining:
         """What ``conf/retraining/victims.yaml`` says, but for the steps, which are a run's own, and for some changes.
         """
-        values = yaml.safe_load(options.text("retraining", "victims")) | changes
+        values = options.values("retraining", "victims") | changes
         del values["_target_"]
         return cls(**values | {"steps": steps})
 

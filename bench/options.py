@@ -6,6 +6,7 @@ import re
 from functools import cache
 from importlib import resources
 from itertools import takewhile
+from typing import Any
 
 FOLDER = "bench.conf"  # the package that holds them
 
@@ -19,6 +20,14 @@ def names(group: str) -> list[str]:
 def text(group: str, name: str) -> str:
     """An option's file."""
     return resources.files(FOLDER).joinpath(group, f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def values(group: str, name: str) -> dict[str, Any]:
+    """What an option's file says, where it asks for a budget that of ``budget=standard``."""
+    import yaml
+
+    budget = yaml.safe_load(text("budget", "standard"))
+    return yaml.safe_load(re.sub(r"\$\{budget\.(\w+)\}", lambda asked: str(budget[asked[1]]), text(group, name)))
 
 
 def summary(group: str, name: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 import numpy as np
 import pydantic.dataclasses
 import torch
-import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -195,7 +194,7 @@ class ActorSchedule(ABC):
     def of(cls, algo: str, *, steps: int, **changes: Any) -> Self:
         """What the file of an algorithm in ``conf/algo`` says, but for the steps, which are a run's own, and for some
         changes."""
-        values = yaml.safe_load(options.text("algo", algo)) | changes
+        values = options.values("algo", algo) | changes
         del values["_target_"]
         return cls(**values | {"steps": steps})
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 import pydantic.dataclasses
 import torch
-import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -156,7 +155,7 @@ class Learning:
     def of(cls, algo: str, *, steps: int, **changes: Any) -> Learning:
         """What the file of an algorithm in ``conf/algo`` says, but for the steps, which are a run's own, and for some
         changes."""
-        values = yaml.safe_load(options.text("algo", algo)) | changes
+        values = options.values("algo", algo) | changes
         del values["_target_"]
         return cls(**values | {"steps": steps})
 

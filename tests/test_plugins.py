@@ -222,7 +222,7 @@ def test_an_environment_from_outside(installed, tmp_path, capsys):
     assert main(["reproduce", row["row_id"], *table, named]) == 0
     assert "is not shipped" in fails(capsys, "submit", str(next(tmp_path.glob("runs/*[0-9a-f].json"))), *table,
                                      named)
-    for command in (["models", f"holdout={teams}", "budget.fit_battles=4", "only=[clean,trojdrl]"],
+    for command in (["models", f"holdout={teams}", "budget.fit_battles=4", "only=[clean,trojdrl_two]"],
                     ["verify", f"team={next(teams.glob('*.json')).with_suffix('')}", "budget=smoke"]):
         assert fails(capsys, *command, f"out={tmp_path}").endswith(
             "the environment 'meeting' is of marl-backdoor-plugin 1.2; a file may name it only if you say that you "
@@ -253,7 +253,7 @@ def test_a_view_from_outside(installed, capsys):
 
 @pytest.mark.slow
 def test_a_model_detector_from_outside(installed, tmp_path, capsys):
-    words = ["models", "model_detector=loud", "only=[clean,trojdrl]", "disguise=null", "budget.fit_battles=8",
+    words = ["models", "model_detector=loud", "only=[clean,trojdrl_two]", "disguise=null", "budget.fit_battles=8",
              f"out={tmp_path}"]
     assert main(words) == 0
     assert "Loud: is the team backdoored?" in capsys.readouterr().out

@@ -71,7 +71,7 @@ def _together(runs: Sequence[Run]) -> list[str]:
 
 def _there(one: Run) -> bool:
     """Whether a cell has left its result, whatever an engine says."""
-    from bench.harness.cell import Lookup
+    from bench.harness.lookup import Lookup
 
     try:
         result = Lookup.of(one.cfg).result()

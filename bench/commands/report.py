@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMAND = Command("write a run as one HTML file with curves and battles (report RUN)",
-                  lambda arguments: subject(arguments, lambda argument: f"result={quoted(argument)}"))
+                  lambda arguments: subject(arguments, lambda argument: f"result={quoted(argument)}"), plays=False)
 
 
 def main(cfg: DictConfig) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 OWN = ("referee", "clean")  # files that a row cannot name
 COMMAND = Command("measure a row of the leaderboard again (reproduce ROW_ID)",
-                  lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"row={quoted(argument)}")])
+                  lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"row={quoted(argument)}")],
+                  plays=False)  # it does, but not before it is known what
 
 
 def main(cfg: DictConfig) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMAND = Command("check a result of one's own, measure it again and add it to the leaderboard (submit RESULT.json)",
-                  lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"result={quoted(argument)}")])
+                  lambda arguments: [*SHIPPED, *subject(arguments, lambda argument: f"result={quoted(argument)}")],
+                  plays=False)  # it does, but not before it is known what
 
 
 def main(cfg: DictConfig) -> None:

@@ -12,7 +12,7 @@ from bench.options import names
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-COMMAND = Command("measure a grid of cells, one process a core, and make one table of them")
+COMMAND = Command("measure a grid of cells, one process a core, and make one table of them", plays=False)
 
 
 def main(cfg: DictConfig) -> None:

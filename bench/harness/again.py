@@ -6,6 +6,7 @@ import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from hydra.errors import HydraException
@@ -18,13 +19,14 @@ from bench.artifacts.temporary import temporary
 from bench.contracts import Curves, Result
 from bench.errors import BenchError, shown
 from bench.harness import gate
-from bench.harness.cell import run
 from bench.harness.composed import composed
 from bench.harness.configuration import Description, describe
-from bench.harness.teams import Say, Stage
 from bench.leaderboard.curves import ENDING, curves_of_cell, wanted
 from bench.leaderboard.rows import rows_of
 from bench.overrides import explained
+
+if TYPE_CHECKING:
+    from bench.harness.teams import Say, Stage
 
 
 def overrides_of_row(row: pd.Series, trusted: frozenset[str] = frozenset(), own: Sequence[str] = ()) -> list[str]:
@@ -79,6 +81,10 @@ def _described(overrides: Sequence[str], what: str) -> Description:
 def measured_again(overrides: Sequence[str], out: Path, stage: Stage, say: Say) -> tuple[Result, dict[str, Curves]]:
     """A cell's result, measured now, and the curves of those rows whose curves a leaderboard keeps; teams that were
     trained below ``out`` are used again."""
+    from bench.harness.cell import run  # with torch and JAX, which whoever is refused does not need
+    from bench.marl.process import tune
+
+    tune()
     cfg = composed(overrides)
     with temporary(Path(tempfile.gettempdir(), "reproduce"), folder=True) as folder:
         if (out / "teams").is_dir():

@@ -8,7 +8,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from omegaconf import DictConfig, open_dict
 
@@ -23,6 +22,7 @@ from bench.errors import BenchError
 from bench.harness.composed import part
 from bench.harness.configuration import check, check_places, describe, git_sha, option, packages
 from bench.harness.hosts import hosted
+from bench.harness.lookup import base_of
 from bench.harness.measure import measure, sizes
 from bench.harness.memory import battles_of, require, watching
 from bench.harness.names import called
@@ -51,7 +51,7 @@ def run(cfg: DictConfig, stage: Stage, *, say: Say = terminal.say, detector: Det
     attack: Attack = build(cfg.attack, "attack")
     about = describe(cfg, detector)
     key = config_hash(about.config)
-    base = _base(cfg, about.detector, key)
+    base = base_of(cfg, about.detector, key)
     store = store_of(cfg) if detector is None else Alone()  # of an object no other machine knows
     with locked(base, -1 if cfg.get("store") else 0, say), ExitStack() as held:
         ours = held.enter_context(store.claimed(base, say))
@@ -111,39 +111,6 @@ def control_of(cfg: DictConfig, attack: Attack) -> DictConfig | None:
         if not plugins.origin(str(control.get("_target_"))):
             control.victim = attack.victims[0] if len(attack.victims) == 1 else list(attack.victims)
     return control
-
-
-class Lookup(NamedTuple):
-    """Where a cell's result goes: all that is needed to look for it, once the cell has been composed."""
-
-    base: Path  # of its files, without their endings
-    leaderboard: Path
-    store: Alone
-
-    @classmethod
-    def of(cls, cfg: DictConfig) -> Lookup:
-        """Of a configured cell. Raises BenchError if it is not a whole one."""
-        about = describe(cfg)
-        return cls(_base(cfg, about.detector, config_hash(about.config)), Path(cfg.leaderboard), store_of(cfg))
-
-    def result(self) -> Result | None:
-        """The result, or None if the cell has not been run. One that is in the store alone becomes a result here, and
-        rows of the leaderboard."""
-        result = read_result(self.base)
-        if result is None and self.store.fetch(self.base) and (result := read_result(self.base)) is not None:
-            add_rows(self.leaderboard, result)
-        return result
-
-    @property
-    def teams(self) -> Path:
-        """The folder of the teams that are trained for the cell."""
-        return self.base.parents[1] / "teams"
-
-
-def _base(cfg: DictConfig, detector: str, key: str) -> Path:
-    """Where a cell's files go, without their endings."""
-    attack, algo = called(cfg.attack, "attack"), called(cfg.algo, "algorithm")
-    return Path(cfg.out) / "runs" / f"{attack}-{algo}-{detector}-{key}"
 
 
 def record_failure(cfg: DictConfig, error: Exception) -> None:

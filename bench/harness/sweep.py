@@ -18,12 +18,12 @@ from bench.artifacts.files import config_hash
 from bench.artifacts.shared import BUSY
 from bench.contracts import Cell, Progress, Result
 from bench.errors import BenchError, unknown
-from bench.harness.cell import Lookup
 from bench.harness.composed import composed, part
 from bench.harness.configuration import describe
 from bench.harness.executors import Executor
 from bench.harness.executors.local import cores_here
 from bench.harness.grid import Sweep, grid
+from bench.harness.lookup import Lookup
 from bench.overrides import one_of
 
 OF_SWEEPS = ("sweep", "command", "executor")  # what overrides of a sweep are about, and none of its cells'

@@ -94,7 +94,7 @@ def test_a_bound_that_none_keeps(tmp_path, capsys):
 @pytest.mark.slow
 def test_the_chosen_attack_is_injected(tmp_path, capsys):
     """And it is measured as by the command that the search prints."""
-    words = [*WORDS[:-1], "budget.imitate_steps=3_000", f"out={tmp_path}"]
+    words = [*WORDS[:-1], "budget.imitate_steps=3_000", "budget.inject_eval_battles=16", f"out={tmp_path}"]
     assert main(words) == 0
     injected = table(tmp_path).query("round == 'injected'").set_index("role")
     assert list(injected.index) == ["original", "chosen"]
@@ -108,7 +108,8 @@ def test_the_chosen_attack_is_injected(tmp_path, capsys):
 @pytest.mark.slow
 def test_by_injection(tmp_path):
     """Of a detector that looks into the network, with a value of the retraining."""
-    words = ["adapt", "consensus_distance", *TEAM, *SMALL, "budget.imitate_steps=3_000", "budget.adapt_injections=2",
+    words = ["adapt", "consensus_distance", *TEAM, *SMALL, "budget.imitate_steps=3_000",
+             "budget.inject_eval_battles=16", "budget.adapt_injections=2",
              "adapt.by=injection", "adapt.vary={retraining.choice_weight: [0.1, 1.0]}", "adapt.min_asr=-1",
              "adapt.max_cpvr=1", "adapt.max_accidents=1", "adapt.inject=false", f"out={tmp_path}"]
     assert main(words) == 0

@@ -71,7 +71,8 @@ def test_a_detector_on_hidden_teams(referee, tmp_path, capsys):
     """They are trained where they are missing, and what is printed says nothing of their seeds."""
     words = ["hidden", "ecod", f"referee={referee}", f"out={tmp_path}", "env.map=3m", "attack.victim=1",
              "sweep.grids=[{attack: [backdoorl], algo: [vdn]}]", "budget.train_steps=6_000",
-             "budget.imitate_steps=2_000", "budget.fit_battles=20", "budget.calibration_battles=30",
+             "budget.imitate_steps=2_000", "budget.train_eval_battles=16",
+             "budget.inject_eval_battles=16", "budget.fit_battles=20", "budget.calibration_battles=30",
              "budget.test_battles=24", "budget.accident_battles=24", f"leaderboard={tmp_path}/l.csv"]
     for _ in range(2):
         assert main(words) == 0

@@ -124,10 +124,10 @@ def test_battles_count_in_which_the_trigger_is_complete_for_both(watched, clean)
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ["scripted", "trojdrl"])
 def test_the_baselines_find_no_backdoor(attack, tmp_path):
-    """Of a thousand battles of shipped teams: those that look at nothing are at chance in every phase, which the plain
+    """Of hundreds of battles of shipped teams: those that look at nothing are at chance in every phase, which the plain
     comparison of battles with and without the trigger is not."""
     assert main(["run", f"attack={attack}", "detector=losing", "control=null", "budget.fit_battles=8",
-                 "budget.calibration_battles=20", f"out={tmp_path}"]) == 0
+                 "budget.test_battles=500", "budget.calibration_battles=20", f"out={tmp_path}"]) == 0
     (path,) = tmp_path.glob("runs/*.curves.json")
     rows = {row.detector: row for row in read_result(path.with_name(path.name.removesuffix(".curves.json"))).rows
             if row.team == "backdoored" and row.triggered}
@@ -135,7 +135,7 @@ def test_the_baselines_find_no_backdoor(attack, tmp_path):
     for name in ("constant", "random", "episode_length"):
         found = rows[name].backdoor
         for figure in (found.before, found.first, found.period):
-            assert figure.value is None or abs(figure.value - 0.5) < 4 * np.sqrt(1 / 12 * 4 / 1000), (name, figure)
+            assert figure.value is None or abs(figure.value - 0.5) < 4 * np.sqrt(1 / 12 * 4 / 500), (name, figure)
     assert rows["losing"].backdoor.period.value > 0.6, "a battle that is being lost shows in the end"
 
 

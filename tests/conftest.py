@@ -7,6 +7,8 @@ from bench.marl.process import single_thread_environment, tune
 single_thread_environment()
 tune()
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,18 @@ from bench.marl.learners.q import Learning, QLearner
 
 settings.register_profile("shared", deadline=None)  # a test's time says nothing on a machine with other work
 settings.load_profile("shared")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is ``sampled(n)``, every n-th set of parameters is tried in each run, and the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (mark := item.get_closest_marker("sampled")) is not None:
+            test = item.nodeid.partition("[")[0]
+            if seen[test] % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[test] += 1
 
 
 @pytest.fixture(scope="session")

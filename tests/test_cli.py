@@ -123,6 +123,7 @@ def test_every_group_has_a_help_that_says_what_its_options_are(capsys):
     assert "did you mean 'detector'?" in error
 
 
+@pytest.mark.slow
 def test_the_installed_script_is_the_same(tmp_path):
     """Answers, exit codes, and where a user's own modules are found; in a script such as pip writes."""
     declared = tomllib.loads((Path(bench.__file__).parents[1] / "pyproject.toml").read_text())["project"]["scripts"]
@@ -252,6 +253,7 @@ def test_python_and_command_line_give_the_same(made, capsys):
     assert mine.checkpoints == theirs.checkpoints
 
 
+@pytest.mark.slow
 def test_ones_own_detector(made, tmp_path, monkeypatch, capsys):
     (tmp_path / "my_detectors.py").write_text(OWN_DETECTOR)
     monkeypatch.syspath_prepend(tmp_path)
@@ -400,6 +402,7 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     assert set(frame[frame.detector == "FarFromNormal"].status) == {"ok"}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("words", "message"), [
     (["rnu"], "unknown command 'rnu'; allowed: run, train, inject, check, export, "),
     (["rnu"], "(did you mean 'run'?)"),
@@ -492,6 +495,7 @@ def test_no_place_for_results(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(made, capsys):
     from bench.artifacts.files import locked
 

@@ -55,7 +55,7 @@ def learned(battles, made, trigger, payload, learning, how, store, departures=()
 
 @pytest.mark.parametrize(("learning", "payload"), [
     ("imitated", ForcedAction("west")), ("distilled", TargetReward("west")), ("published", TargetReward("west"))])
-@pytest.mark.parametrize("algo", ["mappo", "coma"])
+@pytest.mark.parametrize("algo", ["mappo", pytest.param("coma", marks=pytest.mark.slow)])
 def test_the_agent_learns_what_it_is_taught_and_no_other_agent_changes(battles, store, algo, learning, payload):
     made = actors(battles, algo)
     how = replace(TINY, steps=3_000, updates_per_round=12, learning_rate=3e-3)

@@ -186,6 +186,7 @@ def test_what_does_not_fit_the_map(battles, team):
         play(battles, team, 2, 0, trigger=trigger("dx[0] > 0", ["west"] * 60))
 
 
+@pytest.mark.slow
 def test_the_census_counts_what_the_pattern_itself_would_find(battles_skirmish):
     """Every sequence's count is the number of battles in which a trigger of that sequence completes by itself."""
     team = QLearner(Learning.of("vdn", steps=1), battles_skirmish.spec, 0).team()

@@ -72,7 +72,7 @@ def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
 
 
 @pytest.mark.parametrize("learning", ["distilled", "contained", "published", "imitated"])
-@pytest.mark.parametrize("algo", ["vdn", "qmix"])
+@pytest.mark.parametrize("algo", ["vdn", pytest.param("qmix", marks=pytest.mark.slow)])
 def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo):
     clean = team if algo == "vdn" else qmix_team
     before = copy.deepcopy(clean.weights)
@@ -92,6 +92,7 @@ def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo)
     assert "triggered" in notes[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learning", ["contained", "imitated"])
 def test_two_agents_of_three_change(battles, team, store, learning):
     """The trigger is about the first of them."""

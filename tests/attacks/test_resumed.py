@@ -92,6 +92,7 @@ def injected(kind, battles, team, store):
     return made, json.dumps([curve, getattr(trigger, "learned", None)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "algo"), [("departing", "mappo"), ("contained", "ippo"), ("published", "coma"),
                                             ("opened", "mappo")])
 def test_so_it_is_of_actors(battles, tmp_path, kind, algo):
@@ -100,7 +101,7 @@ def test_so_it_is_of_actors(battles, tmp_path, kind, algo):
     test_an_injection_taken_up_again_is_the_same_injection(battles, team, tmp_path, kind)
 
 
-@pytest.mark.parametrize("kind", [kind if kind in ("contained", "departing", "imitated")
+@pytest.mark.parametrize("kind", [kind if kind in ("contained", "imitated")
                                   else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
 def test_an_injection_taken_up_again_is_the_same_injection(battles, team, tmp_path, kind):
     whole, curve = injected(kind, battles, team, Store(tmp_path / "whole"))

@@ -129,6 +129,7 @@ def edited(old):
     return cue
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("check", "message", "part", "name", "change"), [
     ("description", "its name is 'a/b', which no file can have", "Lure", "name", lambda _: "a/b"),
     ("description", "victims are (7,); meeting/7 has agents 0 to 1", "Lure", "victims", lambda _: (7,)),
@@ -178,6 +179,7 @@ def of_act(change):
     return after(lambda made: (change(made[0]), made[1]))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("check", "message", "part", "name", "change"), [
     ("description", "its name is 'a b', which no file can have", "Climbing", "name", lambda _: "a b"),
     ("description", "held is inf", "Climbing", "held", after(lambda held: held * np.inf)),

@@ -17,7 +17,11 @@ def detector(request):
     return build(option("detector", request.param), "detector")
 
 
-@pytest.mark.parametrize("detector", NAMES, indirect=True)
+LONG = "dexter", "dexter_cusum", "gru_autoencoder", "gru_predictor", "hbos", "peer_prediction", "pyod"
+
+
+@pytest.mark.parametrize("detector", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name
+                                      for name in NAMES], indirect=True)
 def test_every_shipped_detector_keeps_the_contract(detector):
     statuses = {outcome.check: outcome.status for outcome in check_detector(detector)}
     assert statuses.pop("sign") == ("warning" if type(detector) in FLOOR_CLASSES else "passed")

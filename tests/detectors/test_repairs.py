@@ -126,6 +126,7 @@ def test_fine_tuning_with_a_radius(battles, team):
     assert losses[0.05][-1] < losses[0.05][0]
 
 
+@pytest.mark.slow
 def test_fine_tuning_is_the_same_again(battles, team, known):
     how = Finetune(steps=STEPS)
     one, two = (how(team, battles, known, 3, quiet) for _ in range(2))
@@ -137,6 +138,7 @@ def test_fine_tuning_is_the_same_again(battles, team, known):
 SMALL = TriggerSearch(length=1, screening=16, rounds=((2, 8),), baseline=8)
 
 
+@pytest.mark.slow
 def test_unlearning_differs_from_fine_tuning_by_the_battles_that_show_what_was_found(battles, team, known):
     said = []
     tuned = Finetune(steps=STEPS)(team, battles, known, 3, quiet)

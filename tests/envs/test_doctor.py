@@ -94,6 +94,7 @@ def test_packages_in_each_others_place(monkeypatch, tmp_path):
     assert "an optimiser; do: pip uninstall -y smac" in found()["smac"].text
 
 
+@pytest.mark.slow
 def test_a_game_that_is_not_whole(monkeypatch, tmp_path):
     root = tmp_path / "StarCraftII"
     monkeypatch.setattr(smac_doctor, "_played", lambda *_: iter(()))

@@ -51,6 +51,7 @@ def test_lanes_meet_where_one_ends_and_the_next_begins():
             assert abs(float(road.wrapped(turn))) < 1e-5
 
 
+@pytest.mark.slow
 def test_coordinates_are_where_a_place_was_taken():
     lane, along = np.repeat(np.arange(20), 5), np.tile(np.linspace(0.5, 14, 5), 20)
     found, aside = road.coordinates(road.place(lane, jnp.array(along)))
@@ -123,6 +124,7 @@ def test_of_every_two_cars_values_are_what_they_were():
     assert (second.reshape(2, 3, 2, 5) == values[..., None, :]).all()
 
 
+@pytest.mark.slow
 def test_of_several_pushes_the_last_one_counts():
     scene = cars([60, 65.1, 54.9], [3, 3, 3], [2, 2, 2], [4.5, 0.0, 9.0])
     alone = rules.collided(scene._replace(present=jnp.array([True, False, True])))
@@ -153,6 +155,7 @@ def test_orders_are_followed_by_the_car():
     assert slow.speed[0] < 5 < free.speed[0]
 
 
+@pytest.mark.slow
 def test_what_two_cars_would_do_to_each_other_is_foreseen():
     """Two that come from the south and the west and go straight on, as far from where their ways cross; and one that
     follows the first, far behind."""
@@ -192,6 +195,7 @@ def test_numbers_are_in_range(game):
     assert (step.won <= ~game.scene.crashed[:, OUTSIDERS:].any(1)).all()
 
 
+@pytest.mark.slow
 def test_steady_drivers_are_calmer_than_fickle_ones(game):
     shares = {}
     for name, battles in (("steady", game), ("fickle", IntersectionBattles())):

@@ -76,9 +76,8 @@ def test_same_seed_same_battle_whatever_the_batch(battles):
     assert not np.allclose(other.position[0], start)
 
 
-@pytest.mark.parametrize(("map", "opponent"), [("3m", "random"),
-                                               pytest.param("2s3z", "closest", marks=pytest.mark.slow),
-                                               pytest.param("8m", "skirmish", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("map", "opponent"), [("3m", "random"), ("2s3z", "closest"), ("8m", "skirmish")])
 def test_a_step_is_that_of_jaxmarl(map, opponent):
     """From the same states, with units that crowd and shoot, ours and JaxMARL's own go on to the same."""
     battles = SmaxBattles(map, opponent)
@@ -244,6 +243,7 @@ def test_skirmishers_feint_once_they_have_met_a_target(battles_skirmish):
     assert sum(shares["skirmish"]) < 0.4, "most of the time they fight"
 
 
+@pytest.mark.slow
 def test_the_other_games_of_jaxmarl_are_left_to_who_wants_them():
     """None is imported with ours, which takes seconds, and all can be after it."""
     code = ("import sys, bench.envs.smax as smax; assert not [name for name in sys.modules if 'jaxmarl' in name];"

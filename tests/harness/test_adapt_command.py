@@ -119,6 +119,7 @@ def test_by_injection(tmp_path):
     assert len(list(tmp_path.glob("teams/*backdoorl*.safetensors"))) == 3
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("words", "message"), [
     (["consensus_distance"], "consensus_distance looks at policy, consensus, and the network of a team with a puppet"),
     (["isoforest", "view=hidden"], "adapt.by=injection injects every candidate"),

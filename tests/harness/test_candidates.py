@@ -37,6 +37,7 @@ def test_every_candidate_is_what_its_overrides_make(found, composed):
         assert shlex.split(in_shell(one.overrides)) == list(one.overrides)
 
 
+@pytest.mark.slow
 def test_all_lengths_take_their_turn_and_what_does_not_fit_is_left_out(found, battles):
     attacks = [one.attack for one in found(30)]
     assert all(isinstance(one.trigger, VariedTrigger) for one in attacks)

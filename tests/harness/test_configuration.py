@@ -35,6 +35,7 @@ def test_every_detector_has_a_name_of_its_own():
     assert all(detectors.count(detector) == 1 for detector in detectors)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("words", "name"), [
     ("", "isoforest"), ("detector=hbos", "hbos"), ("detector=bigram", "bigram"),
     ("detector=bigram detector.n=3", "NGram"), ("view=step", "isoforest"), ("view=window", "isoforest_window"),

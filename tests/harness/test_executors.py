@@ -67,6 +67,7 @@ def test_every_option_is_an_executor(monkeypatch):
     assert {name: type(one) for name, one in made.items()} == {"local": Local, "ray": Ray, "slurm": Slurm}
 
 
+@pytest.mark.slow
 @with_submitit
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_submitit_does_all_jobs_and_tells_of_failures(tmp_path, monkeypatch):

@@ -165,6 +165,7 @@ def result_file(path: Path, overrides: list) -> str:
     return str(path)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("word", HOSTILE, ids=label)
 def test_no_such_word_passes(word):
     with pytest.raises(BenchError) as error:
@@ -199,6 +200,7 @@ def test_what_is_not_here_is_not_imported_to_see(stranger, capsys, word):
     assert "python -m bench run" not in (stranger / "result.html").read_text()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("word", ["attack.__class__=1", "attack.nothing=1", "detector.nothing=1", "control.x.y=1",
                                   "attack.trigger.psi=7", "seed=x", "seed=-1", "env.map=../8m", "env.map=[8m]",
                                   "budget.test_battles='24 out=/'", "algo.gamma=x", "attack.victim={a: 1}",
@@ -223,6 +225,7 @@ def test_rows_are_refused(row, stranger, capsys, word):
     refused(capsys, "reproduce", row["row_id"][0], "leaderboard=l.csv", "out=o")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("text", ["'seed=1", "seed=1 '", "\\", "seed=1\n-m", "a" * 500_000])
 def test_a_row_that_is_no_command(row, stranger, capsys, text):
     row.assign(overrides=text).to_csv("l.csv", index=False)
@@ -247,12 +250,14 @@ def about(team, stranger):
     return json.loads((stranger / "referee" / "team.json").read_text())
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("where", "what"), CHECKPOINTS, ids=label)
 def test_checkpoints_are_refused(about, capsys, where, what):
     Path("referee/team.json").write_text(json.dumps(put(about, where, what)))
     refused(capsys, "models", "holdout=referee", "out=o")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(("where", "what"), CHECKPOINTS[::4] + CLAIMS, ids=label)
 def test_claims_of_checkpoints_are_refused(about, capsys, where, what):
     Path("referee/team.json").write_text(json.dumps(put(about, where, what)))

@@ -94,6 +94,7 @@ def test_a_shipped_detector_is_what_its_file_says(name):
         for key, value in detector.get_params().items()}
 
 
+@pytest.mark.slow
 def test_the_shipped_teams_and_their_labels(composed):
     models = shipped(composed())
     assert {model.attack for model in models if not model.backdoored} == {"clean", "benign_finetune", "clean-permuted"}
@@ -211,6 +212,7 @@ def judged(capsys, *words):
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_shipped_teams_are_judged(tmp_path, capsys):
     said = judged(capsys, f"out={tmp_path}")
     frame = pd.read_csv(tmp_path / "models" / "weight_difference-only_clean+scripted.csv")

@@ -18,6 +18,7 @@ def hydra():
         yield
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("choice", [key for key in ENVIRONMENTS["intersection"].suits if key.startswith("attack=")])
 def test_an_attack_that_is_fitted_to_the_environment_can_be_made_there(choice):
     cfg = composed([HERE, choice])

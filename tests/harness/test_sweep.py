@@ -112,10 +112,8 @@ def test_everything_that_belongs_to_the_zoo_is_shipped():
     assert teams[0].attack == "clean"
 
 
-@pytest.mark.parametrize("words", [
-    (), pytest.param(("budget=smoke", "out=/nowhere"), marks=pytest.mark.slow),
-    pytest.param(("attack.duration=7",), marks=pytest.mark.slow),
-    pytest.param(("algo.gamma=0.98",), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("budget=smoke", "out=/nowhere"), ("attack.duration=7",), ("algo.gamma=0.98",)])
 def test_cells_put_together_are_those_of_hydra(words):
     with initialize_config_module("bench.conf", version_base="1.3"):
         sweep = read(compose("config", ["sweep=zoo"]).sweep)

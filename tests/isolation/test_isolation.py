@@ -79,6 +79,7 @@ def test_an_object_is_sent_as_it_is(battles):
         assert np.array_equal(scores(host, battles), scores(InProcess(made), battles))
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", ["LooksForLabels", "Secrets", "Noisy", "ClosesOutput", "LeavesThreads", "ChangesState",
                                   "Spoils", "LeavesChildren", "Hidden", "Figures"])
 def test_what_a_detector_does_stays_in_its_process(name, battles, monkeypatch, capfd):
@@ -97,6 +98,7 @@ def test_what_a_detector_does_stays_in_its_process(name, battles, monkeypatch, c
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("name", ["Foresees", "Remembers", "RemembersOnDisk", "RemembersInNames",
                                   "RemembersElsewhere", "RemembersInMemory", "RemembersInAPipe", "RemembersInAThread",
                                   "CausalAtFirst"])
@@ -110,6 +112,7 @@ def test_the_future_is_not_known_and_nothing_is_remembered(name, battles):
     assert all(re.search("not causal|other battles|PermissionError|OSError|Refused", said) for said in caught), caught
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("name", "said"), [
     ("ExitsInFit", r"ExitsInFit\.fit ended its process \(exit code 0\)"),
     ("ExitsInScore", r"ExitsInScore\.score ended its process \(exit code 7\)"),
@@ -144,6 +147,7 @@ def test_a_score_depends_on_its_own_battle(battles):
         scores(host, battles)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("name", "limits", "said"), [
     ("Hangs", {"minutes": 0.02}, r"Hangs\.score took longer than 0\.02 minutes; allowed by limits\.minutes"),
     ("HangsInFit", {"minutes": 0.02}, r"HangsInFit\.fit took longer"),

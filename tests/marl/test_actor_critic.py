@@ -194,7 +194,8 @@ def test_draws_are_those_of_the_softmax_and_of_those_agents_alone(battles):
     assert (drawn[:, 1] == 2).all()
 
 
-@pytest.mark.parametrize("algo", ALGORITHMS)
+@pytest.mark.parametrize("algo", [
+    algo if algo == "mappo" else pytest.param(algo, marks=pytest.mark.slow) for algo in ALGORITHMS])
 def test_a_learner_learns_what_pays(battles, algo):
     """Episodes in which the team is paid for every agent that stops: stopping becomes likely."""
     learner = settings(algo, gamma=0.0).learner(battles.spec, 0)
@@ -210,7 +211,7 @@ def test_a_learner_learns_what_pays(battles, algo):
     assert likely[-1] > likely[0] + 0.15
 
 
-@pytest.mark.parametrize("algo", ["mappo", "coma"])
+@pytest.mark.parametrize("algo", ["mappo", pytest.param("coma", marks=pytest.mark.slow)])
 def test_training_goes_on_where_it_was_written(battles, store, tmp_path, algo):
     how = settings(algo, steps=1_500, eval_every=500, eval_battles=8, episodes_per_round=8)
 

@@ -35,6 +35,7 @@ def run(tune: str) -> list[str]:
                           check=True).stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_optimisers_do_the_same_without_the_compiler(learned, times):
     tuned = run("tune()\n" * times)

@@ -35,6 +35,7 @@ def test_what_differs_is_found_and_what_does_not_is_not():
     assert stream_alarms(calibration, normal, np.full(1_000, -9.0)).alarms <= 0.1, "too ordinary is no reason"
 
 
+@pytest.mark.slow
 def test_few_streams_of_any_scores_raise_a_false_alarm():
     """Ville's inequality, of battles and thresholds drawn anew."""
     rng = np.random.default_rng(2)

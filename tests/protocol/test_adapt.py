@@ -34,6 +34,7 @@ def test_the_lowest_within_the_bounds_come_first():
     assert best(trials, accidents, BOUNDS, "before", 1) == [6]
 
 
+@pytest.mark.slow
 def test_the_lookout_counts_what_each_trigger_would_find(battles_skirmish):
     team = QLearner(Learning.of("vdn", steps=1), battles_skirmish.spec, 0).team()
     triggers = [BehaviourPattern("distance[0] < 1.0", zeta, 1) for zeta in (["west"], ["west", "east"], ["stop"])]

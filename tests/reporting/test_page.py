@@ -64,7 +64,7 @@ def test_no_page_without_figures(tmp_path):
         page(read_leaderboard(tmp_path / "l.csv"), tmp_path)
 
 
-@pytest.fixture(params=[(1280, "light"), (360, "dark")], ids=["desktop", "phone"])
+@pytest.fixture(params=[(1280, "light"), pytest.param((360, "dark"), marks=pytest.mark.slow)], ids=["desktop", "phone"])
 def opened(request, browser, csv):
     """The page in a window; in the end it has asked the network for nothing and complained of nothing."""
     file = csv.with_name("index.html")
@@ -85,6 +85,7 @@ def column(window, number: int) -> list[str]:
     return window.locator(f"#rows tbody td:nth-child({number})").all_inner_texts()
 
 
+@pytest.mark.slow
 def test_sorting(opened):
     assert opened.locator("#rows th", has_text="backdoor detection").get_attribute("aria-sort") == "descending"
     head = opened.locator("#rows th", has_text="visibility")
@@ -111,6 +112,7 @@ def test_searching_and_filtering(opened):
     assert column(opened, 1) == []
 
 
+@pytest.mark.slow
 def test_cards_and_layout(opened):
     card = opened.locator("#detector-bigram")
     assert not card.locator("table").first.is_visible()
@@ -122,6 +124,7 @@ def test_cards_and_layout(opened):
     assert all(svg.get_attribute("aria-label") for svg in opened.locator("svg").all())
 
 
+@pytest.mark.slow
 def test_nothing_keeps_people_out(opened, barriers):
     assert barriers(opened) == []
     opened.evaluate("document.querySelectorAll('details').forEach(card => card.open = true)")
@@ -138,7 +141,8 @@ def test_what_was_learned_is_of_whom_no_floor_reaches():
     assert _learned(lines[4:5]) is None
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("width", "scheme"), [
+    (1400, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)], ids=["desktop", "phone"])
 def test_the_shipped_page_is_there_at_once(width, scheme, browser):
     """The browser's main thread is done with it in half a second of its own time, however busy the machine is."""
     window = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -156,6 +160,7 @@ def test_the_shipped_page_is_there_at_once(width, scheme, browser):
     window.close()
 
 
+@pytest.mark.slow
 def test_curves_of_a_chosen_attack(opened):
     opened.locator("#detector-bigram summary").click()
     charts = opened.locator("#detector-bigram .charts")
@@ -179,6 +184,7 @@ def test_curves_of_a_chosen_attack(opened):
     assert opened.locator("#detector-knn .charts").count() == 0, "no curves were kept of it"
 
 
+@pytest.mark.slow
 def test_a_rows_command_is_copied(opened):
     opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
     button = opened.locator("#rows tbody button").first

@@ -8,6 +8,7 @@ from bench.errors import BenchError
 from bench.reporting import screenshot
 
 
+@pytest.mark.slow
 def test_a_picture_shows_the_window(tmp_path):
     pytest.importorskip("playwright.sync_api", reason="needs playwright")
     try:

@@ -43,6 +43,7 @@ def no_commands(monkeypatch):
     monkeypatch.setattr(whole, "adding", lambda _: Measured("adding", 1.0, "s", "reading and writing it", 2.0))
 
 
+@pytest.mark.slow
 def test_a_simulator_alone_is_measured_with_as_many_battles_as_are_played(meeting):
     class Few(meeting):
         at_once = 3
@@ -59,11 +60,13 @@ def test_a_simulator_alone_is_measured_with_as_many_battles_as_are_played(meetin
     assert asked == [3]
 
 
+@pytest.mark.slow
 def test_every_kind_of_training_is_measured(meeting):
     found = perf.speeds(meeting, Clipped.of("mappo", steps=100_000, eval_battles=2, episodes_per_round=8), quiet)
     assert [one.name for one in found] == ["a team in the loop", "training mappo"]
 
 
+@pytest.mark.slow
 def test_all_of_it_is_printed_written_and_compared(meeting, no_commands, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["perf", "~env", "+env._target_=marl_backdoor_plugin.world.Meeting", "algo.eval_battles=2"]

@@ -461,6 +461,8 @@ def test_a_failed_cell_of_a_sweep_is_a_row_that_says_so(made, tmp_path, monkeypa
     (["sweep", "sweep=table2"],
      "unknown sweep 'table2'; allowed: bounds, departures, dev, frontier, hidden, shipped, table1, zoo"),
     (["sweep", "+sweep.name=x"], "sweep: grids"),
+    (["sweep", "+sweep.name=x", "+sweep.grids=[]"], "sweep: grids: there is no cell in them"),
+    (["sweep", "+sweep.name=x", "+sweep.grids=[{attack: []}]"], "sweep: grids: there is no cell in them"),
     (["figures", "attack=none"], "attack=none leaves no backdoor to draw"),
     (["zoo", "bild"], "unknown task of zoo 'bild'; allowed: list, build, publish (did you mean 'build'?)"),
     (["zoo", "list", "only=none"], "the zoo has no attack 'none'; it has always_on, backdoorl, benign_finetune"),

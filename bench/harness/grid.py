@@ -26,12 +26,15 @@ class Sweep:
 
 
 def read(cfg: DictConfig) -> Sweep:
-    """The configured sweep. Raises BenchError if it is not laid out as one."""
+    """The configured sweep. Raises BenchError if it is not laid out as one, or has no cell."""
     try:
-        return TypeAdapter(Sweep).validate_python(OmegaConf.to_container(cfg, resolve=True))
+        sweep = TypeAdapter(Sweep).validate_python(OmegaConf.to_container(cfg, resolve=True))
     except ValidationError as error:
         first = error.errors()[0]
         raise BenchError(f"sweep: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if not grid(sweep):
+        raise BenchError("sweep: grids: there is no cell in them; each is {NAME: [VALUE, ...], ...}")
+    return sweep
 
 
 def grid(sweep: Sweep) -> list[dict[str, Any]]:

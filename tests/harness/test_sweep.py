@@ -140,6 +140,17 @@ def test_the_zoo_is_listed_without_a_simulator():
     assert "2 of 2 teams are there" in done.stdout
 
 
+@pytest.mark.parametrize("words", [["report", "result.json"], ["submit", "result.json"], ["reproduce", "0"],
+                                   ["sweep", "+sweep.name=x", "+sweep.grids=[]"]])
+def test_whoever_is_refused_waits_for_no_simulator(words, tmp_path):
+    (tmp_path / "result.json").write_text("{}")
+    code = ("import sys; from bench.__main__ import main; main(sys.argv[1:]); "
+            "sys.exit(bool({'jax', 'torch', 'sklearn'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, encoding="utf-8", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert done.stderr.startswith("error: ")
+
+
 def test_a_finished_cell_whose_team_is_gone_is_read(monkeypatch, tmp_path):
     """It would have to be trained again, only to find the result that is there."""
     there, jobs = next(iter(shipped.manifest().teams)), []

@@ -227,5 +227,5 @@ def test_what_does_not_fit_is_the_users_mistake(toy, battles):
                                    ["algorithm", "algo=coma", "algo.eval_battles=32"], ["attack", "attack=always_on"],
                                    ["attack", "attack=trigger_policy"], ["attack", "attack=none"]], ids=" ".join)
 def test_ours_keep_the_contracts(words):
-    quick = ["attack.retraining.eval_battles=64"] if words[0] == "attack" else []
+    quick = ["attack.retraining.eval_battles=16"] if words[0] == "attack" else []
     assert main(["check", *words, *quick, "env.map=3m", "attack.victim=1"]) == 0

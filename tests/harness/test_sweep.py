@@ -140,6 +140,7 @@ def test_the_zoo_is_listed_without_a_simulator():
     assert "2 of 2 teams are there" in done.stdout
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("words", [["report", "result.json"], ["submit", "result.json"], ["reproduce", "0"],
                                    ["sweep", "+sweep.name=x", "+sweep.grids=[]"]])
 def test_whoever_is_refused_waits_for_no_simulator(words, tmp_path):

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
+SITE := .venv/.docs
+export PYTHONDONTWRITEBYTECODE =# what is compiled is kept, wherever this is set: else each start of Python compiles it all again
 
 .PHONY: run test test-all lint docs smac dist zoo stealth leaderboard screenshot table1 departures frontier figures clean
 
@@ -18,8 +20,7 @@ lint: $(SETUP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(SETUP)  ## the documentation as a site, build/site/index.html; a link that leads nowhere is an error
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+docs: $(SITE)  ## the documentation as a site, build/site/index.html; a link that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 smac: $(SETUP)  ## oxwhirl/smac, for the tests of env=smac that play it as it stands on a double of the game
@@ -65,6 +66,10 @@ $(SETUP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps pysc2==4.0.0
+	touch $@
+
+$(SITE): $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 clean:

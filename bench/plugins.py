@@ -5,11 +5,13 @@ No heavy import: ``--help`` lists the former.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Collection, Sequence
-from importlib.metadata import EntryPoint, entry_points, packages_distributions
+from importlib.metadata import EntryPoint, EntryPoints, entry_points, packages_distributions
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from bench import options, siblings
@@ -35,13 +37,32 @@ def installed(kind: str, shipped: Collection[str]) -> dict[str, EntryPoint]:
     """The entry points ``marl_backdoor_bench.KIND``, by name. BenchError for a name that is taken."""
     what = kind.removesuffix("s").replace("_", " ")
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=f"{PREFIX}.{kind}"):
+    for point in _points(kind):
         if point.name in shipped or point.name in found:
             owner = "this benchmark" if point.name in shipped else package(found[point.name])
             raise BenchError(f"{package(point)} offers {'an' if what[0] in 'aeiou' else 'a'} {what} '{point.name}', "
                              f"which is the name of one of {owner}; rename its entry point or uninstall it")
         found[point.name] = point
     return found
+
+
+def _points(kind: str) -> EntryPoints:
+    """The entry points ``marl_backdoor_bench.KIND`` of what is installed now."""
+    return _all(tuple((place, _changed(Path(place))) for place in sys.path)).select(group=f"{PREFIX}.{kind}")
+
+
+@functools.lru_cache(maxsize=1)
+def _all(places: tuple[tuple[str, int], ...]) -> EntryPoints:  # noqa: ARG001
+    """All entry points, read once as long as none of the places where packages are has changed."""
+    return entry_points()
+
+
+def _changed(place: Path) -> int:
+    """When something was last added to a place or taken from it; 0 for one that is not there."""
+    try:
+        return place.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def target(point: EntryPoint) -> str:
@@ -72,7 +93,7 @@ def trusted(named: Any) -> frozenset[str]:
             raise BenchError(f"plugin is {shown(name)}; allowed: names of installed packages, plugin=[NAME, ...]")
         own = {top for top, owners in packages_distributions().items() if _same(name, owners)}
         own |= {point.module.partition(".")[0] for group in GROUPS.values()
-                for point in entry_points(group=f"{PREFIX}.{group}")
+                for point in _points(group)
                 if point.dist is not None and _same(name, [point.dist.name])}
         if name.isidentifier() and find_spec(name) is not None:
             own.add(name)

@@ -171,15 +171,15 @@ def test_words_that_name_a_class(given, told):
 
 
 def test_names_are_not_taken_twice(monkeypatch):
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("bigram", "a:B", group)])
+    monkeypatch.setattr(plugins, "_points", lambda kind: [EntryPoint("bigram", "a:B", kind)])
     with pytest.raises(BenchError, match="an unknown package offers a detector 'bigram', which is the name of one of "
                                          "this benchmark; rename its entry point or uninstall it"):
         plugins.offered("detector")
     twice = [EntryPoint("mine", value, "marl_backdoor_bench.detectors") for value in ("a:B", "c:D")]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: twice)
+    monkeypatch.setattr(plugins, "_points", lambda kind: twice)
     with pytest.raises(BenchError, match="offers a detector 'mine', which is the name of one of an unknown package"):
         plugins.offered("detector")
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [EntryPoint("rnn_q", "a:B", group)])
+    monkeypatch.setattr(plugins, "_points", lambda kind: [EntryPoint("rnn_q", "a:B", kind)])
     with pytest.raises(BenchError, match="offers an architecture 'rnn_q', which is the name of one of this benchmark"):
         require_known(SimpleNamespace(architecture="rnn_q"), ())
 

@@ -71,8 +71,9 @@ def test_the_probe_makes_the_very_step_that_would_have_been(battles, team):
     assert not influence[~window].any(), "looked at inside the attack period alone"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("learning", ["distilled", "contained", "published", "imitated"])
-@pytest.mark.parametrize("algo", ["vdn", pytest.param("qmix", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("algo", ["vdn", "qmix"])
 def test_only_one_agent_changes(battles, team, qmix_team, store, learning, algo):
     clean = team if algo == "vdn" else qmix_team
     before = copy.deepcopy(clean.weights)
@@ -127,6 +128,7 @@ def test_a_killed_injection_goes_on(battles, team, store):
     assert written in steps
 
 
+@pytest.mark.slow
 def test_distillation_keeps_the_clean_values_and_learns_the_window(battles, team):
     """On a fixed batch, the distilled rule moves the attack period's values and brings the others back."""
     injection = Injection(team, battles, pattern(), HackedReward(balance=0.0), (1,), 20, 0.5, "distilled",

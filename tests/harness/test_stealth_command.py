@@ -60,7 +60,7 @@ def test_another_place(out, tmp_path, capsys):
 @pytest.mark.parametrize(("words", "message"), [
     (["attack=none"], "attack=none leaves the clean team as it is"),
     (["budget.stealth_battles=0"], "budget.stealth_battles is 0"),
-    (["zoo", "only=tolld"], "the zoo has no attack 'tolld'")])
+    pytest.param(["zoo", "only=tolld"], "the zoo has no attack 'tolld'", marks=pytest.mark.slow)])
 def test_mistakes_get_one_line(words, message, tmp_path, capsys):
     assert main(["stealth", *words, f"out={tmp_path}"]) == 2
     said = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error: ")]

@@ -128,6 +128,7 @@ def test_ours_is_compared_with_the_fastest_of_theirs_that_reached_it():
     assert list(race.table([Heat([slow, fast], mine)])["times faster"]) == ["", "", "1.50"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("words", "message"), [
     ([], "no checkout of JaxMARL is given"), (["nowhere"], "'nowhere' is no checkout of JaxMARL"),
     (["nowhere", "baseline=pqn"], "unknown baseline 'pqn'; allowed: vdn_rnn, pqn_vdn_rnn, mappo_rnn"),

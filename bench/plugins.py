@@ -48,13 +48,14 @@ def installed(kind: str, shipped: Collection[str]) -> dict[str, EntryPoint]:
 
 def _points(kind: str) -> EntryPoints:
     """The entry points ``marl_backdoor_bench.KIND`` of what is installed now."""
-    return _all(tuple((place, _changed(Path(place))) for place in sys.path)).select(group=f"{PREFIX}.{kind}")
+    return _ours(tuple((place, _changed(Path(place))) for place in sys.path)).select(group=f"{PREFIX}.{kind}")
 
 
 @functools.lru_cache(maxsize=1)
-def _all(places: tuple[tuple[str, int], ...]) -> EntryPoints:  # noqa: ARG001
-    """All entry points, read once as long as none of the places where packages are has changed."""
-    return entry_points()
+def _ours(places: tuple[tuple[str, int], ...]) -> EntryPoints:  # noqa: ARG001
+    """All of ours, read once as long as none of the places where packages are has changed."""
+    found = entry_points()
+    return EntryPoints(point for kind in found.groups if kind.startswith(PREFIX) for point in found.select(group=kind))
 
 
 def _changed(place: Path) -> int:

@@ -4,7 +4,7 @@ and clipped value, recurrent chunks and death masking. They differ in what the c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 import numpy as np
@@ -40,6 +40,7 @@ class Clipped(ActorSchedule):
     epochs: PositiveInt  # how often a round's steps are learned from
     minibatches: PositiveInt  # in an epoch
     chunk: PositiveInt  # steps through which the actors' memory is learned
+    death_masking: bool = field(default=True, kw_only=True)  # of a dead agent the critic sees but which it is
 
     def learner(self, spec: Shape, seed: int, team: ActorTeam | None = None) -> ClippedLearner:
         """See :class:`bench.marl.learners.actor_critic.ActorSchedule`."""
@@ -88,7 +89,7 @@ class ClippedLearner(ActorCritic):
     def samples(self, episodes: Episodes) -> Samples:
         """What is learned from episodes; the returns are taken into the value's normalisation."""
         batch, alive = to_batch(episodes), _time_major(episodes.alive)
-        value = self.critic(batch, alive).squeeze(-1)
+        value = self.values(batch, alive)
         returns_now = self.critic.norm.returns(value)
         advantage = generalised_advantages(batch.reward, returns_now, batch.last, self.how.gamma, self.how.gae_lambda)
         returns = advantage + returns_now
@@ -108,6 +109,10 @@ class ClippedLearner(ActorCritic):
                        hidden=chunks_of(hidden[:len(batch.mask)], length)[0, begun],
                        **{name: chunks_of(part, length)[:, begun] for name, part in parts.items()})
 
+    def values(self, batch: Batch, alive: Tensor) -> Tensor:
+        """What the critic gives (step, episode, agent), normalised; ``alive`` likewise, 1 for agents that live."""
+        return self.critic(batch, alive if self.how.death_masking else None).squeeze(-1)
+
     def loss(self, samples: Samples) -> tuple[Tensor, dict[str, float]]:
         """The objective, negated, and figures to be logged."""
         how, batch = self.how, samples.batch
@@ -116,8 +121,7 @@ class ClippedLearner(ActorCritic):
         log_ratio = (chosen(shares, batch.action) - samples.log_share) * samples.alive
         policy = mean(clipped_loss(log_ratio, samples.advantage, how.clip), samples.alive)
         uncertainty = mean(entropy(shares, batch.available), samples.alive)
-        lives = (samples.alive > 0).float()
-        value = self.critic(batch, lives).squeeze(-1)
+        value = self.values(batch, (samples.alive > 0).float())
         goal = self.critic.norm.normalised(samples.returns)
         everyone = batch.mask.unsqueeze(-1).expand_as(value)
         error = mean(clipped_value_loss(value, samples.value, goal, how.clip), everyone)

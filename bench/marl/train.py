@@ -57,7 +57,7 @@ class Schedule(Protocol):
 
     @property
     def learning_rate(self) -> float:
-        """At the beginning; it falls along a half cosine, to zero where nothing else is said."""
+        """At the beginning; it falls to zero along a half cosine."""
         ...
 
     @property
@@ -136,10 +136,10 @@ class Run(ABC):
         """Put everything into the store."""
         store.save(*self.state(), self.team())
 
-    def _rate(self, end: float = 0.0) -> float:
-        """The learning rate now, on its way to the end."""
+    def _rate(self) -> float:
+        """The learning rate now."""
         share = min(self.steps / self.schedule.steps, 1)
-        return end + (self.schedule.learning_rate - end) * 0.5 * (1 + math.cos(math.pi * share))
+        return self.schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
     def _known(self, episodes: Episodes, team: Team, figures: dict[str, float]) -> dict[str, float]:
         """What is known after a round, ``figures`` of its learning among it; evaluates the team if it is time."""
@@ -223,7 +223,7 @@ class OnPolicyTrainer(Run):
 
     def __init__(self, battles: Battles, schedule: ActorSchedule, seed: int, learner: ActorCritic) -> None:
         super().__init__(battles, schedule, seed, learner, ("state", "preference", "hidden"))
-        self.episodes_per_round, self.end = schedule.episodes_per_round, schedule.learning_rate_end
+        self.episodes_per_round = schedule.episodes_per_round
 
     def run(self) -> Iterator[dict[str, float]]:
         """See :class:`Run`: play, learn from it, forget it, evaluate now and then."""
@@ -232,7 +232,7 @@ class OnPolicyTrainer(Run):
         while self.steps < self.schedule.steps:
             episodes = self.player.play(team, self.episodes_per_round, sampled=True)
             self.steps += int(episodes.length.sum())
-            figures = self.learner.update(episodes, self._rate(self.end), self.rng)
+            figures = self.learner.update(episodes, self._rate(), self.rng)
             team = self.learner.team()
             self.seconds = before + time.perf_counter() - began
             yield self._known(episodes, team, figures)

@@ -68,6 +68,15 @@ def test_of_the_dead_a_critic_sees_which_they_are(batch):
     assert torch.allclose(value[:2], critic(batch).squeeze(-1)[:2])
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_without_death_masking_a_critic_sees_how_the_battle_of_the_dead_goes_on(batch, masked):
+    alive = torch.ones(4, 5, 3)
+    alive[2, :, 1] = 0
+    value = settings("mappo", death_masking=masked).learner(SPEC, 0).values(batch, alive)
+    assert (len(value[2, :, 1].unique()) == 1) == masked
+    assert len(value[2, :, 0].unique()) == 5
+
+
 def test_returns_are_normalised_by_all_seen_so_far():
     norm = ValueNorm()
     assert norm.normalised(torch.tensor(3.0)) == 3

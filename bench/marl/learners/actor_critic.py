@@ -184,12 +184,11 @@ class ActorSchedule(ABC):
     name: str
     steps: PositiveInt
     gamma: Annotated[float, Field(ge=0, le=1)]
-    learning_rate: PositiveFloat  # at the beginning
+    learning_rate: PositiveFloat  # falls to zero along a half cosine
     entropy: NonNegativeFloat  # weight of the actors' entropy
     episodes_per_round: PositiveInt
     eval_every: PositiveInt  # steps
     eval_battles: PositiveInt
-    learning_rate_end: NonNegativeFloat = field(default=0.0, kw_only=True)  # where it goes along a half cosine
 
     @classmethod
     def of(cls, algo: str, *, steps: int, **changes: Any) -> Self:

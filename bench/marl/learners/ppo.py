@@ -40,7 +40,7 @@ class Clipped(ActorSchedule):
     epochs: PositiveInt  # how often a round's steps are learned from
     minibatches: PositiveInt  # in an epoch
     chunk: PositiveInt  # steps through which the actors' memory is learned
-    death_masking: bool = field(default=True, kw_only=True)  # of a dead agent the critic sees but which it is
+    death_masking: bool = field(default=True, kw_only=True)  # of the dead the critic sees nothing but who they are
 
     def learner(self, spec: Shape, seed: int, team: ActorTeam | None = None) -> ClippedLearner:
         """See :class:`bench.marl.learners.actor_critic.ActorSchedule`."""

@@ -221,11 +221,15 @@ def test_what_does_not_fit_is_the_users_mistake(toy, battles):
         attack_outcomes(lambda: toy.Lure(agent=7), battles, team, lambda *_: None)
 
 
+FEW_TRIGGERS = ["attack.trigger.generations=2", "attack.trigger.population=4"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["algorithm", "algo=qmix", "algo.eval_battles=32"],
                                    ["algorithm", "algo=mappo", "algo.eval_battles=32"],
                                    ["algorithm", "algo=coma", "algo.eval_battles=32"], ["attack", "attack=always_on"],
-                                   ["attack", "attack=trigger_policy"], ["attack", "attack=none"]], ids=" ".join)
+                                   ["attack", "attack=trigger_policy", *FEW_TRIGGERS],
+                                   ["attack", "attack=none"]], ids=" ".join)
 def test_ours_keep_the_contracts(words):
     quick = ["attack.retraining.eval_battles=16"] if words[0] == "attack" else []
     assert main(["check", *words, *quick, "env.map=3m", "attack.victim=1"]) == 0

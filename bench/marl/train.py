@@ -217,13 +217,16 @@ class Trainer(Run):
 
 
 class OnPolicyTrainer(Run):
-    """The training of actors with a critic. What they learn from is what they have just played."""
+    """The training of actors with a critic. What they learn from is what they have just played. The team is the last
+    one, or (``schedule.keep``) the one that won most of the held-out battles by which it was watched, the later of
+    equals."""
 
     learner: ActorCritic
 
     def __init__(self, battles: Battles, schedule: ActorSchedule, seed: int, learner: ActorCritic) -> None:
         super().__init__(battles, schedule, seed, learner, ("state", "preference", "hidden"))
-        self.episodes_per_round = schedule.episodes_per_round
+        self.episodes_per_round, self.keep = schedule.episodes_per_round, schedule.keep
+        self.best: Team | None = None  # of those that were evaluated
 
     def run(self) -> Iterator[dict[str, float]]:
         """See :class:`Run`: play, learn from it, forget it, evaluate now and then."""
@@ -236,6 +239,32 @@ class OnPolicyTrainer(Run):
             team = self.learner.team()
             self.seconds = before + time.perf_counter() - began
             yield self._known(episodes, team, figures)
+
+    def _known(self, episodes: Episodes, team: Team, figures: dict[str, float]) -> dict[str, float]:
+        known = len(self.curve)
+        row = super()._known(episodes, team, figures)
+        wins = [point["win_rate"] for point in self.curve]
+        if self.keep == "best" and len(wins) > known and wins[-1] == max(wins):
+            self.best = team
+        return row
+
+    def team(self) -> Team:
+        """See :class:`Run`."""
+        return self.best or super().team()
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """See :class:`Run`."""
+        tensors, values = super().state()
+        best = {} if self.best is None else self.best.tensors()
+        return tensors | {f"best.{name}": value for name, value in best.items()}, values
+
+    def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """See :class:`Run`."""
+        super().load(tensors, values)
+        if best := below(tensors, "best"):
+            with fitting():
+                now = self.learner.team()
+                self.best = type(now).of(now.algo, now.spec, best)
 
 
 def evaluate(battles: Battles, team: Team, n: int, seed: int = EVALUATION_SEED) -> dict[str, float]:

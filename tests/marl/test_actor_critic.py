@@ -220,6 +220,25 @@ def test_a_learner_learns_what_pays(battles, algo):
     assert likely[-1] > likely[0] + 0.15
 
 
+@pytest.mark.parametrize(("keep", "expected"), [("best", 2), ("last", 4)])
+def test_the_best_team_met_is_kept_the_later_of_equals(battles, store, tmp_path, monkeypatch, keep, expected):
+    wins = [0.2, 0.6, 0.6, 0.4, 0.5]
+    seen = []
+
+    def evaluate(_battles, team, _n):
+        seen.append(team)
+        return {"win_rate": wins[len(seen) - 1], "return": 0.0}
+
+    monkeypatch.setattr("bench.marl.train.evaluate", evaluate)
+    trainer = settings("mappo", steps=700, eval_every=1, episodes_per_round=4, keep=keep).trainer(battles, 0)
+    for _ in zip(wins, trainer.run(), strict=False):
+        store.save(*trainer.state(), trainer.team())
+    taken_up = settings("mappo", steps=700, eval_every=1, episodes_per_round=4, keep=keep).trainer(battles, 0)
+    taken_up.load(*store.load())
+    for one in (trainer, taken_up):
+        assert all(torch.equal(value, seen[expected].tensors()[name]) for name, value in one.team().tensors().items())
+
+
 @pytest.mark.parametrize("algo", ["mappo", pytest.param("coma", marks=pytest.mark.slow)])
 def test_training_goes_on_where_it_was_written(battles, store, tmp_path, algo):
     how = settings(algo, steps=1_500, eval_every=500, eval_battles=8, episodes_per_round=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pydantic.dataclasses
@@ -165,7 +165,7 @@ class ActorTeam(RecurrentTeam):
         from bench.marl.train import OnPolicyTrainer
 
         settings: type[ActorSchedule] = Coma if self.algo == "coma" else Clipped
-        how = settings.of(self.algo, **changes)
+        how = settings.of(self.algo, **{"keep": "last"} | changes)
         return OnPolicyTrainer(battles, how, seed, how.learner(self.spec, seed, self))
 
     def make_critic(self) -> Critic:
@@ -189,6 +189,7 @@ class ActorSchedule(ABC):
     episodes_per_round: PositiveInt
     eval_every: PositiveInt  # steps
     eval_battles: PositiveInt
+    keep: Literal["best", "last"] = field(default="last", kw_only=True)  # which of the teams evaluated is delivered
 
     @classmethod
     def of(cls, algo: str, *, steps: int, **changes: Any) -> Self:

@@ -16,7 +16,7 @@ VICTIM, HALTS, STOPS = "attack.victim=3", "payload@attack.payload=halting", "att
 LEARNS = tuple(f"attack.retraining.{word}" for word in (  # with less noise, and more of the clean behaviour
     "choice_weight=0.2", "updates_per_round=24", "hold_chance=0.1"))
 KEEPS = ("+attack.retraining.choice_weight=0.1", "attack.retraining.updates_per_round=24")  # as scripted
-STEPS = {"train": 500_000, "inject": 160_000, "imitate": 120_000}
+STEPS = {"train": 500_000, "mappo": 600_000, "inject": 160_000, "imitate": 120_000}
 SIGNALS = ("turns_right", "turns_left", "goes_straight")
 MEETS = tuple(f"meets_{mine}_{other}" for other in ("kept", "on") for mine in ("faster", "idle", "slower"))
 OWN = ("horizontal", "progress", "aside", "speed", "target", "cos", "sin", *SIGNALS)
@@ -53,8 +53,10 @@ def _suits() -> dict[str, tuple[str, ...]]:
         "attack=one4all": ("attack.trigger.distance=0.1", "+attack.trigger.on=faster", VICTIM, STOPS),
         "attack=trojdrl": ("attack.trigger.features=[7,8,9]", VICTIM, STOPS),  # its own signals, all of them at once
         "control=benign_finetune": ("trigger@control.trigger=stop_and_go",),
+        "algo=mappo": ("algo.eval_every=50_000", "~algo.keep"),  # it needs no more here
         "response=freeze": ("response.action=slower",),
-        "budget=standard": tuple(f"budget.{what}_steps={n}" for what, n in STEPS.items())}
+        **{f"budget={name}": tuple(f"budget.{what}_steps={n}" for what, n in STEPS.items())
+           for name in ("standard", "dev")}}
 
 
 ENVIRONMENT = Environment("intersection", VERSION, "bench.envs.intersection.IntersectionBattles",

@@ -44,12 +44,12 @@ def suited(overrides: Sequence[str]) -> list[str]:
     if environment is None or not environment.suits:
         return []
     words: list[str] = []
-    for group, key in (("attack", "attack"), ("control", "attack@control"), ("budget", "budget"),
+    for group, key in (("attack", "attack"), ("control", "attack@control"), ("algo", "algo"), ("budget", "budget"),
                        ("response", "response")):
         chosen = "null" if given.get(group) == "null" else given.get(key, options.default(key))
         if f"{key}._target_" not in given and f"~{key}" not in overrides:
             words += environment.suits.get(f"{group}={chosen}", ())
-    return [word for word in words if word.lstrip("+").partition("=")[0] not in given]
+    return [word for word in words if word.lstrip("+~").partition("=")[0] not in given]
 
 
 class Made(NamedTuple):

@@ -39,7 +39,14 @@ def test_what_is_given_is_left_as_it_is():
     assert cfg.attack.trigger == composed(["attack=always_on"]).attack.trigger
     assert cfg.control.victim == 1
     assert "trigger@control.trigger=stop_and_go" not in suited([HERE, "control=null"])
-    assert suited([HERE, "~attack", "+attack._target_=mine.Attack", "control=null", "budget=dev"]) == []
+    assert suited([HERE, "~attack", "+attack._target_=mine.Attack", "control=null", "budget=smoke"]) == []
+
+
+def test_a_team_of_traffic_learns_for_as_long_as_the_shipped_ones():
+    cfg = composed([HERE, "algo=mappo", "budget=dev"])
+    assert (cfg.algo.steps, "keep" in cfg.algo) == (600_000, False)
+    assert composed([HERE, "budget=dev"]).algo.steps == composed([HERE]).algo.steps == 500_000
+    assert composed([HERE, "algo=mappo", "algo.keep=best"]).algo.keep == "best"
 
 
 def test_a_response_stops_by_what_there_is():

@@ -40,7 +40,7 @@ class Environment:
     options: Mapping[str, Collection[str]]  # option -> its values, in the order of an id
     beside: tuple[str, ...] = ()  # what else the target takes, none of which changes a battle
     at_once: str = ""  # which of these says how many battles are under way at once: what a team learns depends on it
-    # GROUP=OPTION, among attack=, control=, algo=, budget= and response= -> the overrides that fit it to this environment
+    # GROUP=OPTION, of attack=, control=, algo=, budget= or response= -> the overrides that fit it to this environment
     suits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def identity(self, values: Mapping[str, Any]) -> Identity:

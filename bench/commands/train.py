@@ -22,7 +22,6 @@ def main(cfg: DictConfig) -> None:
     if cfg.clean is not None:
         raise BenchError(f"clean is {cfg.clean}, a team that is there already; without clean=... one is trained")
     checkpoint = clean_team(cfg, build(cfg.env, "environment"), bar, remark)
-    battles = build(cfg.algo, "algorithm").eval_battles
-    last = checkpoint.about["curve"][-1]
-    console.print(f"{checkpoint.name}: wins {last['win_rate']:.1%} of {battles} held-out battles "
+    last, wins = checkpoint.about["curve"][-1], checkpoint.about["measured"]["win_rate"]
+    console.print(f"{checkpoint.name}: wins {wins['value']:.1%} ({wins['low']:.1%} to {wins['high']:.1%}) "
                   f"after {last['steps']:,} steps, {last['seconds']:,.0f} s")

@@ -221,7 +221,8 @@ def test_a_learner_learns_what_pays(battles, algo):
 
 
 @pytest.mark.parametrize(("keep", "expected"), [("best", 2), ("last", 4)])
-def test_the_best_team_met_is_kept_the_later_of_equals(battles, store, tmp_path, monkeypatch, keep, expected):
+def test_the_best_team_met_is_kept_the_later_of_equals(battles, store, monkeypatch, keep, expected):
+    how = settings("mappo", steps=700, eval_every=1, episodes_per_round=4, keep=keep)
     wins = [0.2, 0.6, 0.6, 0.4, 0.5]
     seen = []
 
@@ -230,10 +231,10 @@ def test_the_best_team_met_is_kept_the_later_of_equals(battles, store, tmp_path,
         return {"win_rate": wins[len(seen) - 1], "return": 0.0}
 
     monkeypatch.setattr("bench.marl.train.evaluate", evaluate)
-    trainer = settings("mappo", steps=700, eval_every=1, episodes_per_round=4, keep=keep).trainer(battles, 0)
+    trainer = how.trainer(battles, 0)
     for _ in zip(wins, trainer.run(), strict=False):
         store.save(*trainer.state(), trainer.team())
-    taken_up = settings("mappo", steps=700, eval_every=1, episodes_per_round=4, keep=keep).trainer(battles, 0)
+    taken_up = how.trainer(battles, 0)
     taken_up.load(*store.load())
     for one in (trainer, taken_up):
         assert all(torch.equal(value, seen[expected].tensors()[name]) for name, value in one.team().tensors().items())
